@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Networks: a bridge with an address, and one port per VM on it. The public
+ * contract of this folder; inside, each mechanism is one file: rtnl.c (the one
+ * way to netlink), lease.c (who has which identity), tap.c, bridge.c (bridge,
+ * ports, FDB, neighbours), filter.c (nftables: what a port may say, who may
+ * talk to whom, NAT), network.c (the order of these).
+ *
+ * A port's life:
+ *
+ *	net_ports_lease()	identity reserved in the lease file, N in one hold
+ *	net_port_open()		TAP made; it lives as long as its descriptor
+ *	net_ports_attach()	on the bridge: locked, isolated, pinned, up
+ *	net_ports_verify()	did the new MAC really speak from that port?
+ *	net_ports_detach()	neighbours and pins gone
+ *	net_ports_release()	lease freed; only once the TAP is gone
+ *
+ * Whatever we make bears our interface group and an alias "vmfork:NAME"; a link
+ * that exists and does not is refused, never touched.
+ */
+#ifndef VF_NET_H
+#define VF_NET_H
+
+#include <jansson.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/io.h"
+
+#define NET_NAME_MAX	 11 /* "vfb-" and a NUL make IFNAMSIZ */
+#define NET_DEFAULT_NAME "default"
+#define NET_LINK_GROUP	 0x766d66 /* "vmf": interface group of ours */
+
+/* What a network is; kept as JSON beneath the state directory. */
+struct net_conf {
+	char name[NET_NAME_MAX + 1];
+	char bridge[IFNAMSIZ];
+	uint8_t mac[6];	      /* of the bridge: the guests' gateway */
+	struct in_addr addr4; /* of the bridge; the pool is its subnet */
+	uint8_t prefix4;      /* 8 to 28 */
+	struct in6_addr addr6;
+	uint8_t prefix6; /* 64 */
+	bool open;	 /* siblings may talk to each other */
+	bool nat;	 /* guests may reach the world */
+};
+
+/* One VM's identity on a network. */
+struct net_port {
+	char owner[VF_NAME_MAX + 1]; /* name of the VM */
+	uint32_t index; /* in the pool: the host part of addresses */
+	char tap[IFNAMSIZ];
+	uint8_t mac[6]; /* of the guest */
+	struct in_addr addr4;
+	struct in6_addr addr6;
+	bool verified; /* set by net_ports_verify() */
+};
+
+struct net;
+
+/**
+ * net_create() - Make a network
+ * @state_fd:	directory "net" beneath the state directory
+ * @conf:	name, open and nat set; addr4/prefix4 and addr6/prefix6 set, or
+ *		zero to have free ones chosen; the rest is filled in
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EEXIST if the name is taken, also by a link of the host
+ * that is not ours; on failure nothing is left behind
+ */
+int net_create(int state_fd, struct net_conf *conf, struct vf_err *err);
+
+/**
+ * net_open() - Open a network, its bridge and rules put up if they are missing
+ * @net:	out: network, closed with net_close()
+ * @state_fd:	see net_create()
+ * @name:	its name; NET_DEFAULT_NAME is created if it does not exist
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if there is no such network
+ */
+int net_open(struct net **net, int state_fd, const char *name,
+	     struct vf_err *err);
+
+/**
+ * net_close() - Close a network; what it put up stays
+ * @net:	network, or NULL
+ */
+void net_close(struct net *net);
+
+/**
+ * net_get_conf() - What a network is
+ * @net:	network
+ *
+ * Return: its configuration, owned by @net
+ */
+const struct net_conf *net_get_conf(const struct net *net);
+
+/**
+ * net_remove() - Remove a network: bridge, rules, record
+ * @state_fd:	see net_create()
+ * @name:	its name
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EBUSY if a lease is left
+ */
+int net_remove(int state_fd, const char *name, struct vf_err *err);
+
+/**
+ * net_list() - All networks
+ * @state_fd:	see net_create()
+ * @out:	out: JSON array, one object each (name, bridge, mac, ipv4, ipv6,
+ *		open, nat, up, leases: number), a new reference
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int net_list(int state_fd, json_t **out, struct vf_err *err);
+
+/**
+ * net_ports_lease() - Reserve identities, all or none
+ * @net:	network
+ * @ports:	in: owner of each; out: index, TAP name, MAC and addresses
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOSPC if the pool is exhausted, -EEXIST if an owner
+ * has a lease already
+ */
+int net_ports_lease(struct net *net, struct net_port *ports, unsigned int num,
+		    struct vf_err *err);
+
+/**
+ * net_ports_release() - Give identities back
+ * @net:	network
+ * @ports:	ports; those without a lease of that owner are skipped
+ * @num:	how many
+ * @err:	error
+ *
+ * A port whose TAP still exists is not released, but waited for, up to 2 s.
+ *
+ * Return: 0 or -errno, -EBUSY if a TAP is still there after that
+ */
+int net_ports_release(struct net *net, const struct net_port *ports,
+		      unsigned int num, struct vf_err *err);
+
+/**
+ * net_port_open() - Make a port's TAP device
+ * @port:	leased port; its TAP name is changed (and the lease is not) if
+ *		the host has a link of that name
+ * @err:	error
+ *
+ * Return: a descriptor (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, non-persistent,
+ * O_CLOEXEC), or -errno. The device vanishes with the last descriptor of it.
+ */
+int net_port_open(struct net_port *port, struct vf_err *err);
+
+/**
+ * net_ports_attach() - Put ports on the bridge and let them speak
+ * @net:	network
+ * @ports:	ports whose TAPs are open
+ * @num:	how many
+ * @err:	error
+ *
+ * Each is a locked and (unless the network is open) isolated port without
+ * learning, with a static FDB entry, a permanent neighbour entry per address on
+ * the host, and rules that pin its addresses.
+ *
+ * Return: 0 or -errno; on failure all of them are detached
+ */
+int net_ports_attach(struct net *net, const struct net_port *ports,
+		     unsigned int num, struct vf_err *err);
+
+/**
+ * net_ports_detach() - Undo net_ports_attach(); what is gone already is no error
+ * @net:	network
+ * @ports:	ports
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int net_ports_detach(struct net *net, const struct net_port *ports,
+		     unsigned int num, struct vf_err *err);
+
+/**
+ * net_ports_verify() - Did each port's own MAC and address come from it?
+ * @net:	network
+ * @ports:	ports; verified is set in each
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int net_ports_verify(struct net *net, struct net_port *ports, unsigned int num,
+		     struct vf_err *err);
+
+/**
+ * net_port_save() - A port as JSON, for a VM's record
+ * @net_name:	network
+ * @port:	port
+ *
+ * Return: an object, a new reference; NULL without memory
+ */
+json_t *net_port_save(const char *net_name, const struct net_port *port);
+
+/**
+ * net_port_load() - Read what net_port_save() wrote
+ * @port:	out
+ * @json:	the object
+ * @err:	error
+ *
+ * Return: 0 or -EBADMSG
+ */
+int net_port_load(struct net_port *port, json_t *json, struct vf_err *err);
+
+/**
+ * net_gc() - Free what dead owners left: leases, pins, neighbours, links
+ * @state_fd:	see net_create()
+ * @is_alive:	says whether a VM of that name still runs or is being made
+ * @ctx:	for @is_alive
+ * @removed:	JSON array; a line of text is appended for each thing removed
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int net_gc(int state_fd, bool (*is_alive)(const char *owner, void *ctx),
+	   void *ctx, json_t *removed, struct vf_err *err);
+
+/**
+ * net_check() - What the kernel here lacks of what networks need
+ * @out:	JSON array; an object {name, ok, detail} is appended for each of:
+ *		tun, bridge, port flags, nftables bridge family, IPv6, netem,
+ *		fq_codel, police
+ *
+ * Each is tried in a throw-away network namespace where the caller may make one.
+ */
+void net_check(json_t *out);
+
+#endif

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# What both sides agree on. Compiled once for each side.
+shared_srcs := \
+	shared/attr.c \
+	shared/crc32c.c \
+	shared/identity.c \
+	shared/mail.c \
+	shared/vmfork_ack.c
