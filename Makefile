@@ -5,6 +5,10 @@
 # CFLAGS, CPPFLAGS and LDFLAGS are the user's; what we need stands in BASE_*.
 # V=1 shows the commands, WERROR=1 makes warnings errors, SAN=address,undefined
 # builds the host side with sanitizers.
+#
+# Each folder's build.mk names its sources: shared_srcs, base_srcs, net_srcs,
+# vmm_srcs, core_srcs, agent_srcs and so on. A source FOLDER/FILE.c of the host
+# side is compiled to $(BUILD)/obj/FOLDER/FILE.o by the one rule below.
 
 BUILD ?= build
 V ?= 0
@@ -19,15 +23,124 @@ BASE_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	$(if $(WERROR),-Werror)
 BASE_CPPFLAGS := -D_GNU_SOURCE -MMD -MP
 
+# The host side: libraries are looked up once, and only when something needs
+# them, so that `make setup` runs on a machine that has none yet.
+HOST_PACKAGES := libnl-3.0 libnl-route-3.0 libnftables jansson
+HOST_PKG_CFLAGS = $(eval HOST_PKG_CFLAGS := \
+	$(shell $(PKG_CONFIG) --cflags $(HOST_PACKAGES)))$(HOST_PKG_CFLAGS)
+HOST_PKG_LIBS = $(eval HOST_PKG_LIBS := \
+	$(shell $(PKG_CONFIG) --libs $(HOST_PACKAGES)))$(HOST_PKG_LIBS)
+HOST_SAN := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer)
+HOST_CPPFLAGS = $(BASE_CPPFLAGS) -Ihost -Ishared $(HOST_PKG_CFLAGS)
+HOST_CFLAGS := $(BASE_CFLAGS) $(HOST_SAN)
+HOST_LDFLAGS := $(HOST_SAN)
+HOST_LIBS = $(HOST_PKG_LIBS)
+
+# GNU directory names; the agent is no program of the host: it is data to bake.
+prefix ?= /usr/local
+exec_prefix ?= $(prefix)
+bindir ?= $(exec_prefix)/bin
+datarootdir ?= $(prefix)/share
+datadir ?= $(datarootdir)
+INSTALL ?= install
+
+KERNEL ?= 6.12
+KERNELS := 6.12 7.2
+
 all: vmfork agent
 
+$(BUILD)/obj/%.o: %.c
+	$(call msg,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CPPFLAGS) $(CPPFLAGS) $(HOST_CFLAGS) $(CFLAGS) \
+		-c -o $@ $<
+
 include shared/build.mk
-include host/build.mk
-include guest-agent/build.mk
-include initramfs/build.mk
-include tests/build.mk
+-include host/build.mk
+-include guest-agent/build.mk
+-include initramfs/build.mk
+-include tests/build.mk
+-include $(if $(wildcard $(BUILD)/obj),$(shell find $(BUILD)/obj -name '*.d'))
+
+help:
+	@echo 'vmfork: forks running VMs, each with a network identity of its own'
+	@echo
+	@echo '  make demo            boot a VM, fork it 4 times, ping every fork'
+	@echo '  make demo ROOTLESS=1 the same in a user and network namespace'
+	@echo '  make check           all tests'
+	@echo
+	@echo '  all                  vmfork and vmfork-agent (the default)'
+	@echo '  setup                install packages, fetch guest kernels'
+	@echo '  guest                initramfs of the test guest, each kernel'
+	@echo '  initramfs KERNEL=V   initramfs for one kernel: $(KERNELS)'
+	@echo '  check-unit           unit tests, seconds'
+	@echo '  check-netns          tests in private network namespaces'
+	@echo '  check-vm             tests with whole VMs'
+	@echo '  check-static         format, layers, linters, same bytes twice'
+	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
+	@echo '  check-long           fuzzers for minutes'
+	@echo '  install, uninstall   DESTDIR=$(DESTDIR) prefix=$(prefix)'
+	@echo '  format               clang-format all sources'
+	@echo '  compile_commands.json  for clangd and other tools'
+	@echo '  clean                remove what was built, keep downloads'
+	@echo '  distclean            remove $(BUILD)/'
+	@echo
+	@echo '  V=1 shows commands, WERROR=1, SAN=address,undefined, TESTS=pattern'
+
+setup: setup-packages
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/deps/libmnl/libmnl.a \
+		$(KERNELS:%=$(BUILD)/kernels/%/version)
+
+setup-packages:
+	$(Q)BUILD=$(BUILD) host/packaging/deps.sh
+
+$(BUILD)/deps/libmnl/libmnl.a:
+	$(Q)BUILD=$(BUILD) host/packaging/fetch.sh libmnl
+
+$(BUILD)/kernels/%/version:
+	$(Q)BUILD=$(BUILD) host/packaging/fetch.sh kernel $*
+
+demo: setup
+	$(Q)$(MAKE) --no-print-directory demo-run
+
+demo-run: vmfork initramfs
+	$(Q)VMFORK=$(BUILD)/vmfork \
+		VMFORK_KERNEL=$(BUILD)/kernels/$(KERNEL)/vmlinuz \
+		VMFORK_INITRD=$(BUILD)/guest-$(KERNEL).cpio.gz \
+		$(if $(ROOTLESS),unshare --user --map-root-user --net --mount) \
+		host/demo.sh
+
+install: vmfork agent
+	$(INSTALL) -D -m 755 $(BUILD)/vmfork $(DESTDIR)$(bindir)/vmfork
+	$(INSTALL) -D -m 755 $(BUILD)/vmfork-agent \
+		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/vmfork \
+		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
+	-rmdir $(DESTDIR)$(datadir)/vmfork
+
+C_FOLDERS := shared host guest-agent tests
+
+format:
+	$(Q)find $(C_FOLDERS) -name '*.[ch]' -exec clang-format -i {} +
+
+# What the compiler would be called with, as make itself says it.
+compile_commands.json:
+	$(Q)$(MAKE) --no-print-directory -Bnk V=1 all tests 2>/dev/null | \
+		tests/static/compile-commands >$@
 
 clean:
-	$(Q)rm -rf $(BUILD)
+	$(Q)for path in $(BUILD)/*; do case $$path in \
+		*/apt|*/downloads|*/kernels|*/deps) ;; \
+		*) rm -rf "$$path";; esac; done
+	$(Q)rm -f compile_commands.json
 
-.PHONY: all clean
+distclean:
+	$(Q)rm -rf $(BUILD) compile_commands.json
+
+.PHONY: all help setup setup-packages demo demo-run install uninstall format \
+	clean distclean compile_commands.json vmfork agent
+.SECONDARY:
+.DELETE_ON_ERROR:
