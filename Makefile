@@ -48,7 +48,8 @@ INSTALL ?= install
 KERNEL ?= 6.12
 KERNELS := 6.12 7.2
 
-all: vmfork agent
+all: $(if $(wildcard host/build.mk),vmfork) \
+	$(if $(wildcard guest-agent/build.mk),agent)
 
 $(BUILD)/obj/%.o: %.c
 	$(call msg,CC,$<)
@@ -111,7 +112,8 @@ demo-run: vmfork initramfs
 		$(if $(ROOTLESS),unshare --user --map-root-user --net --mount) \
 		host/demo.sh
 
-install: vmfork agent
+install: $(if $(wildcard host/build.mk),vmfork) \
+	$(if $(wildcard guest-agent/build.mk),agent)
 	$(INSTALL) -D -m 755 $(BUILD)/vmfork $(DESTDIR)$(bindir)/vmfork
 	$(INSTALL) -D -m 755 $(BUILD)/vmfork-agent \
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+# One program for each tests/unit/LAYER_*.c and tests/netns/LAYER_*.c, linked
+# with its layer's sources and those below. A file without a layer's prefix
+# (netns.c) is a helper, linked with all tests of its folder.
+
+base_srcs ?= $(wildcard host/base/*.c)
+
+test_layer_shared := $(shared_srcs)
+test_layer_base := $(test_layer_shared) $(base_srcs)
+test_layer_net := $(test_layer_base) $(net_srcs)
+test_layer_vmm := $(test_layer_base) $(vmm_srcs)
+test_layer_core := $(sort $(test_layer_net) $(vmm_srcs) $(core_srcs))
+test_layer_agent := $(test_layer_shared) \
+	$(filter-out guest-agent/main.c,$(agent_srcs))
+
+test_layers := shared base net vmm core agent
+test_folders := unit netns
+test_srcs := $(foreach f,$(test_folders),$(foreach l,$(test_layers),\
+	$(wildcard tests/$f/$l_*.c)))
+test_helpers = $(filter-out $(foreach l,$(test_layers),tests/$1/$l_%),\
+	$(wildcard tests/$1/*.c))
+test_layer = $(firstword $(subst _, ,$(notdir $1)))
+test_progs := $(test_srcs:%.c=$(BUILD)/%)
+test_objs = $(patsubst %.c,$(BUILD)/obj/%.o,$1 \
+	$(call test_helpers,$(patsubst tests/%/,%,$(dir $1))) \
+	$(test_layer_$(call test_layer,$1)))
+
+# The agent's sources want libmnl, for the guest and for its tests alike.
+test_mnl := $(BUILD)/deps/libmnl
+$(BUILD)/obj/guest-agent/%.o $(BUILD)/obj/tests/%.o: \
+	HOST_CPPFLAGS += -Iguest-agent -Itests -I$(test_mnl)/include
+$(patsubst %.c,$(BUILD)/obj/%.o,$(agent_srcs) $(test_srcs)): \
+	| $(test_mnl)/libmnl.a
+
+define test_rule
+$(BUILD)/$(1:%.c=%): $(call test_objs,$1) | $(test_mnl)/libmnl.a
+	$$(call msg,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HOST_LDFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ \
+		$$(filter %.o,$$^) $$(HOST_LIBS) -lcmocka \
+		$(if $(filter agent,$(call test_layer,$1)),$(test_mnl)/libmnl.a)
+endef
+$(foreach s,$(test_srcs),$(eval $(call test_rule,$s)))
+
+# Fuzzers: clang's libFuzzer with sanitizers of its own, sources compiled anew.
+fuzz_srcs := $(wildcard tests/fuzz/*.c)
+fuzz_progs := $(fuzz_srcs:%.c=$(BUILD)/%)
+FUZZ_CC ?= clang
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(shared_srcs)
+	$(call msg,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -D_GNU_SOURCE -Ishared -std=gnu11 -O1 -g \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $^
+
+tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
+	$(filter $(BUILD)/tests/netns/%,$(test_progs))
+
+# Builds of the same tree in another directory share what was fetched.
+$(BUILD)/san/deps:
+	$(Q)mkdir -p $(@D)
+	$(Q)ln -s ../deps $@
+
+tests-san: $(BUILD)/san/deps $(fuzz_progs)
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san \
+		SAN=address,undefined CFLAGS='-O1 -g' tests
+
+RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') tests/run
+
+# Set-up may bring the very tools that the next rules want: a make of its own.
+check: setup
+	$(Q)$(MAKE) --no-print-directory check-run
+
+check-run: all guest tests tests-san
+	$(Q)$(RUN) unit netns static san vm
+
+check-unit: $(filter $(BUILD)/tests/unit/%,$(test_progs))
+	$(Q)$(RUN) unit
+
+check-netns: $(filter $(BUILD)/tests/netns/%,$(test_progs))
+	$(Q)$(RUN) netns
+
+check-vm: all guest
+	$(Q)$(RUN) vm
+
+check-static: all
+	$(Q)$(RUN) static
+
+check-san: tests-san
+	$(Q)$(RUN) san
+
+check-long: $(fuzz_progs)
+	$(Q)$(RUN) long
+
+.PHONY: tests tests-san check check-run check-unit check-netns check-vm \
+	check-static check-san check-long
