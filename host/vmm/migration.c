@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+#include <endian.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "vmm/migration.h"
+
+#define FILE_MAGIC   "QEVM"
+#define FILE_VERSION 3
+
+/* section types: migration/savevm.h */
+#define SECTION_START	      0x01
+#define SECTION_PART	      0x02
+#define SECTION_END	      0x03
+#define SECTION_FULL	      0x04
+#define SECTION_SUBSECTION    0x05
+#define SECTION_CONFIGURATION 0x07
+#define SECTION_COMMAND	      0x08
+#define SECTION_FOOTER	      0x7e
+
+/* flags in the low bits of a RAM record's address: migration/ram.c */
+#define RAM_FLAGS    0xfff
+#define RAM_MEM_SIZE 0x04
+#define RAM_PAGE     0x08
+#define RAM_EOS	     0x10
+#define RAM_CONTINUE 0x20
+
+#define RAM_SECTION  "ram"
+#define RAM_VERSION  4
+#define PAGE_BYTES   4096
+#define NAME_BYTES   256
+#define SMALL_BLOCKS 16
+#define SMALL_BYTES  (16 << 20)
+#define DEVICE_BYTES (64 << 20)
+
+struct ram_block {
+	char name[NAME_BYTES];
+	uint64_t bytes;
+	uint64_t pages_offset;
+};
+
+/* A position in the file that is read; the first failure sticks. */
+struct reader {
+	int fd;
+	uint64_t pos;
+	int error;
+};
+
+static void read_bytes(struct reader *r, void *buf, size_t len)
+{
+	if (!r->error)
+		r->error = vf_pread_all(r->fd, buf, len, (off_t)r->pos);
+	if (r->error)
+		memset(buf, 0, len);
+	r->pos += len;
+}
+
+static uint8_t read_u8(struct reader *r)
+{
+	uint8_t v;
+
+	read_bytes(r, &v, sizeof(v));
+	return v;
+}
+
+static uint32_t read_u32(struct reader *r)
+{
+	uint32_t v;
+
+	read_bytes(r, &v, sizeof(v));
+	return be32toh(v);
+}
+
+static uint64_t read_u64(struct reader *r)
+{
+	uint64_t v;
+
+	read_bytes(r, &v, sizeof(v));
+	return be64toh(v);
+}
+
+/* A string with its length in one byte. */
+static void read_name(struct reader *r, char name[NAME_BYTES])
+{
+	uint8_t len = read_u8(r);
+
+	read_bytes(r, name, len);
+	name[len] = '\0';
+}
+
+static void expect(struct reader *r, bool ok)
+{
+	if (!ok && !r->error)
+		r->error = -EBADMSG;
+}
+
+static void put_u8(FILE *out, uint8_t v)
+{
+	fputc(v, out);
+}
+
+static void put_u32(FILE *out, uint32_t v)
+{
+	v = htobe32(v);
+	fwrite(&v, sizeof(v), 1, out);
+}
+
+static void put_u64(FILE *out, uint64_t v)
+{
+	v = htobe64(v);
+	fwrite(&v, sizeof(v), 1, out);
+}
+
+static void put_name(FILE *out, const char *name)
+{
+	put_u8(out, (uint8_t)strlen(name));
+	fputs(name, out);
+}
+
+/*
+ * Read the file's head up to the RAM section and return that section's id. The
+ * configuration's subsections (capabilities) are dropped: the fork is loaded
+ * without mapped-ram.
+ */
+static uint32_t head_read(struct reader *r, struct migration_layout *layout)
+{
+	char magic[4], name[NAME_BYTES];
+	uint32_t len, count, id;
+	uint8_t type;
+
+	read_bytes(r, magic, sizeof(magic));
+	expect(r, !memcmp(magic, FILE_MAGIC, sizeof(magic)));
+	expect(r, read_u32(r) == FILE_VERSION);
+	expect(r, read_u8(r) == SECTION_CONFIGURATION);
+	len = read_u32(r);
+	expect(r, len < sizeof(layout->machine));
+	if (r->error)
+		return 0;
+	read_bytes(r, layout->machine, len);
+	layout->machine[len] = '\0';
+
+	for (type = read_u8(r); type == SECTION_SUBSECTION; type = read_u8(r)) {
+		read_name(r, name);
+		expect(r, !strcmp(name, "configuration/capabilities"));
+		expect(r, read_u32(r) == 1);
+		count = read_u32(r);
+		for (uint32_t i = 0; i < count && !r->error; i++)
+			read_name(r, name);
+	}
+	expect(r, type == SECTION_START);
+	id = read_u32(r);
+	read_name(r, name);
+	expect(r, !strcmp(name, RAM_SECTION));
+	expect(r, read_u32(r) == 0); /* instance */
+	expect(r, read_u32(r) == RAM_VERSION);
+	return id;
+}
+
+/* Read the list of RAM blocks, with where their pages stand. */
+static unsigned int blocks_read(struct reader *r,
+				struct ram_block blocks[SMALL_BLOCKS])
+{
+	uint64_t word = read_u64(r), left = word & ~(uint64_t)RAM_FLAGS;
+	unsigned int num = 0;
+
+	expect(r, (word & RAM_FLAGS) == RAM_MEM_SIZE);
+	while (left && !r->error) {
+		struct ram_block *b = &blocks[num];
+
+		expect(r, num < SMALL_BLOCKS);
+		if (r->error)
+			break;
+		read_name(r, b->name);
+		b->bytes = read_u64(r);
+		expect(r, read_u32(r) == 1); /* mapped-ram header version */
+		expect(r, read_u64(r) == PAGE_BYTES);
+		read_u64(r); /* where the bitmap of written pages stands */
+		b->pages_offset = read_u64(r);
+		expect(r, b->bytes <= left && b->bytes % PAGE_BYTES == 0 &&
+				  b->pages_offset % PAGE_BYTES == 0 &&
+				  b->pages_offset > r->pos &&
+				  b->pages_offset < INT64_MAX - b->bytes);
+		left -= b->bytes;
+		/* the next record follows the pages */
+		r->pos = b->pages_offset + b->bytes;
+		num++;
+	}
+	return num;
+}
+
+static void ram_body_skip(struct reader *r, uint32_t id)
+{
+	expect(r, (read_u64(r) & RAM_FLAGS) == RAM_EOS);
+	expect(r, read_u8(r) == SECTION_FOOTER);
+	expect(r, read_u32(r) == id);
+}
+
+/* Skip what remains of RAM; afterwards the reader stands at the devices. */
+static void ram_skip(struct reader *r, uint32_t id)
+{
+	uint8_t type;
+
+	ram_body_skip(r, id);
+	for (;;) {
+		type = read_u8(r);
+		if (r->error || (type != SECTION_PART && type != SECTION_END))
+			break;
+		expect(r, read_u32(r) == id);
+		ram_body_skip(r, id);
+	}
+	expect(r, type == SECTION_FULL || type == SECTION_COMMAND);
+	r->pos--;
+}
+
+static void put_head(FILE *out, const char *machine)
+{
+	fputs(FILE_MAGIC, out);
+	put_u32(out, FILE_VERSION);
+	put_u8(out, SECTION_CONFIGURATION);
+	put_u32(out, (uint32_t)strlen(machine));
+	fputs(machine, out);
+}
+
+static void put_section_end(FILE *out, uint32_t id)
+{
+	put_u64(out, RAM_EOS);
+	put_u8(out, SECTION_FOOTER);
+	put_u32(out, id);
+}
+
+static void put_pages(FILE *out, struct reader *r, const struct ram_block *b)
+{
+	uint8_t page[PAGE_BYTES];
+
+	r->pos = b->pages_offset;
+	for (uint64_t at = 0; at < b->bytes; at += sizeof(page)) {
+		read_bytes(r, page, sizeof(page));
+		put_u64(out, at | RAM_PAGE | (at ? RAM_CONTINUE : 0));
+		if (!at)
+			put_name(out, b->name);
+		fwrite(page, sizeof(page), 1, out);
+	}
+}
+
+/* A RAM section that knows and holds the small blocks only. */
+static void put_small_blocks(FILE *out, struct reader *r, uint32_t id,
+			     const struct ram_block *blocks, unsigned int num,
+			     const char *main_block)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < num; i++)
+		if (strcmp(blocks[i].name, main_block) != 0)
+			total += blocks[i].bytes;
+	expect(r, total <= SMALL_BYTES);
+	if (r->error)
+		return;
+
+	put_u8(out, SECTION_START);
+	put_u32(out, id);
+	put_name(out, RAM_SECTION);
+	put_u32(out, 0);
+	put_u32(out, RAM_VERSION);
+	put_u64(out, total | RAM_MEM_SIZE);
+	for (unsigned int i = 0; i < num; i++) {
+		if (!strcmp(blocks[i].name, main_block))
+			continue;
+		put_name(out, blocks[i].name);
+		put_u64(out, blocks[i].bytes);
+	}
+	put_section_end(out, id);
+
+	put_u8(out, SECTION_END);
+	put_u32(out, id);
+	for (unsigned int i = 0; i < num; i++)
+		if (strcmp(blocks[i].name, main_block) != 0)
+			put_pages(out, r, &blocks[i]);
+	put_section_end(out, id);
+}
+
+static void put_devices(FILE *out, struct reader *r, uint64_t file_bytes)
+{
+	uint64_t left = file_bytes - r->pos;
+	uint8_t buf[PAGE_BYTES];
+
+	expect(r, r->pos < file_bytes && left <= DEVICE_BYTES);
+	while (left && !r->error) {
+		size_t n = left < sizeof(buf) ? left : sizeof(buf);
+
+		read_bytes(r, buf, n);
+		fwrite(buf, n, 1, out);
+		left -= n;
+	}
+}
+
+int migration_split(int image_fd, int state_fd, const char *main_block,
+		    struct migration_layout *layout, struct vf_err *err)
+{
+	__free struct ram_block *blocks = calloc(SMALL_BLOCKS, sizeof(*blocks));
+	struct reader r = { .fd = image_fd };
+	__fclose FILE *out = NULL;
+	unsigned int num;
+	uint64_t devices;
+	struct stat st;
+	uint32_t id;
+	int out_fd;
+
+	out_fd = dup(state_fd);
+	out = out_fd < 0 ? NULL : fdopen(out_fd, "w");
+	if (!blocks || !out || fstat(image_fd, &st) < 0)
+		return vf_err_errno(err, errno, "device state");
+
+	*layout = (struct migration_layout){ 0 };
+	id = head_read(&r, layout);
+	num = blocks_read(&r, blocks);
+	for (unsigned int i = 0; i < num; i++) {
+		if (strcmp(blocks[i].name, main_block) != 0)
+			continue;
+		layout->ram_offset = blocks[i].pages_offset;
+		layout->ram_bytes = blocks[i].bytes;
+	}
+	expect(&r, layout->ram_bytes > 0);
+	ram_skip(&r, id);
+
+	devices = r.pos;
+	put_head(out, layout->machine);
+	put_small_blocks(out, &r, id, blocks, num, main_block);
+	r.pos = devices;
+	put_devices(out, &r, (uint64_t)st.st_size);
+	if (r.error)
+		return vf_err_set(err, -r.error,
+				  "memory image: not as QEMU writes it, at "
+				  "byte %llu",
+				  (unsigned long long)r.pos);
+	if (fflush(out) || ferror(out))
+		return vf_err_errno(err, errno, "device state");
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * QEMU's migration stream, as far as a snapshot needs it.
+ *
+ * A VM is saved with the capability mapped-ram: every RAM block's pages stand at
+ * a fixed place of the file, so that a fork can map the main block from there.
+ * What QEMU then loads is a second, small file that we make of the first: the
+ * same machine and devices, and the small RAM blocks (firmware, ACPI tables,
+ * the VMClock page; without them a fork could not reboot) as ordinary pages,
+ * but without the main block, which the fork has already.
+ *
+ * Source of the format: QEMU 10.0, migration/savevm.c (sections),
+ * migration/ram.c (RAM records, struct MappedRamHeader),
+ * docs/devel/migration/mapped-ram.rst. All integers are big endian.
+ */
+#ifndef VF_MIGRATION_H
+#define VF_MIGRATION_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define MIGRATION_MACHINE_SIZE 64
+
+/* Where the main RAM block stands in a mapped-ram file. */
+struct migration_layout {
+	char machine[MIGRATION_MACHINE_SIZE]; /* versioned machine type */
+	uint64_t ram_offset;		      /* bytes from the file's start */
+	uint64_t ram_bytes;
+};
+
+/**
+ * migration_split() - Make a loadable device state of a mapped-ram file
+ * @image_fd:	the file that QEMU wrote
+ * @state_fd:	empty file that receives the state
+ * @main_block:	name of the RAM block that is left out
+ * @layout:	out: where that block stands
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EBADMSG if the file is not what it should be
+ */
+int migration_split(int image_fd, int state_fd, const char *main_block,
+		    struct migration_layout *layout, struct vf_err *err);
+
+#endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "vmm/process.h"
+
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define STAT_SIZE    512
+#define KILL_MS	     5000
+
+/* Who a process is, beyond its number. */
+struct process_id {
+	pid_t pid;
+	unsigned long long start_ticks;
+};
+
+/* Parse /proc/PID/stat; the command's name may hold anything, so search back. */
+static int stat_parse(const char *stat, struct process_id *id)
+{
+	const char *p = strrchr(stat, ')');
+
+	if (!p || sscanf(stat, "%d", &id->pid) != 1 || id->pid <= 0)
+		return -EBADMSG;
+	/* after the name: state is field 3, starttime field 22: proc(5) */
+	p++;
+	for (int field = 3; field < 22; field++) {
+		p = strchr(p + 1, ' ');
+		if (!p)
+			return -EBADMSG;
+	}
+	return sscanf(p, "%llu", &id->start_ticks) == 1 ? 0 : -EBADMSG;
+}
+
+static int stat_read(pid_t pid, struct process_id *id)
+{
+	__free char *stat = NULL;
+	char path[32];
+	struct vf_err err;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	ret = vf_read_file(AT_FDCWD, path, STAT_SIZE * 2, &stat, NULL, &err);
+	return ret < 0 ? ret : stat_parse(stat, id);
+}
+
+/*
+ * A record is the kernel's boot id, a newline, and the process's own stat line.
+ * Only async-signal-safe calls here: the child of a fork runs it.
+ */
+static int record_write(int fd)
+{
+	char buf[STAT_SIZE];
+	ssize_t len;
+	int from;
+
+	for (int i = 0; i < 2; i++) {
+		from = open(i ? "/proc/self/stat" : BOOT_ID_PATH,
+			    O_RDONLY | O_CLOEXEC);
+		if (from < 0)
+			return -errno;
+		len = read(from, buf, sizeof(buf));
+		close(from);
+		if (len < 0 || write(fd, buf, (size_t)len) != len)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* Does the process of a record still live? Fills in who it is. */
+static bool record_lives(int dir_fd, const char *name, struct process_id *id)
+{
+	__free char *record = NULL, *boot_id = NULL;
+	struct process_id now;
+	struct vf_err err;
+	char *stat;
+
+	if (vf_read_file(dir_fd, name, STAT_SIZE * 2, &record, NULL, &err) <
+		    0 ||
+	    vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &boot_id, NULL, &err) < 0)
+		return false;
+	stat = strchr(record, '\n');
+	if (!stat || strncmp(record, boot_id, (size_t)(stat - record)) != 0 ||
+	    stat_parse(stat + 1, id) < 0 || stat_read(id->pid, &now) < 0)
+		return false;
+	return now.start_ticks == id->start_ticks;
+}
+
+int process_mark(int dir_fd, const char *name, struct vf_err *err)
+{
+	__close int fd = openat(dir_fd, name,
+				O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int ret;
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	ret = record_write(fd);
+	return ret < 0 ? vf_err_errno(err, ret, "%s", name) : 0;
+}
+
+bool process_mark_lives(int dir_fd, const char *name)
+{
+	struct process_id id;
+
+	return record_lives(dir_fd, name, &id);
+}
+
+/* What the child does between fork and exec; reports errno through @status_fd. */
+static _Noreturn void child(int pid_fd, int log_fd, int status_fd,
+			    char *const argv[], const int *fds,
+			    unsigned int num_fds)
+{
+	sigset_t none;
+	int ret;
+
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (unsigned int i = 0; i < num_fds; i++)
+		fcntl(fds[i], F_SETFD, 0);
+	dup2(log_fd, STDOUT_FILENO);
+	dup2(log_fd, STDERR_FILENO);
+	ret = record_write(pid_fd);
+	if (!ret) {
+		execvp(argv[0], argv);
+		ret = -errno;
+	}
+	(void)!write(status_fd, &ret, sizeof(ret));
+	_exit(127);
+}
+
+static int pidfd_open_(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int process_spawn(struct process *proc, int dir_fd, const char *log_name,
+		  char *const argv[], const int *fds, unsigned int num_fds,
+		  struct vf_err *err)
+{
+	__close int log_fd = -1, pid_fd = -1, status_rd = -1, status_wr = -1;
+	int status[2], ret = 0;
+	ssize_t len;
+
+	proc->pidfd = -1;
+	log_fd = openat(dir_fd, log_name,
+			O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	pid_fd = openat(dir_fd, PROCESS_FILE,
+			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (log_fd < 0 || pid_fd < 0 || pipe2(status, O_CLOEXEC) < 0)
+		return vf_err_errno(err, errno, "%s", argv[0]);
+	status_rd = status[0];
+	status_wr = status[1];
+
+	proc->pid = fork();
+	if (proc->pid < 0)
+		return vf_err_errno(err, errno, "%s", argv[0]);
+	if (proc->pid == 0)
+		child(pid_fd, log_fd, status_wr, argv, fds, num_fds);
+
+	proc->pidfd = pidfd_open_(proc->pid);
+	close(vf_steal_fd(&status_wr));
+	/* ends as soon as exec closes the child's end */
+	do
+		len = read(status_rd, &ret, sizeof(ret));
+	while (len < 0 && errno == EINTR);
+	if (len == sizeof(ret)) {
+		process_close(proc);
+		waitpid(proc->pid, NULL, 0);
+		return vf_err_errno(err, ret, "%s", argv[0]);
+	}
+	if (proc->pidfd < 0)
+		return vf_err_errno(err, errno, "%s: pidfd", argv[0]);
+	return 0;
+}
+
+bool process_open(struct process *proc, int dir_fd)
+{
+	struct process_id id;
+
+	*proc = (struct process){ .pidfd = -1 };
+	if (!record_lives(dir_fd, PROCESS_FILE, &id))
+		return false;
+	proc->pid = id.pid;
+	proc->pidfd = pidfd_open_(id.pid);
+	/* between the check and the open it may have ended: look again */
+	if (proc->pidfd >= 0 && !record_lives(dir_fd, PROCESS_FILE, &id))
+		process_close(proc);
+	return proc->pidfd >= 0 && process_wait(proc, 0) < 0;
+}
+
+int process_wait(struct process *proc, int timeout_ms)
+{
+	int ret;
+
+	if (proc->pidfd < 0)
+		return 0;
+	ret = vf_wait_readable(proc->pidfd, -1,
+			       vf_now_us() + (int64_t)timeout_ms * 1000);
+	if (ret < 0)
+		return ret;
+	/* if it is a child of ours it shall not stay as a zombie */
+	waitid(P_PIDFD, (id_t)proc->pidfd, NULL, WEXITED | WNOHANG);
+	return 0;
+}
+
+static void process_signal(struct process *proc, int sig)
+{
+	syscall(SYS_pidfd_send_signal, proc->pidfd, sig, NULL, 0);
+}
+
+int process_kill(struct process *proc, int grace_ms)
+{
+	if (proc->pidfd < 0)
+		return 0;
+	if (grace_ms > 0) {
+		process_signal(proc, SIGTERM);
+		if (process_wait(proc, grace_ms) == 0)
+			return 0;
+	}
+	process_signal(proc, SIGKILL);
+	return process_wait(proc, KILL_MS);
+}
+
+void process_close(struct process *proc)
+{
+	if (proc->pidfd >= 0)
+		close(proc->pidfd);
+	proc->pidfd = -1;
+}
+
+static int output_read(int fd, char *out, size_t size, int64_t deadline_us)
+{
+	size_t used = 0;
+	ssize_t n;
+	int ret;
+
+	for (;;) {
+		ret = vf_wait_readable(fd, -1, deadline_us);
+		if (ret < 0)
+			return ret;
+		n = read(fd, out + used, size - 1 - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		used += (size_t)n;
+		out[used] = '\0';
+		if (n == 0 || used == size - 1)
+			return 0;
+	}
+}
+
+int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
+		   struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
+	__close int rd = -1, wr = -1;
+	posix_spawn_file_actions_t actions;
+	int fds[2], ret, status = -1;
+	pid_t pid;
+
+	out[0] = '\0';
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return vf_err_errno(err, errno, "%s", argv[0]);
+	rd = fds[0];
+	wr = fds[1];
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, wr, STDOUT_FILENO);
+	ret = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (ret)
+		return vf_err_errno(err, ret, "%s", argv[0]);
+	close(vf_steal_fd(&wr));
+
+	ret = output_read(rd, out, size, deadline_us);
+	if (ret < 0)
+		kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	if (ret < 0)
+		return vf_err_errno(err, ret, "%s", argv[0]);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		return vf_err_set(err, EREMOTEIO, "%s: failed", argv[0]);
+	return 0;
+}

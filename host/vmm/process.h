@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine's process. While we know it as our own it is a pidfd; on disk it is
+ * pid, start time and boot id, and all three are checked before any signal, so
+ * that a stale record never hits a stranger.
+ */
+#ifndef VF_PROCESS_H
+#define VF_PROCESS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* The file in a run directory that the process writes about itself. */
+#define PROCESS_FILE "pid"
+
+/* A process that may be gone. */
+struct process {
+	pid_t pid;
+	int pidfd; /* -1 if it is gone */
+};
+
+/**
+ * process_spawn() - Start a program that outlives us
+ * @proc:	out: the process; process_close() it
+ * @dir_fd:	run directory: gets PROCESS_FILE, written by the new process
+ *		before it becomes the program, so that no moment exists in which
+ *		it runs and is not on record
+ * @log_name:	file in @dir_fd that receives its output
+ * @argv:	program, looked up in PATH, and its arguments
+ * @fds:	descriptors that it inherits under the same numbers
+ * @num_fds:	how many
+ * @err:	error
+ *
+ * It gets a session of its own, so that a terminal's signals do not reach it.
+ *
+ * Return: 0 or -errno, -ENOENT if there is no such program
+ */
+int process_spawn(struct process *proc, int dir_fd, const char *log_name,
+		  char *const argv[], const int *fds, unsigned int num_fds,
+		  struct vf_err *err);
+
+/**
+ * process_open() - Find the process that a run directory speaks of
+ * @proc:	out: the process, with pidfd -1 if it is gone
+ * @dir_fd:	run directory
+ *
+ * Return: true if it lives
+ */
+bool process_open(struct process *proc, int dir_fd);
+
+/**
+ * process_wait() - Wait until it has ended
+ * @proc:		process
+ * @timeout_ms:		how long
+ *
+ * Return: 0 if it has, -ETIMEDOUT
+ */
+int process_wait(struct process *proc, int timeout_ms);
+
+/**
+ * process_kill() - End it: politely, then not
+ * @proc:		process
+ * @grace_ms:		how long it may take to end by itself; 0: none
+ *
+ * Return: 0 once it has ended, -ETIMEDOUT if even SIGKILL took more than 5 s
+ */
+int process_kill(struct process *proc, int grace_ms);
+
+/**
+ * process_close() - Forget it; it goes on
+ * @proc:	process
+ */
+void process_close(struct process *proc);
+
+/**
+ * process_mark() - Write a record of the calling process
+ * @dir_fd:	directory
+ * @name:	file
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int process_mark(int dir_fd, const char *name, struct vf_err *err);
+
+/**
+ * process_mark_lives() - Does the process live that wrote a record?
+ * @dir_fd:	directory
+ * @name:	file that process_mark() or process_spawn() wrote
+ *
+ * Return: true if so
+ */
+bool process_mark_lives(int dir_fd, const char *name);
+
+/**
+ * process_output() - Run a program to its end and take what it prints
+ * @argv:	program, looked up in PATH, and its arguments
+ * @out:	its standard output, cut to fit, NUL terminated
+ * @size:	room in @out
+ * @timeout_ms:	after which it is killed
+ * @err:	error
+ *
+ * Return: 0 if it exited with 0, or -errno
+ */
+int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
+		   struct vf_err *err);
+
+#endif

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: MIT
+/* The QEMU engine: the distribution's own QEMU, driven over QMP. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "vmm/migration.h"
+#include "vmm/qemu.h"
+#include "vmm/qmp.h"
+
+#define COMMAND_MS   5000 /* a command that QEMU answers at once */
+#define GUEST_PAGE   4096
+#define LOG_TAIL     200
+#define GIB	     (1ULL << 30)
+#define LOWMEM_SPLIT 0xb0000000ULL /* from here on memory is split at 2 GiB */
+
+static int64_t soon(void)
+{
+	return vf_now_us() + COMMAND_MS * 1000;
+}
+
+/* Listen before QEMU starts: a connect then waits for it, nothing polls. */
+static int listen_at(int dir_fd, const char *name, struct vf_err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	__close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s",
+		 dir_fd, name);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(fd, 1) < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	return vf_steal_fd(&fd);
+}
+
+static int qemu_check(char *version, size_t size, struct vf_err *err)
+{
+	char *argv[] = { (char *)qemu_program(), "--version", NULL };
+	unsigned int major;
+	int ret;
+
+	ret = process_output(argv, version, size, COMMAND_MS, err);
+	if (ret < 0) {
+		vf_err_hint(err, "install qemu-system-x86, or set VMFORK_QEMU");
+		return ret;
+	}
+	version[strcspn(version, "\n")] = '\0';
+	if (sscanf(version, "QEMU emulator version %u", &major) != 1)
+		return vf_err_set(err, EINVAL, "%s: not a QEMU",
+				  qemu_program());
+	if (major < QEMU_VERSION_NEEDED) {
+		vf_err_set(err, EPROTONOSUPPORT,
+			   "%s: too old: %s, but %d.0 is needed",
+			   qemu_program(), version, QEMU_VERSION_NEEDED);
+		vf_err_hint(err, "install it from the distribution's "
+				 "backports, or set VMFORK_QEMU");
+		return -EPROTONOSUPPORT;
+	}
+	return 0;
+}
+
+/*
+ * QEMU ended when it should not have. Its last words are the reason; but if it
+ * is too old, that is the better one.
+ */
+static int qemu_died(struct vmm *vmm, struct vf_err *err)
+{
+	__free char *log = NULL;
+	char version[128], *line, *end;
+	struct vf_err ignored;
+	size_t len;
+
+	if (qemu_check(version, sizeof(version), &ignored) < 0) {
+		*err = ignored;
+		return -err->num;
+	}
+	if (vf_read_file(vmm->run_fd, VMM_ENGINE_LOG, 1 << 20, &log, &len,
+			 &ignored) < 0 ||
+	    !len)
+		return vf_err_set(err, ECONNRESET, "QEMU ended without a word");
+	for (end = log + len; end > log && end[-1] == '\n';)
+		*--end = '\0';
+	line = strrchr(log, '\n');
+	return vf_err_set(err, ECONNRESET, "QEMU ended: %.*s", LOG_TAIL,
+			  line ? line + 1 : log);
+}
+
+static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
+		      struct vf_err *err)
+{
+	__close int qmp_fd = -1, console_fd = -1, log_fd = -1, memory_fd = -1;
+	struct qemu_args args;
+	int ret;
+
+	qmp_fd = listen_at(vmm->run_fd, QEMU_QMP_SOCKET, err);
+	if (qmp_fd < 0)
+		return qmp_fd;
+	console_fd = listen_at(vmm->run_fd, VMM_CONSOLE_SOCKET, err);
+	if (console_fd < 0)
+		return console_fd;
+	log_fd = openat(vmm->run_fd, VMM_CONSOLE_LOG,
+			O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (log_fd < 0)
+		return vf_err_errno(err, errno, VMM_CONSOLE_LOG);
+	if (spec->image) {
+		memory_fd = openat(spec->image_fd, VMM_MEMORY_FILE,
+				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (memory_fd < 0)
+			return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+	}
+
+	ret = qemu_args_init(&args, spec, qmp_fd, console_fd, log_fd,
+			     memory_fd);
+	if (!ret)
+		ret = process_spawn(&vmm->proc, vmm->run_fd, VMM_ENGINE_LOG,
+				    args.argv, args.fds, args.num_fds, err);
+	else
+		vf_err_errno(err, ret, "QEMU's command line");
+	qemu_args_exit(&args);
+	return ret;
+}
+
+static void qemu_disconnect(struct vmm *vmm)
+{
+	struct qmp *qmp = vmm->priv;
+
+	if (qmp)
+		qmp_close(qmp);
+	free(qmp);
+	vmm->priv = NULL;
+}
+
+static int qemu_connect(struct vmm *vmm, int64_t deadline_us,
+			struct vf_err *err)
+{
+	struct qmp *qmp = calloc(1, sizeof(*qmp));
+	int ret;
+
+	if (!qmp)
+		return vf_err_errno(err, ENOMEM, "QMP");
+	vmm->priv = qmp;
+	ret = qmp_open(qmp, vmm->run_fd, QEMU_QMP_SOCKET, vmm->cancel_fd,
+		       deadline_us, err);
+	if (ret < 0 && process_wait(&vmm->proc, 0) == 0)
+		ret = qemu_died(vmm, err);
+	if (ret < 0)
+		qemu_disconnect(vmm);
+	return ret;
+}
+
+static int set_capability(struct qmp *qmp, const char *name, bool on,
+			  struct vf_err *err)
+{
+	return qmp_execute(qmp, "migrate-set-capabilities",
+			   json_pack("{s:[{s:s,s:b}]}", "capabilities",
+				     "capability", name, "state", on),
+			   NULL, soon(), err);
+}
+
+/* The argument that names a file of a directory as the channel of a migration. */
+static json_t *channel_pack(int dir_fd, const char *name)
+{
+	char link[64], dir[4096];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
+	len = readlink(link, dir, sizeof(dir) - 1);
+	if (len < 0)
+		return NULL;
+	dir[len] = '\0';
+	return json_pack("{s:[{s:s,s:{s:s,s:s++,s:i}}]}", "channels",
+			 "channel-type", "main", "addr", "transport", "file",
+			 "filename", dir, "/", name, "offset", 0);
+}
+
+/* Wait for the end of a migration, whichever direction it has. */
+static int migration_wait(struct qmp *qmp, int64_t deadline_us,
+			  struct vf_err *err)
+{
+	for (;;) {
+		__json json_t *event = NULL;
+		const char *status;
+		int ret = qmp_wait_event(qmp, "MIGRATION", &event, deadline_us,
+					 err);
+
+		if (ret < 0)
+			return ret;
+		status = json_string_value(json_object_get(
+			json_object_get(event, "data"), "status"));
+		if (status && !strcmp(status, "completed"))
+			return 0;
+		if (status &&
+		    (!strcmp(status, "failed") || !strcmp(status, "cancelled")))
+			return vf_err_set(err, EIO, "migration %s", status);
+	}
+}
+
+static int qemu_query(struct vmm *vmm, enum vmm_state *state,
+		      struct vf_err *err)
+{
+	__json json_t *result = NULL;
+	const char *status;
+	int ret = qmp_execute(vmm->priv, "query-status", NULL, &result, soon(),
+			      err);
+
+	if (ret < 0)
+		return ret;
+	status = json_string_value(json_object_get(result, "status"));
+	if (!status)
+		return vf_err_set(err, EBADMSG, "query-status: no status");
+	if (!strcmp(status, "running"))
+		*state = VMM_STATE_RUNNING;
+	else if (!strcmp(status, "inmigrate"))
+		*state = VMM_STATE_LOADING;
+	else if (!strcmp(status, "internal-error"))
+		*state = VMM_STATE_BROKEN;
+	else
+		*state = VMM_STATE_PAUSED;
+	return 0;
+}
+
+static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
+		     struct vf_err *err)
+{
+	json_t *args = channel_pack(image_fd, VMM_STATE_FILE);
+	struct qmp *qmp = vmm->priv;
+	enum vmm_state state;
+	int ret;
+
+	if (!args)
+		return vf_err_errno(err, EBADF, VMM_STATE_FILE);
+	ret = set_capability(qmp, "events", true, err);
+	if (ret < 0) {
+		json_decref(args);
+		return ret;
+	}
+	ret = qmp_execute(qmp, "migrate-incoming", args, NULL, soon(), err);
+	if (!ret)
+		ret = migration_wait(qmp, deadline_us, err);
+	/* the answer says that it began, the event that it ended; this, how */
+	if (!ret)
+		ret = qemu_query(vmm, &state, err);
+	if (!ret && state != VMM_STATE_PAUSED)
+		return vf_err_set(err, EIO, "not paused after loading");
+	if (ret < 0 && process_wait(&vmm->proc, 100) == 0)
+		return qemu_died(vmm, err);
+	return ret;
+}
+
+/* Where a guest page stands in QEMU's address space. */
+static int gpa_to_hva(struct qmp *qmp, uint64_t gpa, uint64_t *hva,
+		      struct vf_err *err)
+{
+	char line[64], answer[256], block[64];
+	int ret;
+
+	snprintf(line, sizeof(line), "gpa2hva 0x%" PRIx64, gpa);
+	ret = qmp_monitor(qmp, line, answer, sizeof(answer), soon(), err);
+	if (ret < 0)
+		return ret;
+	if (sscanf(answer, "Host virtual address for %*s (%63[^)]) is %" SCNx64,
+		   block, hva) != 2 ||
+	    strcmp(block, QEMU_RAM_BLOCK) != 0)
+		return vf_err_set(err, EFAULT,
+				  "guest address 0x%" PRIx64 ": not memory",
+				  gpa);
+	return 0;
+}
+
+static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
+		    bool write, struct vf_err *err)
+{
+	struct iovec local = { .iov_base = buf, .iov_len = len }, remote;
+	uint64_t hva;
+	ssize_t n;
+	int ret;
+
+	if (gpa / GUEST_PAGE != (gpa + len - 1) / GUEST_PAGE)
+		return vf_err_set(err, EINVAL,
+				  "guest address 0x%" PRIx64
+				  ": %zu bytes cross a page",
+				  gpa, len);
+	ret = gpa_to_hva(vmm->priv, gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva,
+			 err);
+	if (ret < 0)
+		return ret;
+	remote.iov_base = (void *)(uintptr_t)(hva + gpa % GUEST_PAGE);
+	remote.iov_len = len;
+	n = write ? process_vm_writev(vmm->proc.pid, &local, 1, &remote, 1, 0)
+		  : process_vm_readv(vmm->proc.pid, &local, 1, &remote, 1, 0);
+	if (n != (ssize_t)len)
+		return vf_err_errno(err, n < 0 ? errno : EFAULT,
+				    "guest address 0x%" PRIx64, gpa);
+	return 0;
+}
+
+static int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
+		     struct vf_err *err)
+{
+	return transfer(vmm, gpa, buf, len, false, err);
+}
+
+static int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
+		     struct vf_err *err)
+{
+	return transfer(vmm, gpa, (void *)buf, len, true, err);
+}
+
+static int run_command(struct vmm *vmm, const char *command, const char *event,
+		       int64_t *at_us, struct vf_err *err)
+{
+	__json json_t *e = NULL;
+	int ret = qmp_execute(vmm->priv, command, NULL, NULL, soon(), err);
+
+	if (!ret)
+		ret = qmp_wait_event(vmm->priv, event, &e, soon(), err);
+	if (!ret)
+		*at_us = qmp_event_us(e);
+	return ret;
+}
+
+static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
+{
+	return run_command(vmm, "stop", "STOP", at_us, err);
+}
+
+static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
+{
+	return run_command(vmm, "cont", "RESUME", at_us, err);
+}
+
+/*
+ * Where q35 puts memory: pc_q35_init() in hw/i386/pc_q35.c. What does not fit
+ * under the PCI hole continues at 4 GiB.
+ */
+static void layout_regions(uint64_t offset, uint64_t bytes,
+			   struct vmm_image *image)
+{
+	uint64_t low = bytes < LOWMEM_SPLIT ? bytes : 2 * GIB;
+
+	image->num_regions = 1;
+	image->regions[0] = (struct vmm_region){ 0, offset, low };
+	if (low < bytes) {
+		image->num_regions = 2;
+		image->regions[1] = (struct vmm_region){ 4 * GIB, offset + low,
+							 bytes - low };
+	}
+}
+
+/* Ask QEMU whether memory lies where layout_regions() says. */
+static int layout_check(struct qmp *qmp, uint64_t memory_bytes,
+			struct vf_err *err)
+{
+	struct vmm_image image;
+	uint64_t base, hva;
+	int ret;
+
+	layout_regions(0, memory_bytes, &image);
+	ret = gpa_to_hva(qmp, 0, &base, err);
+	for (unsigned int i = 0; !ret && i < image.num_regions; i++) {
+		const struct vmm_region *r = &image.regions[i];
+
+		ret = gpa_to_hva(qmp, r->gpa + r->bytes - GUEST_PAGE, &hva,
+				 err);
+		if (!ret && hva - base != r->offset + r->bytes - GUEST_PAGE)
+			return vf_err_set(err, ENOTSUP,
+					  "this machine's memory is laid out "
+					  "in an unknown way");
+	}
+	return ret;
+}
+
+static uint64_t memory_bytes_of(struct qmp *qmp, struct vf_err *err)
+{
+	__json json_t *result = NULL;
+
+	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result, soon(),
+			err) < 0)
+		return 0;
+	return (uint64_t)json_integer_value(
+		json_object_get(result, "base-memory"));
+}
+
+static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
+		     struct vf_err *err)
+{
+	json_t *args = channel_pack(image_fd, VMM_MEMORY_FILE);
+	struct vf_err ignored;
+	struct qmp *qmp = vmm->priv;
+	int ret;
+
+	if (!args)
+		return vf_err_errno(err, EBADF, VMM_MEMORY_FILE);
+	ret = layout_check(qmp, memory_bytes_of(qmp, err), err);
+	if (!ret)
+		ret = set_capability(qmp, "events", true, err);
+	if (!ret)
+		ret = set_capability(qmp, "mapped-ram", true, err);
+	/* the default is 128 MiB/s, meant for a network that others use too */
+	if (!ret)
+		ret = qmp_execute(qmp, "migrate-set-parameters",
+				  json_pack("{s:I}", "max-bandwidth",
+					    (json_int_t)1 << 40),
+				  NULL, soon(), err);
+	if (ret < 0) {
+		json_decref(args);
+		return ret;
+	}
+	ret = qmp_execute(qmp, "migrate", args, NULL, soon(), err);
+	if (!ret)
+		ret = migration_wait(qmp, deadline_us, err);
+	if (ret == -ETIMEDOUT || ret == -ECANCELED)
+		qmp_execute(qmp, "migrate_cancel", NULL, NULL, soon(),
+			    &ignored);
+	set_capability(qmp, "mapped-ram", false, &ignored);
+	return ret;
+}
+
+static int qemu_finish(int image_fd, const struct vmm_config *config,
+		       struct vmm_image *image, struct vf_err *err)
+{
+	__close int memory_fd = openat(image_fd, VMM_MEMORY_FILE,
+				       O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	__close int state_fd = openat(image_fd, VMM_STATE_FILE,
+				      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				      0600);
+	struct migration_layout layout;
+	int ret;
+
+	if (memory_fd < 0 || state_fd < 0)
+		return vf_err_errno(err, errno, "snapshot");
+	ret = migration_split(memory_fd, state_fd, QEMU_RAM_BLOCK, &layout,
+			      err);
+	if (ret < 0)
+		return ret;
+	if (layout.ram_bytes != config->memory_bytes)
+		return vf_err_set(err, EBADMSG,
+				  "memory image: %" PRIu64 " bytes of memory "
+				  "instead of %" PRIu64,
+				  layout.ram_bytes, config->memory_bytes);
+	/* QEMU does not sync what it writes */
+	if (fsync(memory_fd) < 0 || fsync(state_fd) < 0)
+		return vf_err_errno(err, errno, "snapshot");
+	snprintf(image->machine, sizeof(image->machine), "%s", layout.machine);
+	layout_regions(layout.ram_offset, layout.ram_bytes, image);
+	return 0;
+}
+
+const struct vmm_ops qemu_ops = {
+	.name = "qemu",
+	.check = qemu_check,
+	.spawn = qemu_spawn,
+	.connect = qemu_connect,
+	.disconnect = qemu_disconnect,
+	.load = qemu_load,
+	.peek = qemu_peek,
+	.poke = qemu_poke,
+	.pause = qemu_pause,
+	.resume = qemu_resume,
+	.save = qemu_save,
+	.finish = qemu_finish,
+	.query = qemu_query,
+};

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/*
+ * QEMU's command line. Files are handed over as descriptors and named
+ * /proc/self/fd/N: no path of ours needs quoting, and what was checked is what
+ * is opened. The command line of a fork is its source's but for the MAC, the
+ * mail at boot and where memory comes from.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "vmm/qemu.h"
+
+const char *qemu_program(void)
+{
+	const char *program = getenv("VMFORK_QEMU");
+
+	return program && *program ? program : "qemu-system-x86_64";
+}
+
+static void add_string(struct qemu_args *args, char *string)
+{
+	if (!string || args->num == QEMU_ARGS_MAX) {
+		free(string);
+		args->failed = true;
+		return;
+	}
+	args->argv[args->num++] = string;
+}
+
+static void add(struct qemu_args *args, const char *word)
+{
+	add_string(args, strdup(word));
+}
+
+__attribute__((format(printf, 3, 4))) static void add_option(
+	struct qemu_args *args, const char *option, const char *fmt, ...)
+{
+	char *value;
+	va_list ap;
+
+	add(args, option);
+	va_start(ap, fmt);
+	if (vasprintf(&value, fmt, ap) < 0)
+		value = NULL;
+	va_end(ap);
+	add_string(args, value);
+}
+
+static int inherit(struct qemu_args *args, int fd)
+{
+	if (args->num_fds == ARRAY_SIZE(args->fds)) {
+		args->failed = true;
+		return fd;
+	}
+	args->fds[args->num_fds++] = fd;
+	return fd;
+}
+
+static void add_machine(struct qemu_args *args, const struct vmm_spec *spec,
+			int memory_fd)
+{
+	const struct vmm_config *config = spec->config;
+	const char *machine = config->machine[0] ? config->machine : "q35";
+
+	add_option(args, "-machine", "%s,memory-backend=%s,smm=off", machine,
+		   QEMU_RAM_BLOCK);
+	add_option(args, "-accel", "%s", vmm_accel_name(config->accel));
+	/* max has RDRAND: without it the guest's random numbers are not ready */
+	add_option(args, "-cpu",
+		   config->accel == VMM_ACCEL_KVM ? "host" : "max");
+	add_option(args, "-smp", "%u", config->cpus);
+	add_option(args, "-m", "size=%lluk",
+		   (unsigned long long)config->memory_bytes / 1024);
+	if (memory_fd < 0)
+		add_option(args, "-object",
+			   "memory-backend-ram,id=%s,size=%llu", QEMU_RAM_BLOCK,
+			   (unsigned long long)config->memory_bytes);
+	else
+		/* a private mapping of a file opened for reading only */
+		add_option(args, "-object",
+			   "memory-backend-file,id=%s,size=%llu,share=off,"
+			   "readonly=on,rom=off,offset=%llu,"
+			   "mem-path=/proc/self/fd/%d",
+			   QEMU_RAM_BLOCK,
+			   (unsigned long long)config->memory_bytes,
+			   (unsigned long long)spec->image->regions[0].offset,
+			   inherit(args, memory_fd));
+}
+
+static void add_boot(struct qemu_args *args, const struct vmm_spec *spec)
+{
+	add_option(args, "-kernel", "/proc/self/fd/%d",
+		   inherit(args, spec->kernel_fd));
+	if (spec->initrd_fd >= 0)
+		add_option(args, "-initrd", "/proc/self/fd/%d",
+			   inherit(args, spec->initrd_fd));
+	add_option(args, "-append", "%s", spec->append);
+	if (spec->mail_fd >= 0)
+		add_option(args, "-fw_cfg",
+			   "name=opt/org.vmfork/mail,file=/proc/self/fd/%d",
+			   inherit(args, spec->mail_fd));
+}
+
+static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
+{
+	add_option(args, "-device", "vmgenid,guid=auto");
+	if (spec->config->has_vmclock)
+		add_option(args, "-device", "vmclock");
+	for (unsigned int i = 0; i < spec->num_nics; i++) {
+		const uint8_t *mac = spec->nics[i].mac;
+
+		add_option(args, "-netdev", "tap,id=net%u,fd=%d", i,
+			   inherit(args, spec->nics[i].tap_fd));
+		add_option(args, "-device",
+			   "virtio-net-pci,netdev=net%u,romfile=,"
+			   "mac=%02x:%02x:%02x:%02x:%02x:%02x",
+			   i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	}
+}
+
+int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
+		   int qmp_fd, int console_fd, int log_fd, int memory_fd)
+{
+	*args = (struct qemu_args){ 0 };
+	add(args, qemu_program());
+	add_option(args, "-name", "%s", spec->name);
+	add(args, "-nodefaults");
+	add(args, "-no-user-config");
+	add_option(args, "-display", "none");
+	add_option(args, "-sandbox",
+		   "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+		   "resourcecontrol=deny");
+	add_machine(args, spec, memory_fd);
+	add_boot(args, spec);
+	add_option(args, "-chardev", "socket,id=qmp,fd=%d,server=on,wait=off",
+		   inherit(args, qmp_fd));
+	add_option(args, "-mon", "chardev=qmp,mode=control");
+	add_option(args, "-chardev",
+		   "socket,id=console,fd=%d,server=on,wait=off,"
+		   "logfile=/proc/self/fd/%d,logappend=on",
+		   inherit(args, console_fd), inherit(args, log_fd));
+	add_option(args, "-serial", "chardev:console");
+	add_devices(args, spec);
+	if (spec->image) {
+		/*
+		 * -S is essential: a state that was saved from a running VM
+		 * would otherwise run the moment it is loaded, and there would
+		 * be no moment in which its mail can be written.
+		 */
+		add(args, "-S");
+		add_option(args, "-incoming", "defer");
+	}
+	return args->failed ? -ENOMEM : 0;
+}
+
+void qemu_args_exit(struct qemu_args *args)
+{
+	while (args->num)
+		free(args->argv[--args->num]);
+}

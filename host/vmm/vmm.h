@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Engines. The contract between the core and a VMM: one const table of
+ * operations per engine, all of whose knowledge of that VMM stays in its file.
+ * An operation that is NULL is not supported.
+ */
+#ifndef VF_VMM_H
+#define VF_VMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "vmm/process.h"
+
+#define VMM_NICS_MAX	4
+#define VMM_REGIONS_MAX 2
+
+/* Files in a run directory that every engine uses. */
+#define VMM_CONSOLE_SOCKET "console.sock"
+#define VMM_CONSOLE_LOG	   "console.log"
+#define VMM_ENGINE_LOG	   "engine.log"
+
+/* Files of a snapshot. */
+#define VMM_MEMORY_FILE "memory"
+#define VMM_STATE_FILE	"state"
+
+enum vmm_accel {
+	VMM_ACCEL_AUTO, /* only in requests, never in a running VM */
+	VMM_ACCEL_TCG,
+	VMM_ACCEL_KVM,
+	VMM_ACCEL_NUM
+};
+
+/* What a machine is made of: the same for a source and its forks. */
+struct vmm_config {
+	char machine[64]; /* versioned machine type; empty: the newest */
+	enum vmm_accel accel;
+	unsigned int cpus;
+	uint64_t memory_bytes;
+	bool has_vmclock;
+};
+
+/* Where a stretch of guest memory stands in an image's memory file. */
+struct vmm_region {
+	uint64_t gpa;
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+/* A saved VM. */
+struct vmm_image {
+	char machine[64];
+	unsigned int num_regions;
+	struct vmm_region regions[VMM_REGIONS_MAX];
+};
+
+struct vmm_nic {
+	int tap_fd;
+	uint8_t mac[6];
+};
+
+/* What to start. The descriptors are the caller's, who closes them afterwards. */
+struct vmm_spec {
+	const char *name;
+	const struct vmm_config *config;
+	const char *append; /* kernel command line */
+	int kernel_fd;
+	int initrd_fd; /* -1: none */
+	int mail_fd;   /* mail at boot; -1: none */
+	unsigned int num_nics;
+	struct vmm_nic nics[VMM_NICS_MAX];
+	int image_fd;		       /* directory of the image; -1: boot */
+	const struct vmm_image *image; /* NULL: boot */
+};
+
+enum vmm_state {
+	VMM_STATE_RUNNING,
+	VMM_STATE_PAUSED,
+	VMM_STATE_LOADING, /* waits for its image */
+	VMM_STATE_BROKEN,  /* the accelerator gave up on it */
+};
+
+/* A running engine as one command sees it. */
+struct vmm {
+	const struct vmm_ops *ops;
+	struct process proc;
+	int run_fd;    /* the caller's: run directory */
+	int cancel_fd; /* the caller's: readable when the user gives up; or -1 */
+	void *priv;    /* the engine's */
+};
+
+/**
+ * struct vmm_ops - What an engine can do
+ *
+ * All but spawn and check work on a connected VM. Deadlines are on
+ * vf_now_us()'s clock. All return 0 or -errno with @err set.
+ */
+struct vmm_ops {
+	const char *name;
+
+	/** @check: is the engine there, and new enough? Its version in words. */
+	int (*check)(char *version, size_t size, struct vf_err *err);
+
+	/**
+	 * @spawn: start the process, which then boots or, with an image, waits
+	 * to load it. It outlives the caller; vmm->proc is set.
+	 */
+	int (*spawn)(struct vmm *vmm, const struct vmm_spec *spec,
+		     struct vf_err *err);
+
+	/** @connect: reach the control interface, waiting until it is up. */
+	int (*connect)(struct vmm *vmm, int64_t deadline_us,
+		       struct vf_err *err);
+
+	/** @disconnect: let go of it; the VM goes on. */
+	void (*disconnect)(struct vmm *vmm);
+
+	/** @load: load an image's state; afterwards the VM is paused. */
+	int (*load)(struct vmm *vmm, int image_fd, int64_t deadline_us,
+		    struct vf_err *err);
+
+	/** @peek: read guest memory, within one page, running or not. */
+	int (*peek)(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
+		    struct vf_err *err);
+
+	/** @poke: write guest memory, within one page, running or not. */
+	int (*poke)(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
+		    struct vf_err *err);
+
+	/** @pause: stop the vCPUs; @at_us: when they stood. */
+	int (*pause)(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
+
+	/** @resume: let the vCPUs run; @at_us: when they did. */
+	int (*resume)(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
+
+	/** @save: write a paused VM's memory and state into a directory. */
+	int (*save)(struct vmm *vmm, int image_fd, int64_t deadline_us,
+		    struct vf_err *err);
+
+	/**
+	 * @finish: make what @save wrote loadable and say where memory stands.
+	 * Needs no connection: the VM may run again.
+	 */
+	int (*finish)(int image_fd, const struct vmm_config *config,
+		      struct vmm_image *image, struct vf_err *err);
+
+	/** @query: what the VM is doing. */
+	int (*query)(struct vmm *vmm, enum vmm_state *state,
+		     struct vf_err *err);
+};
+
+extern const struct vmm_ops qemu_ops;
+
+/**
+ * vmm_find() - Find an engine
+ * @name:	its name
+ *
+ * Return: its operations, or NULL
+ */
+const struct vmm_ops *vmm_find(const char *name);
+
+/**
+ * vmm_accel_name() - An accelerator's name on the command line and in records
+ * @accel:	accelerator
+ *
+ * Return: a literal
+ */
+const char *vmm_accel_name(enum vmm_accel accel);
+
+/**
+ * vmm_accel_parse() - The reverse
+ * @accel:	out
+ * @name:	name
+ *
+ * Return: 0 or -EINVAL
+ */
+int vmm_accel_parse(enum vmm_accel *accel, const char *name);
+
+/**
+ * vmm_image_gpa() - Which guest-physical address stands at a file offset?
+ * @image:	image
+ * @offset:	in its memory file
+ * @gpa:	out
+ *
+ * Return: 0, or -ENOENT if the offset belongs to no guest memory
+ */
+int vmm_image_gpa(const struct vmm_image *image, uint64_t offset,
+		  uint64_t *gpa);
+
+#endif
