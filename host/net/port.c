@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/pool.h"
+#include "net/port.h"
+
+static struct nl_msg *link_request(struct rtnl *rtnl,
+				   const struct net_port *port,
+				   const struct ifinfomsg *ifi)
+{
+	struct nl_msg *msg;
+
+	msg = rtnl_add(rtnl, RTM_NEWLINK, NLM_F_ACK, "port %s of %s", port->tap,
+		       port->owner);
+	if (!msg ||
+	    nlmsg_append(msg, (void *)ifi, sizeof(*ifi), NLMSG_ALIGNTO) < 0)
+		return NULL;
+	return msg;
+}
+
+/*
+ * Two requests per port, because of the order in which the kernel handles the
+ * attributes of one: a link that is not a port yet has no port flags, and
+ * older kernels set a link up before they enslave it and before they look at
+ * how it makes its IPv6 addresses. So first onto the bridge, while down.
+ */
+static int enslave_add(struct rtnl *rtnl, const struct net_port *port,
+		       int ifindex, int bridge_ifindex)
+{
+	struct ifinfomsg ifi = { .ifi_index = ifindex };
+	char alias[sizeof(PORT_ALIAS_PREFIX) + VF_NAME_MAX];
+	struct nlattr *spec, *inet6;
+	struct nl_msg *msg;
+
+	snprintf(alias, sizeof(alias), PORT_ALIAS_PREFIX "%s", port->owner);
+	msg = link_request(rtnl, port, &ifi);
+	if (!msg)
+		return -ENOMEM;
+	NLA_PUT_U32(msg, IFLA_GROUP, NET_LINK_GROUP);
+	NLA_PUT_STRING(msg, IFLA_IFALIAS, alias);
+	NLA_PUT_U32(msg, IFLA_MASTER, bridge_ifindex);
+	spec = nla_nest_start(msg, IFLA_AF_SPEC);
+	inet6 = spec ? nla_nest_start(msg, AF_INET6) : NULL;
+	if (!inet6)
+		goto nla_put_failure;
+	NLA_PUT_U8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	nla_nest_end(msg, inet6);
+	nla_nest_end(msg, spec);
+	return 0;
+nla_put_failure:
+	return -ENOMEM;
+}
+
+/* Then the flags, and up: the kernel handles a port's flags before IFF_UP. */
+static int flags_add(struct rtnl *rtnl, const struct net_conf *conf,
+		     const struct net_port *port, int ifindex)
+{
+	struct ifinfomsg ifi = { .ifi_index = ifindex,
+				 .ifi_flags = IFF_UP,
+				 .ifi_change = IFF_UP };
+	struct nlattr *info, *data;
+	struct nl_msg *msg;
+
+	msg = link_request(rtnl, port, &ifi);
+	info = msg ? nla_nest_start(msg, IFLA_LINKINFO) : NULL;
+	if (!info)
+		return -ENOMEM;
+	NLA_PUT_STRING(msg, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = nla_nest_start(msg, IFLA_INFO_SLAVE_DATA);
+	if (!data)
+		goto nla_put_failure;
+	NLA_PUT_U8(msg, IFLA_BRPORT_LEARNING, 0);
+	NLA_PUT_U8(msg, IFLA_BRPORT_LOCKED, 1);
+	NLA_PUT_U8(msg, IFLA_BRPORT_ISOLATED, !conf->open);
+	NLA_PUT_U8(msg, IFLA_BRPORT_UNICAST_FLOOD, 0);
+	nla_nest_end(msg, data);
+	nla_nest_end(msg, info);
+	return 0;
+nla_put_failure:
+	return -ENOMEM;
+}
+
+static int fdb_add(struct rtnl *rtnl, const struct net_port *port, int ifindex)
+{
+	/* NUD_PERMANENT would make it an address of the host */
+	struct ndmsg ndm = { .ndm_family = AF_BRIDGE,
+			     .ndm_ifindex = ifindex,
+			     .ndm_state = NUD_NOARP,
+			     .ndm_flags = NTF_MASTER };
+	struct nl_msg *msg;
+
+	msg = rtnl_add(rtnl, RTM_NEWNEIGH,
+		       NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+		       "port %s of %s: FDB", port->tap, port->owner);
+	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0)
+		return -ENOMEM;
+	NLA_PUT(msg, NDA_LLADDR, sizeof(port->mac), port->mac);
+	return 0;
+nla_put_failure:
+	return -ENOMEM;
+}
+
+int neigh_add(struct rtnl *rtnl, int type, int ifindex, int family,
+	      const void *addr, const uint8_t *mac)
+{
+	struct ndmsg ndm = { .ndm_family = family,
+			     .ndm_ifindex = ifindex,
+			     .ndm_state = NUD_PERMANENT };
+	int flags = NLM_F_ACK;
+	struct nl_msg *msg;
+
+	if (type == RTM_NEWNEIGH)
+		flags |= NLM_F_CREATE | NLM_F_REPLACE;
+	msg = rtnl_add(rtnl, type, flags, "%s neighbour",
+		       family == AF_INET ? "IPv4" : "IPv6");
+	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0)
+		return -ENOMEM;
+	NLA_PUT(msg, NDA_DST, family == AF_INET ? 4 : 16, addr);
+	if (type == RTM_NEWNEIGH)
+		NLA_PUT(msg, NDA_LLADDR, 6, mac);
+	return 0;
+nla_put_failure:
+	return -ENOMEM;
+}
+
+static int neighs_add(struct rtnl *rtnl, int type, const struct net_port *port,
+		      int bridge_ifindex)
+{
+	struct in6_addr link_local = pool_link_local(port->mac);
+	int ret;
+
+	ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET, &port->addr4,
+			port->mac);
+	if (ret == 0)
+		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6,
+				&port->addr6, port->mac);
+	if (ret == 0)
+		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6,
+				&link_local, port->mac);
+	return ret;
+}
+
+int ports_link_up(struct rtnl *rtnl, const struct net_conf *conf,
+		  const struct net_port *ports, unsigned int num,
+		  struct vf_err *err)
+{
+	int bridge_ifindex = if_nametoindex(conf->bridge);
+
+	if (!bridge_ifindex)
+		return vf_err_errno(err, errno, "bridge %s", conf->bridge);
+	for (unsigned int i = 0; i < num; i++) {
+		const struct net_port *port = &ports[i];
+		int ifindex = if_nametoindex(port->tap);
+
+		if (!ifindex)
+			return vf_err_errno(err, errno, "port %s of %s",
+					    port->tap, port->owner);
+		if (enslave_add(rtnl, port, ifindex, bridge_ifindex) < 0 ||
+		    flags_add(rtnl, conf, port, ifindex) < 0 ||
+		    fdb_add(rtnl, port, ifindex) < 0 ||
+		    neighs_add(rtnl, RTM_NEWNEIGH, port, bridge_ifindex) < 0)
+			return vf_err_errno(err, ENOMEM, "port %s", port->tap);
+	}
+	return rtnl_commit(rtnl, RTNL_STRICT, err);
+}
+
+int ports_link_down(struct rtnl *rtnl, const struct net_port *ports,
+		    unsigned int num, struct vf_err *err)
+{
+	struct nl_msg *msg;
+
+	for (unsigned int i = 0; i < num; i++) {
+		struct ifinfomsg ifi = { .ifi_change = IFF_UP };
+
+		ifi.ifi_index = if_nametoindex(ports[i].tap);
+		if (!ifi.ifi_index)
+			continue;
+		msg = link_request(rtnl, &ports[i], &ifi);
+		if (!msg || nla_put_u32(msg, IFLA_MASTER, 0) < 0)
+			return vf_err_errno(err, ENOMEM, "port %s",
+					    ports[i].tap);
+	}
+	return rtnl_commit(rtnl, RTNL_UNDO, err);
+}
+
+int ports_forget(struct rtnl *rtnl, const struct net_conf *conf,
+		 const struct net_port *ports, unsigned int num,
+		 struct vf_err *err)
+{
+	int bridge_ifindex = if_nametoindex(conf->bridge);
+
+	if (!bridge_ifindex)
+		return 0;
+	for (unsigned int i = 0; i < num; i++) {
+		if (neighs_add(rtnl, RTM_DELNEIGH, &ports[i], bridge_ifindex) <
+		    0)
+			return vf_err_errno(err, ENOMEM, "port %s",
+					    ports[i].tap);
+	}
+	return rtnl_commit(rtnl, RTNL_UNDO, err);
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "net/pool.h"
+#include "net/record.h"
+
+void mac_format(char text[MAC_TEXT_SIZE], const uint8_t mac[6])
+{
+	snprintf(text, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+int mac_parse(uint8_t mac[6], const char *text)
+{
+	int end = 0;
+
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0],
+		   &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &end) != 6 ||
+	    text[end])
+		return -EBADMSG;
+	return 0;
+}
+
+static int addr_parse(int family, const char *text, void *addr,
+		      unsigned int prefix_max, uint8_t *prefix)
+{
+	char host[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : sizeof(host);
+	unsigned long value;
+	char *end;
+
+	if (len >= sizeof(host))
+		return -EBADMSG;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	value = strtoul(slash + 1, &end, 10);
+	if (end == slash + 1 || *end || value > prefix_max ||
+	    inet_pton(family, host, addr) != 1)
+		return -EBADMSG;
+	*prefix = value;
+	return 0;
+}
+
+static void addr_format(char text[64], int family, const void *addr,
+			unsigned int prefix)
+{
+	char host[INET6_ADDRSTRLEN];
+
+	inet_ntop(family, addr, host, sizeof(host));
+	snprintf(text, 64, "%s/%u", host, prefix);
+}
+
+static int name_copy(char *to, const char *from, size_t max)
+{
+	if (!vf_name_is_valid(from, max))
+		return -EBADMSG;
+	strcpy(to, from);
+	return 0;
+}
+
+static int ifname_copy(char to[IFNAMSIZ], const char *from)
+{
+	size_t len = strlen(from);
+
+	if (len < 1 || len >= IFNAMSIZ || strpbrk(from, "/ \"\n"))
+		return -EBADMSG;
+	strcpy(to, from);
+	return 0;
+}
+
+json_t *record_to_json(const struct net_conf *conf)
+{
+	char mac[MAC_TEXT_SIZE], addr4[64], addr6[64];
+
+	mac_format(mac, conf->mac);
+	addr_format(addr4, AF_INET, &conf->addr4, conf->prefix4);
+	addr_format(addr6, AF_INET6, &conf->addr6, conf->prefix6);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
+			 conf->name, "bridge", conf->bridge, "mac", mac, "ipv4",
+			 addr4, "ipv6", addr6, "open", conf->open, "nat",
+			 conf->nat);
+}
+
+int record_from_json(struct net_conf *conf, json_t *json, struct vf_err *err)
+{
+	const char *name, *bridge, *mac, *addr4, *addr6;
+	int open, nat, ret;
+
+	*conf = (struct net_conf){ 0 };
+	ret = vf_json_unpack(
+		json, RECORD_FILE, err, "{s:s, s:s, s:s, s:s, s:s, s:b, s:b}",
+		"name", &name, "bridge", &bridge, "mac", &mac, "ipv4", &addr4,
+		"ipv6", &addr6, "open", &open, "nat", &nat);
+	if (ret < 0)
+		return ret;
+	if (name_copy(conf->name, name, NET_NAME_MAX) < 0 ||
+	    ifname_copy(conf->bridge, bridge) < 0 ||
+	    mac_parse(conf->mac, mac) < 0 ||
+	    addr_parse(AF_INET, addr4, &conf->addr4, 32, &conf->prefix4) < 0 ||
+	    addr_parse(AF_INET6, addr6, &conf->addr6, 128, &conf->prefix6) < 0)
+		return vf_err_set(err, EBADMSG,
+				  RECORD_FILE ": a value is malformed");
+	conf->open = open;
+	conf->nat = nat;
+	return pool_set_gateway(conf, err) < 0 ? -EBADMSG : 0;
+}
+
+int record_load(int state_fd, const char *name, struct net_conf *conf,
+		int *dir_fd, struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	__close int fd = -1;
+	int ret;
+
+	if (!vf_name_is_valid(name, NET_NAME_MAX))
+		return vf_err_set(err, EINVAL, "network %.64s: invalid name",
+				  name);
+	fd = openat(state_fd, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	ret = fd < 0 ? -errno : vf_json_load(fd, RECORD_FILE, &json, err);
+	if (ret == -ENOENT)
+		return vf_err_set(err, ENOENT, "network %s: there is none",
+				  name);
+	if (fd < 0)
+		return vf_err_errno(err, ret, "network %s", name);
+	if (ret == 0)
+		ret = record_from_json(conf, json, err);
+	if (ret == 0 && strcmp(conf->name, name))
+		ret = vf_err_set(err, EBADMSG, RECORD_FILE ": is that of %s",
+				 conf->name);
+	if (ret < 0)
+		return vf_err_wrap(err, "network %s", name);
+	if (dir_fd)
+		*dir_fd = vf_steal_fd(&fd);
+	return 0;
+}
+
+static int names_add(struct record_names *names, const char *name)
+{
+	void *grown;
+
+	grown = realloc(names->names, (names->num + 1) * sizeof(*names->names));
+	if (!grown)
+		return -ENOMEM;
+	names->names = grown;
+	strcpy(names->names[names->num++], name);
+	return 0;
+}
+
+int record_names(int state_fd, struct record_names *out, struct vf_err *err)
+{
+	__closedir DIR *dir = NULL;
+	struct dirent *entry;
+	int fd;
+
+	*out = (struct record_names){ 0 };
+	fd = openat(state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return vf_err_errno(err, errno, "networks");
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return vf_err_errno(err, ENOMEM, "networks");
+	}
+	while ((entry = readdir(dir))) {
+		if (!vf_name_is_valid(entry->d_name, NET_NAME_MAX))
+			continue;
+		if (names_add(out, entry->d_name) < 0) {
+			record_names_free(out);
+			return vf_err_errno(err, ENOMEM, "networks");
+		}
+	}
+	return 0;
+}
+
+void record_names_free(struct record_names *names)
+{
+	free(names->names);
+	names->names = NULL;
+	names->num = 0;
+}
+
+json_t *net_port_save(const char *net_name, const struct net_port *port)
+{
+	char mac[MAC_TEXT_SIZE], addr4[INET_ADDRSTRLEN];
+	char addr6[INET6_ADDRSTRLEN];
+
+	mac_format(mac, port->mac);
+	inet_ntop(AF_INET, &port->addr4, addr4, sizeof(addr4));
+	inet_ntop(AF_INET6, &port->addr6, addr6, sizeof(addr6));
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "network",
+			 net_name, "owner", port->owner, "index",
+			 (json_int_t)port->index, "tap", port->tap, "mac", mac,
+			 "ipv4", addr4, "ipv6", addr6, "verified",
+			 port->verified);
+}
+
+int net_port_load(struct net_port *port, json_t *json, struct vf_err *err)
+{
+	const char *owner, *tap, *mac, *addr4, *addr6;
+	json_int_t index;
+	int verified, ret;
+
+	*port = (struct net_port){ 0 };
+	ret = vf_json_unpack(
+		json, "port", err, "{s:s, s:I, s:s, s:s, s:s, s:s, s:b}",
+		"owner", &owner, "index", &index, "tap", &tap, "mac", &mac,
+		"ipv4", &addr4, "ipv6", &addr6, "verified", &verified);
+	if (ret < 0)
+		return ret;
+	if (index < 1 || index > UINT32_MAX ||
+	    name_copy(port->owner, owner, VF_NAME_MAX) < 0 ||
+	    ifname_copy(port->tap, tap) < 0 || mac_parse(port->mac, mac) < 0 ||
+	    inet_pton(AF_INET, addr4, &port->addr4) != 1 ||
+	    inet_pton(AF_INET6, addr6, &port->addr6) != 1)
+		return vf_err_set(err, EBADMSG, "port: a value is malformed");
+	port->index = index;
+	port->verified = verified;
+	return 0;
+}
