@@ -60,8 +60,8 @@ $(BUILD)/obj/%.o: %.c
 include shared/build.mk
 -include host/build.mk
 -include guest-agent/build.mk
--include initramfs/build.mk
--include tests/build.mk
+include initramfs/build.mk
+include tests/build.mk
 -include $(if $(wildcard $(BUILD)/obj),$(shell find $(BUILD)/obj -name '*.d'))
 
 help:

@@ -1,0 +1,128 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Build the test guest: an initramfs of busybox, the agent, the modules that a
+# kernel needs, and the files in root/ beside this script. Needs no root; the
+# same input gives the same bytes.
+#
+#	build.sh --kernel DIR --agent FILE --out FILE [--busybox FILE]
+#		[--add /PATH=FILE]...
+#
+# DIR is what fetch.sh made of a kernel package; --add puts one more program
+# into the guest. Times of files are $SOURCE_DATE_EPOCH, or 0.
+set -eu
+umask 022
+export LC_ALL=C
+
+# What the guest cannot do without, and what only some kernels have. Whatever
+# these depend on is found out.
+MODULES='virtio_net qemu_fw_cfg'
+MODULES_OPTIONAL='ptp_vmclock'
+
+here=$(cd "$(dirname "$0")" && pwd)
+kernel='' agent='' out='' busybox=/bin/busybox adds=''
+
+die() {
+	echo "initramfs: $*" >&2
+	exit 1
+}
+
+parse() {
+	while [ $# -gt 1 ]; do
+		case $1 in
+		--kernel) kernel=$2 ;;
+		--agent) agent=$2 ;;
+		--out) out=$2 ;;
+		--busybox) busybox=$2 ;;
+		--add) adds="$adds $2" ;;
+		*) die "no such option: $1" ;;
+		esac
+		shift 2
+	done
+	[ $# = 0 ] || die "$1: needs a value"
+	for value in "$kernel" "$agent" "$out"; do
+		[ -n "$value" ] || die "--kernel, --agent and --out are needed"
+	done
+	for file in "$kernel/version" "$agent" "$busybox"; do
+		[ -r "$file" ] || die "$file: cannot be read"
+	done
+}
+
+# A module's name has underscores where its file may have hyphens.
+module_file() {
+	pattern=$(echo "$1" | sed 's/[-_]/[-_]/g')
+	find "$kernel/modules/kernel" -name "$pattern.ko*" | sort | head -n 1
+}
+
+module_is_builtin() {
+	grep -q "/$(echo "$1" | sed 's/[-_]/[-_]/g')\.ko" \
+		"$kernel/modules/modules.builtin"
+}
+
+# Each module after what it depends on, none twice.
+module_add() {
+	if module_is_builtin "$1" ||
+		grep -qx "$1" "$root/etc/modules"; then
+		return
+	fi
+	file=$(module_file "$1")
+	[ -n "$file" ] || die "$(cat "$kernel/version") has no module $1"
+	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
+		module_add "$needed"
+	done
+	# The recursion has changed $file.
+	file=$(module_file "$1")
+	case $file in
+	*.xz) xz -dc "$file" ;;
+	*.zst) zstd -dc "$file" ;;
+	*.gz) gzip -dc "$file" ;;
+	*) cat "$file" ;;
+	esac >"$root/lib/modules/$1.ko"
+	echo "$1" >>"$root/etc/modules"
+}
+
+add_modules() {
+	: >"$root/etc/modules"
+	for name in $MODULES; do
+		module_add "$name"
+	done
+	for name in $MODULES_OPTIONAL; do
+		[ -z "$(module_file "$name")" ] || module_add "$name"
+	done
+}
+
+add_programs() {
+	install -m 755 "$busybox" "$root/bin/busybox"
+	"$busybox" --list-full | grep / | while read -r path; do
+		mkdir -p "$root/${path%/*}"
+		[ -e "$root/$path" ] || ln -s /bin/busybox "$root/$path"
+	done
+	install -m 755 "$agent" "$root/sbin/vmfork-agent"
+	(cd "$here/root" && find . -type f) | while read -r path; do
+		mode=644
+		[ ! -x "$here/root/$path" ] || mode=755
+		install -D -m "$mode" "$here/root/$path" "$root/$path"
+	done
+	for add in $adds; do
+		install -D -m 755 "${add#*=}" "$root/${add%%=*}"
+	done
+}
+
+pack() {
+	find "$root" -exec touch -h -d "@${SOURCE_DATE_EPOCH:-0}" {} +
+	(cd "$root" && find . -mindepth 1 | sort |
+		cpio --quiet --reproducible -o -H newc -R 0:0) >"$tmp/cpio"
+	gzip -9n "$tmp/cpio"
+	mv "$tmp/cpio.gz" "$out"
+}
+
+parse "$@"
+tmp=$(mktemp -d "$out.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+root=$tmp/root
+for dir in bin dev etc lib/modules proc run sbin sys tmp; do
+	mkdir -p "$root/$dir"
+done
+add_programs
+add_modules
+pack
