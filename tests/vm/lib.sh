@@ -1,0 +1,207 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What tests with whole VMs share. A test begins with
+#
+#	#!/bin/bash
+#	# kernels: 6.12 7.2	(optional: run once for each)
+#	# time: 300		(optional: time limit in seconds)
+#	. "$(dirname "$0")/lib.sh"
+#
+# is run by tests/run, in namespaces of its own, and says what holds with ok,
+# not_ok, check and skip; done_testing ends it. Its state directory, $STATE, is
+# a tmpfs of its own. Whatever way it ends, its VMs and networks are removed, by
+# vmfork's own commands: if these leave something, the run says so.
+set -u
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=$(cd "$ROOT/${BUILD:-build}" && pwd)
+VMFORK=$BUILD/vmfork
+KERNEL=${KERNEL:-6.12}
+VMFORK_KERNEL=$BUILD/kernels/$KERNEL/vmlinuz
+VMFORK_INITRD=$BUILD/guest-$KERNEL.cpio.gz
+STATE=$BUILD/tests/state
+export VMFORK_KERNEL VMFORK_INITRD VMFORK_STATE=$STATE
+points=0
+
+# --- results -----------------------------------------------------------------
+
+ok() { # NAME
+	points=$((points + 1))
+	echo "ok - $1"
+}
+
+not_ok() { # NAME
+	points=$((points + 1))
+	echo "not ok - $1"
+}
+
+skip() { # NAME WHY
+	points=$((points + 1))
+	echo "ok - $1 # SKIP $2"
+}
+
+# It holds if the command succeeds; all that it printed goes to the log.
+check() { # NAME COMMAND...
+	local name=$1
+
+	shift
+	if "$@"; then
+		ok "$name"
+	else
+		echo "failed: $*"
+		not_ok "$name"
+	fi
+}
+
+# The command has to fail with this status, and with one line that matches.
+check_fails() { # NAME STATUS PATTERN COMMAND...
+	local name=$1 status=$2 pattern=$3 rc text
+
+	shift 3
+	text=$("$@" 2>&1 >/dev/null)
+	rc=$?
+	echo "$text"
+	if [ $rc = "$status" ] && grep -Eq "$pattern" <<<"$text"; then
+		ok "$name"
+	else
+		echo "wanted status $status and /$pattern/, got $rc"
+		not_ok "$name"
+	fi
+}
+
+bail() { # WHY: nothing that follows could tell anything
+	not_ok "$*"
+	done_testing
+}
+
+done_testing() {
+	echo "1..$points"
+	exit 0
+}
+
+skip_all() { # WHY
+	skip "$(basename "$0" .sh)" "$1"
+	done_testing
+}
+
+# --- waiting -----------------------------------------------------------------
+
+retry_until() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+ping4() { # ADDRESS[/LENGTH]
+	ping -4 -n -q -c 1 -W 1 "${1%/*}" >/dev/null 2>&1
+}
+
+ping6() { # ADDRESS[/LENGTH]
+	ping -6 -n -q -c 1 -W 1 "${1%/*}" >/dev/null 2>&1
+}
+
+# --- vmfork ------------------------------------------------------------------
+
+vmfork() {
+	timeout 120 "$VMFORK" "$@"
+}
+
+# The value of a jq filter in a JSON document, which must have one.
+field() { # JSON FILTER
+	jq -er "$2" <<<"$1"
+}
+
+# Is the filter true of the document?
+holds() { # JSON FILTER
+	jq -e "$2" <<<"$1" >/dev/null || {
+		echo "not so: $2 in"
+		jq . <<<"$1" || echo "$1"
+		return 1
+	}
+}
+
+vm_field() { # VM FILTER
+	vmfork ps --json | jq -er --arg name "$1" \
+		".[] | select(.name == \$name) | $2"
+}
+
+# Run commands in a guest's root shell and print what they print. The status is
+# the commands' own, and only the guest can say it: it has to print words that
+# were made up for this call, so neither a hang nor garbage on the line can look
+# like success. The words are sent in two halves, for the line echoes them.
+guest() { # VM COMMANDS [SECONDS]
+	local vm=$1 commands=$2 limit=${3:-30}
+	local token out rc line
+
+	token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+	line="echo 'b''$token'; { $commands"$'\n'"} 2>&1; echo 'e''$token'\$?"
+	out=$(guest_talk "$vm" "$line" "$token" "$limit") || {
+		echo "guest $vm: no answer within $limit s to: $commands" >&2
+		return 124
+	}
+	rc=${out##*e"$token"}
+	rc=${rc%%[!0-9]*}
+	out=${out#*b"$token"}
+	out=${out%e"$token"*}
+	# The shell ends each command with its prompt and the line's echo.
+	out=${out#$'\n'}
+	printf '%s' "$out" | grep -v '^> \|^vmfork# ' || :
+	return "${rc:-125}"
+}
+
+# Send lines to a console and print what comes back, until the end token is
+# followed by a whole line.
+guest_talk() { # VM LINES TOKEN SECONDS
+	local fd pid out='' part rc=1 end=$((SECONDS + $4))
+	local console=("$VMFORK" console "$1")
+
+	coproc TALK { exec timeout "$4" "${console[@]}" 2>/dev/null; }
+	pid=$TALK_PID
+	exec {fd}<&"${TALK[0]}"
+	# An interrupt first: an earlier call may have left a command running.
+	printf '\003\n%s\n' "$2" >&"${TALK[1]}"
+	while [ $SECONDS -le $end ]; do
+		IFS= read -r -t 1 -u "$fd" part
+		case $? in
+		0) out+=${part%$'\r'}$'\n' ;;
+		1) break ;; # the console has gone
+		*) out+=$part ;;
+		esac
+		if [[ $out =~ e"$3"[0-9]+$'\n' ]]; then
+			rc=0
+			break
+		fi
+	done
+	exec {fd}<&-
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	printf '%s' "$out"
+	return $rc
+}
+
+# --- the end -----------------------------------------------------------------
+
+cleanup() {
+	local name
+
+	if [ -x "$VMFORK" ]; then
+		vmfork stop --all >/dev/null 2>&1
+		for name in $(vmfork net list --json 2>/dev/null |
+			jq -r '.[].name'); do
+			vmfork net remove "$name" >/dev/null 2>&1
+		done
+	fi
+	umount "$STATE" 2>/dev/null
+	rmdir "$STATE" 2>/dev/null
+}
+
+[ -x "$VMFORK" ] || skip_all "there is no $VMFORK"
+trap cleanup EXIT
+trap 'exit 143' TERM INT
+mkdir -p "$STATE"
+mount -t tmpfs -o mode=700 vmfork-test "$STATE" || bail "no tmpfs for state"
