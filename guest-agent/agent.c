@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "announce.h"
+#include "log.h"
+#include "monotonic.h"
+#include "restore.h"
+
+#define CHECK_NS   (1 * NS_PER_S)
+#define REFRESH_NS (500 * NS_PER_MS)
+#define WATCH_NS   (5 * NS_PER_MS) /* other descriptors wait at most so long */
+
+static void requests_answer(struct agent *agent)
+{
+	struct vmfork_status *status = &agent->record.status;
+	uint32_t op;
+
+	if (!mailbox_next_request(&agent->mailbox, &op))
+		return;
+	status->request_seen = agent->mailbox.request_seen;
+	status->request_result = op == VMFORK_REQUEST_PROBE ? 0 : EOPNOTSUPP;
+	mailbox_publish(&agent->mailbox, status);
+}
+
+/* A wake is a hint: the sources say whether it was a restore, the mail which. */
+static void look(struct agent *agent)
+{
+	enum vmfork_signal signal = signals_look(&agent->signals);
+
+	if (signal == VMFORK_SIGNAL_NONE) {
+		if (!mailbox_has_mail(&agent->mailbox))
+			return;
+		signal = VMFORK_SIGNAL_CHECK;
+		signals_account(&agent->signals, signal);
+	}
+	restore_wake(agent, signal);
+}
+
+static void check(struct agent *agent)
+{
+	requests_answer(agent);
+	if (mailbox_has_mail(&agent->mailbox))
+		look(agent);
+	if (mailbox_has_moved(&agent->mailbox))
+		restore_arm(agent);
+}
+
+static void check_cb(void *arg)
+{
+	struct agent *agent = arg;
+
+	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
+	check(agent);
+}
+
+static void signal_cb(void *arg, short revents)
+{
+	struct agent *agent = arg;
+
+	(void)revents;
+	look(agent);
+	for (unsigned int i = 0; i < agent->signals.num; i++) {
+		struct signal_source *src = &agent->signals.source[i];
+
+		if (!src->failed || src->fd < 0)
+			continue;
+		loop_del_fd(&agent->loop, src->fd);
+	}
+}
+
+static void watch_cb(void *arg)
+{
+	struct agent *agent = arg;
+	struct signal_source *src = agent->signals.watched;
+
+	src->ops->watch(src, WATCH_NS);
+	look(agent);
+}
+
+static void ack_readable_cb(void *arg, short revents)
+{
+	struct agent *agent = arg;
+	enum vmfork_ack_kind kind = ack_receive(&agent->ack);
+
+	(void)revents;
+	if (kind != VMFORK_ACK_NONE)
+		restore_answered(agent, kind);
+	check(agent); /* whatever it was, it is a hint to look */
+}
+
+static void refresh_cb(void *arg)
+{
+	struct agent *agent = arg;
+	int ret = netcfg_refresh(&agent->netcfg);
+
+	if (ret < 0)
+		log_line(LOG_ERROR, "netlink: %s", strerror(-ret));
+}
+
+static void netlink_cb(void *arg, short revents)
+{
+	struct agent *agent = arg;
+
+	(void)revents;
+	netcfg_listen(&agent->netcfg);
+	if (agent->netcfg.is_stale && !agent->refresh_timer.due_ns)
+		agent->refresh_timer.due_ns = monotonic_ns() + REFRESH_NS;
+}
+
+static void stop_cb(void *arg, short revents)
+{
+	struct agent *agent = arg;
+
+	(void)revents;
+	loop_stop(&agent->loop);
+}
+
+static int stop_open(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int loop_wire(struct agent *agent)
+{
+	struct loop *loop = &agent->loop;
+	int ret;
+
+	for (unsigned int i = 0; i < agent->signals.num; i++) {
+		if (agent->signals.source[i].fd < 0)
+			continue;
+		ret = loop_add_fd(loop, agent->signals.source[i].fd, signal_cb,
+				  agent);
+		if (ret < 0)
+			return ret;
+	}
+	if (agent->signals.watched) {
+		loop->idle_cb = watch_cb;
+		loop->idle_arg = agent;
+	}
+	ret = loop_add_fd(loop, agent->ack.fd, ack_readable_cb, agent);
+	if (!ret)
+		ret = loop_add_fd(loop, agent->netcfg.events.fd, netlink_cb,
+				  agent);
+	if (!ret)
+		ret = loop_add_fd(loop, agent->stop_fd, stop_cb, agent);
+	if (!ret)
+		ret = loop_add_timer(loop, &agent->check_timer, check_cb,
+				     agent);
+	if (!ret)
+		ret = loop_add_timer(loop, &agent->refresh_timer, refresh_cb,
+				     agent);
+	return ret ? ret : restore_init(agent);
+}
+
+static int fail(const char *what, int ret)
+{
+	log_line(LOG_ERROR, "%s: %s", what, strerror(-ret));
+	return ret;
+}
+
+static int record_load(struct agent *agent)
+{
+	int ret = statedir_open(&agent->dir, STATUS_DIR);
+
+	if (ret == -EBUSY) {
+		log_line(LOG_ERROR, "another agent is running");
+		return ret;
+	}
+	if (ret < 0)
+		return fail(STATUS_DIR, ret);
+	if (statedir_load(&agent->dir, &agent->record) < 0)
+		memset(&agent->record, 0, sizeof(agent->record));
+	agent->record.status.request_seen = 0;
+	agent->record.status.request_result = 0;
+	return 0;
+}
+
+static int network_open(struct agent *agent)
+{
+	int ret = netcfg_open(&agent->netcfg);
+
+	if (ret < 0)
+		return fail("netlink", ret);
+	ret = ack_open(&agent->ack, agent->netcfg.has_ipv6);
+	if (ret < 0)
+		return fail("UDP socket", ret);
+	agent->announce_fd = announce_open();
+	if (agent->announce_fd < 0)
+		return fail("packet socket", agent->announce_fd);
+	return 0;
+}
+
+/* main() exits on failure: what is open by then, the kernel closes. */
+int agent_open(struct agent *agent, const char *signal)
+{
+	uint32_t capabilities = VMFORK_CAP_REQUEST;
+	const char *why = NULL;
+	int ret;
+
+	ret = record_load(agent);
+	if (ret < 0)
+		return ret;
+	ret = signals_open(&agent->signals, signal, &why);
+	if (ret < 0) {
+		log_line(LOG_ERROR, "signal %s: %s", signal, why);
+		return ret;
+	}
+	ret = network_open(agent);
+	if (ret < 0)
+		return ret;
+	if (agent->netcfg.has_ipv6)
+		capabilities |= VMFORK_CAP_IPV6;
+	ret = mailbox_open(&agent->mailbox, agent->ack.port, capabilities);
+	if (ret < 0)
+		return fail("mailbox page", ret);
+	agent->stop_fd = stop_open();
+	if (agent->stop_fd < 0)
+		return fail("signalfd", agent->stop_fd);
+	/* In a fork each page that is not there costs a fault, maybe a read. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		log_line(LOG_ERROR, "memory is not locked: %s",
+			 strerror(errno));
+	ret = loop_wire(agent);
+	return ret < 0 ? fail("event loop", ret) : 0;
+}
+
+int agent_run(struct agent *agent)
+{
+	char names[64] = "";
+
+	restore_boot(agent);
+	for (unsigned int i = 0; i < agent->signals.num; i++) {
+		strncat(names, " ", sizeof(names) - strlen(names) - 1);
+		strncat(names, agent->signals.source[i].ops->name,
+			sizeof(names) - strlen(names) - 1);
+	}
+	log_line(LOG_INFO, "page at 0x%llx%s, signals:%s",
+		 (unsigned long long)agent->mailbox.gpa,
+		 agent->is_armed ? ", armed" : "", *names ? names : " none");
+	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
+	return loop_run(&agent->loop);
+}
+
+void agent_close(struct agent *agent)
+{
+	mailbox_close(&agent->mailbox);
+	signals_close(&agent->signals);
+	close(agent->stop_fd);
+	close(agent->announce_fd);
+	ack_close(&agent->ack);
+	netcfg_close(&agent->netcfg);
+	statedir_close(&agent->dir);
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+/* Options and commands. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent.h"
+#include "client.h"
+#include "log.h"
+
+#ifndef VMFORK_VERSION
+#define VMFORK_VERSION "0.1"
+#endif
+
+enum {
+	EXIT_USAGE = 2,
+	TIMEOUT_MAX_S = 1000000,
+};
+
+static const char help_text[] =
+	"usage: vmfork-agent [run] [--signal SIGNAL] [--verbose]\n"
+	"       vmfork-agent status\n"
+	"       vmfork-agent wait [--generation N] [--timeout SECONDS]\n"
+	"\n"
+	"Runs inside a VM. When the VM was forked, the agent takes the new\n"
+	"network identity from the mailbox, applies it and acknowledges it.\n"
+	"\n"
+	"  run      serve until SIGTERM (the default)\n"
+	"  status   print what became of the last restore, as JSON\n"
+	"  wait     return when the generation is not N (default: the present\n"
+	"           one), that is, at the next restore; print the status\n"
+	"\n"
+	"  --signal SIGNAL      what tells of a restore:\n"
+	"      auto             all of the below that can notify (default)\n"
+	"      vmgenid          VMGenID, through the kernel's log\n"
+	"      vmclock          VMClock; sampled each ms where it cannot "
+	"notify\n"
+	"      vmclock-spin     VMClock, watched all the time; takes a CPU\n"
+	"  --generation N       for wait\n"
+	"  --timeout SECONDS    for wait: exit 1 after so long (default: "
+	"never)\n"
+	"  --verbose            say more on standard error\n"
+	"  --help, --version\n";
+
+struct options {
+	const char *signal;
+	uint64_t generation;
+	bool has_generation;
+	int timeout_s;
+};
+
+static int cmd_run(const struct options *opts)
+{
+	/* static: everything that the hot path needs is there from the start */
+	static struct agent agent;
+	int ret;
+
+	if (agent_open(&agent, opts->signal) < 0)
+		return EXIT_FAILURE;
+	ret = agent_run(&agent);
+	agent_close(&agent);
+	if (ret < 0)
+		log_line(LOG_ERROR, "event loop: %s", strerror(-ret));
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int cmd_status(const struct options *opts)
+{
+	(void)opts;
+	return client_status();
+}
+
+static int cmd_wait(const struct options *opts)
+{
+	return client_wait(opts->has_generation, opts->generation,
+			   opts->timeout_s);
+}
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct options *opts);
+	const char *options; /* short names of those it takes */
+} commands[] = {
+	{ "run", cmd_run, "sv" },
+	{ "status", cmd_status, "v" },
+	{ "wait", cmd_wait, "gtv" },
+};
+
+static const struct option long_options[] = {
+	{ "signal", required_argument, NULL, 's' },
+	{ "generation", required_argument, NULL, 'g' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
+static int usage(const char *what, const char *which)
+{
+	log_line(LOG_ERROR, "%s: %s (--help tells more)", which, what);
+	return EXIT_USAGE;
+}
+
+static bool number_parse(const char *str, uint64_t max, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(str, &end, 10);
+	return *str >= '0' && *str <= '9' && !*end && !errno && *number <= max;
+}
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+/* Return: -1 to go on, or an exit code */
+static int option_set(struct options *opts, int option, const char *value)
+{
+	uint64_t number;
+
+	switch (option) {
+	case 's':
+		opts->signal = value;
+		return -1;
+	case 'v':
+		log_init(LOG_DEBUG);
+		return -1;
+	case 'g':
+		if (!number_parse(value, UINT64_MAX, &opts->generation))
+			return usage("is no generation", value);
+		opts->has_generation = true;
+		return -1;
+	case 't':
+		if (!number_parse(value, TIMEOUT_MAX_S, &number))
+			return usage("is no time in seconds", value);
+		opts->timeout_s = (int)number;
+		return -1;
+	case 'h':
+		fputs(help_text, stdout);
+		return EXIT_SUCCESS;
+	case 'V':
+		puts("vmfork-agent " VMFORK_VERSION);
+		return EXIT_SUCCESS;
+	}
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opts = { .signal = "auto", .timeout_s = CLIENT_FOREVER };
+	const struct command *command = &commands[0];
+	int option, ret;
+
+	if (argc > 1 && argv[1][0] != '-') {
+		command = command_find(argv[1]);
+		if (!command)
+			return usage("no such command", argv[1]);
+		optind = 2;
+	}
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) !=
+	       -1) {
+		if (option == '?')
+			return usage("unknown option", argv[optind - 1]);
+		if (option == ':')
+			return usage("needs a value", argv[optind - 1]);
+		if (!strchr("hV", option) && !strchr(command->options, option))
+			return usage("is no option of this command",
+				     argv[optind - 1]);
+		ret = option_set(&opts, option, optarg);
+		if (ret >= 0)
+			return ret;
+	}
+	if (optind < argc)
+		return usage("unexpected argument", argv[optind]);
+	return command->run(&opts);
+}

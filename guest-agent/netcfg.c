@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netcfg.h"
+
+#define EVENT_GROUPS                                                           \
+	(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | \
+	 RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE)
+
+#define CREATE_OR_REPLACE (NLM_F_CREATE | NLM_F_REPLACE)
+
+static bool kernel_has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+int netcfg_open(struct netcfg *cfg)
+{
+	int ret;
+
+	cfg->send = rtnl_batch_send;
+	cfg->has_ipv6 = kernel_has_ipv6();
+	cfg->is_stale = true;
+	ret = rtnl_open(&cfg->rtnl, 0);
+	if (ret < 0)
+		return ret;
+	/* Listen first: what changes during the dump makes it stale again. */
+	ret = rtnl_open(&cfg->events, EVENT_GROUPS);
+	if (ret < 0) {
+		rtnl_close(&cfg->rtnl);
+		return ret;
+	}
+	ret = netcfg_refresh(cfg);
+	if (ret < 0)
+		netcfg_close(cfg);
+	return ret;
+}
+
+void netcfg_close(struct netcfg *cfg)
+{
+	rtnl_close(&cfg->rtnl);
+	rtnl_close(&cfg->events);
+}
+
+static int event_cb(const struct nlmsghdr *msg, void *arg)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(msg);
+	struct netcfg *cfg = arg;
+
+	/*
+	 * Neighbours come and go all day. Only permanent ones are kept, and one
+	 * that is deleted is announced as failed.
+	 */
+	if (msg->nlmsg_type == RTM_NEWNEIGH &&
+	    !(ndm->ndm_state & (NUD_PERMANENT | NUD_FAILED)))
+		return 0;
+	cfg->is_stale = true;
+	return 0;
+}
+
+void netcfg_listen(struct netcfg *cfg)
+{
+	if (rtnl_events(&cfg->events, event_cb, cfg) < 0)
+		cfg->is_stale = true; /* some were lost */
+}
+
+int netcfg_refresh(struct netcfg *cfg)
+{
+	int ret;
+
+	netcfg_listen(cfg);
+	if (!cfg->is_stale)
+		return 0;
+	ret = netstate_dump(&cfg->saved, &cfg->rtnl);
+	cfg->is_stale = ret < 0;
+	return ret;
+}
+
+void netcfg_linklocal(uint8_t *addr, const uint8_t *mac)
+{
+	memset(addr, 0, 16);
+	addr[0] = 0xfe;
+	addr[1] = 0x80;
+	memcpy(addr + 8, mac, 3);
+	addr[8] ^= 2; /* universal/local bit */
+	addr[11] = 0xff;
+	addr[12] = 0xfe;
+	memcpy(addr + 13, mac + 3, 3);
+}
+
+static bool link_matches(const struct netstate_link *link,
+			 const struct identity_link *want)
+{
+	switch (want->match) {
+	case IDENTITY_MATCH_NONE:
+		break;
+	case IDENTITY_MATCH_MAC:
+		return !memcmp(link->mac, want->match_mac, sizeof(link->mac));
+	case IDENTITY_MATCH_NAME:
+		return !strncmp(link->name, want->match_name,
+				sizeof(link->name));
+	case IDENTITY_MATCH_INDEX:
+		return link->index == (int)want->match_index;
+	}
+	return false;
+}
+
+static int link_find(const struct netcfg *cfg, const struct identity_link *want,
+		     struct netcfg_link *found)
+{
+	for (unsigned int i = 0; i < cfg->saved.num_links; i++) {
+		const struct netstate_link *link = &cfg->saved.links[i];
+
+		if (!link_matches(link, want))
+			continue;
+		found->index = link->index;
+		found->was_up = link->flags & IFF_UP;
+		found->has_ipv6 = cfg->has_ipv6 && !link->ipv6_is_off;
+		memcpy(found->mac, want->has_mac ? want->mac : link->mac, 6);
+		return 0;
+	}
+	return -ENODEV;
+}
+
+static void put_link(struct rtnl_batch *batch, const struct identity_link *want,
+		     const struct netcfg_link *link)
+{
+	struct nlmsghdr *msg =
+		rtnl_batch_put(batch, RTM_NEWLINK, 0, VMFORK_STEP_LINK, 0);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(msg, sizeof(*ifi));
+
+	ifi->ifi_index = link->index;
+	if (!link->was_up) {
+		ifi->ifi_flags = IFF_UP;
+		ifi->ifi_change = IFF_UP;
+	}
+	if (want->has_mac)
+		mnl_attr_put(msg, IFLA_ADDRESS, 6, want->mac);
+	if (want->mtu)
+		mnl_attr_put_u32(msg, IFLA_MTU, want->mtu);
+	rtnl_batch_end(batch, msg);
+}
+
+static void put_addr(struct rtnl_batch *batch, uint16_t type, int tolerate,
+		     const struct netcfg_link *link, uint8_t family,
+		     const void *addr, uint8_t prefix_len)
+{
+	struct nlmsghdr *msg = rtnl_batch_put(
+		batch, type, type == RTM_NEWADDR ? CREATE_OR_REPLACE : 0,
+		type == RTM_NEWADDR ? VMFORK_STEP_ADDR_ADD
+				    : VMFORK_STEP_ADDR_DEL,
+		tolerate);
+	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(msg, sizeof(*ifa));
+	size_t len = family == AF_INET ? 4 : 16;
+
+	ifa->ifa_family = family;
+	ifa->ifa_prefixlen = prefix_len;
+	ifa->ifa_index = (uint32_t)link->index;
+	/* without NODAD a new address is of no use for a second */
+	if (family == AF_INET6)
+		ifa->ifa_flags = IFA_F_NODAD;
+	mnl_attr_put(msg, IFA_LOCAL, len, addr);
+	mnl_attr_put(msg, IFA_ADDRESS, len, addr);
+	if (family == AF_INET && prefix_len < 31) {
+		uint32_t ip, host = UINT32_MAX >> prefix_len;
+
+		memcpy(&ip, addr, sizeof(ip));
+		ip |= __builtin_bswap32(prefix_len ? host : UINT32_MAX);
+		mnl_attr_put_u32(msg, IFA_BROADCAST, ip);
+	}
+	rtnl_batch_end(batch, msg);
+}
+
+static void put_old_addrs(struct netcfg *cfg, const struct netcfg_link *link)
+{
+	const struct nlmsghdr *old = NULL;
+
+	while ((old = netstate_next(&cfg->saved.addrs, old))) {
+		if (netstate_ifindex(old) != link->index)
+			continue;
+		/* A primary address takes its secondaries along. */
+		if (!rtnl_batch_copy(&cfg->batch, old, RTM_DELADDR, 0,
+				     VMFORK_STEP_ADDR_DEL, EADDRNOTAVAIL))
+			cfg->batch.overflow = true;
+	}
+}
+
+static void put_new_addrs(struct netcfg *cfg, const struct identity_link *want,
+			  const struct netcfg_link *link)
+{
+	uint8_t local[16];
+
+	for (unsigned int i = 0; i < want->num_addr4; i++)
+		put_addr(&cfg->batch, RTM_NEWADDR, 0, link, AF_INET,
+			 want->addr4[i].addr, want->addr4[i].prefix_len);
+	if (!link->has_ipv6)
+		return;
+	for (unsigned int i = 0; i < want->num_addr6; i++)
+		put_addr(&cfg->batch, RTM_NEWADDR, 0, link, AF_INET6,
+			 want->addr6[i].addr, want->addr6[i].prefix_len);
+	if (want->mtu && want->mtu < 1280)
+		return; /* the kernel takes IPv6 off such a link */
+	netcfg_linklocal(local, link->mac);
+	/* The kernel makes one as the link comes up, which it then probes. */
+	if (!link->was_up)
+		put_addr(&cfg->batch, RTM_DELADDR, RTNL_TOLERATE_ALL, link,
+			 AF_INET6, local, 64);
+	put_addr(&cfg->batch, RTM_NEWADDR, 0, link, AF_INET6, local, 64);
+}
+
+static void put_neigh(struct rtnl_batch *batch, const struct netcfg_link *link,
+		      uint8_t family, const void *dst, const uint8_t *mac)
+{
+	struct nlmsghdr *msg = rtnl_batch_put(
+		batch, RTM_NEWNEIGH, CREATE_OR_REPLACE, VMFORK_STEP_NEIGH, 0);
+	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(msg, sizeof(*ndm));
+
+	ndm->ndm_family = family;
+	ndm->ndm_ifindex = link->index;
+	ndm->ndm_state = NUD_PERMANENT;
+	mnl_attr_put(msg, NDA_DST, family == AF_INET ? 4 : 16, dst);
+	mnl_attr_put(msg, NDA_LLADDR, 6, mac);
+	rtnl_batch_end(batch, msg);
+}
+
+static void put_default_route(struct rtnl_batch *batch,
+			      const struct netcfg_link *link, uint8_t family,
+			      const void *gateway)
+{
+	struct nlmsghdr *msg = rtnl_batch_put(
+		batch, RTM_NEWROUTE, CREATE_OR_REPLACE, VMFORK_STEP_ROUTE, 0);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(msg, sizeof(*rtm));
+
+	rtm->rtm_family = family;
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_protocol = RTPROT_STATIC;
+	rtm->rtm_scope = RT_SCOPE_UNIVERSE;
+	rtm->rtm_type = RTN_UNICAST;
+	mnl_attr_put(msg, RTA_GATEWAY, family == AF_INET ? 4 : 16, gateway);
+	mnl_attr_put_u32(msg, RTA_OIF, (uint32_t)link->index);
+	rtnl_batch_end(batch, msg);
+}
+
+/* Is it a default route that the identity replaces? */
+static bool route_is_replaced(const struct nlmsghdr *route,
+			      const struct identity_link *want)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(route);
+
+	if (rtm->rtm_dst_len || rtm->rtm_table != RT_TABLE_MAIN)
+		return false;
+	return rtm->rtm_family == AF_INET ? want->has_gateway4
+					  : want->has_gateway6;
+}
+
+static void put_gateways(struct netcfg *cfg, const struct identity_link *want,
+			 const struct netcfg_link *link)
+{
+	bool with6 = want->has_gateway6 && link->has_ipv6;
+	const struct nlmsghdr *old = NULL;
+
+	while ((old = netstate_next(&cfg->saved.routes, old))) {
+		if (netstate_ifindex(old) == link->index &&
+		    route_is_replaced(old, want))
+			rtnl_batch_copy(&cfg->batch, old, RTM_DELROUTE, 0,
+					VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
+	}
+	if (want->has_gateway4 && want->has_gateway_mac)
+		put_neigh(&cfg->batch, link, AF_INET, want->gateway4,
+			  want->gateway_mac);
+	if (with6 && want->has_gateway_mac)
+		put_neigh(&cfg->batch, link, AF_INET6, want->gateway6,
+			  want->gateway_mac);
+	if (want->has_gateway4)
+		put_default_route(&cfg->batch, link, AF_INET, want->gateway4);
+	if (with6)
+		put_default_route(&cfg->batch, link, AF_INET6, want->gateway6);
+}
+
+/*
+ * With its last IPv4 address a link loses its static routes, and with its MAC
+ * its permanent neighbours. Those that still make sense come back; whether they
+ * do, the kernel knows. None of the identity's own is overwritten.
+ */
+static void put_kept(struct netcfg *cfg, const struct identity_link *want,
+		     const struct netcfg_link *link)
+{
+	const struct nlmsghdr *old = NULL;
+	struct nlmsghdr *msg;
+
+	while ((old = netstate_next(&cfg->saved.routes, old))) {
+		if (netstate_ifindex(old) != link->index ||
+		    route_is_replaced(old, want))
+			continue;
+		msg = rtnl_batch_copy(&cfg->batch, old, RTM_NEWROUTE,
+				      NLM_F_CREATE | NLM_F_EXCL,
+				      VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
+		if (msg)
+			((struct rtmsg *)mnl_nlmsg_get_payload(msg))
+				->rtm_flags &= RTNH_F_ONLINK;
+	}
+	old = NULL;
+	while ((old = netstate_next(&cfg->saved.neighs, old))) {
+		if (netstate_ifindex(old) == link->index)
+			rtnl_batch_copy(&cfg->batch, old, RTM_NEWNEIGH,
+					NLM_F_CREATE | NLM_F_EXCL,
+					VMFORK_STEP_NEIGH, RTNL_TOLERATE_ALL);
+	}
+}
+
+static int batch_build(struct netcfg *cfg, const struct vmfork_identity *id,
+		       struct netcfg_result *result)
+{
+	int ret;
+
+	rtnl_batch_reset(&cfg->batch);
+	for (unsigned int i = 0; i < id->num_links; i++) {
+		const struct identity_link *want = &id->link[i];
+		struct netcfg_link *link = &result->links[i];
+
+		ret = link_find(cfg, want, link);
+		if (ret < 0)
+			return ret;
+		put_link(&cfg->batch, want, link);
+		put_old_addrs(cfg, link);
+		put_new_addrs(cfg, want, link);
+		put_gateways(cfg, want, link);
+		put_kept(cfg, want, link);
+	}
+	return cfg->batch.overflow ? -E2BIG : 0;
+}
+
+static int fail(struct netcfg_result *result, uint32_t step, int error)
+{
+	result->step = (enum vmfork_step)step;
+	result->error = error;
+	return -error;
+}
+
+int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
+		 struct netcfg_result *result)
+{
+	int ret, failed;
+
+	memset(result, 0, sizeof(*result));
+	ret = netcfg_refresh(cfg);
+	if (!ret)
+		ret = batch_build(cfg, id, result);
+	if (ret < 0)
+		return fail(result, VMFORK_STEP_MATCH, -ret);
+	cfg->is_stale = true;
+	ret = cfg->send(&cfg->rtnl, &cfg->batch);
+	if (ret < 0) {
+		fail(result, VMFORK_STEP_LINK, -ret);
+	} else {
+		failed = rtnl_batch_failed(&cfg->batch);
+		if (failed < 0)
+			return 0;
+		fail(result, cfg->batch.msg[failed].step,
+		     cfg->batch.msg[failed].error);
+	}
+	netcfg_undo(cfg, result, id->num_links);
+	return -result->error;
+}

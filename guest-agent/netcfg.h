@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Network configuration: an identity becomes one batch of netlink messages.
+ * What was there before is known beforehand, so that the hot path asks nothing
+ * and a failure can be undone (netundo.c).
+ */
+#ifndef AGENT_NETCFG_H
+#define AGENT_NETCFG_H
+
+#include <stdbool.h>
+
+#include "mail.h"
+#include "netstate.h"
+#include "rtnl.h"
+
+/* Where an identity's link was found. */
+struct netcfg_link {
+	int index;
+	uint8_t mac[6]; /* once it is applied */
+	bool has_ipv6;
+	bool was_up;
+};
+
+struct netcfg_result {
+	enum vmfork_step step; /* that failed */
+	int error;	       /* errno, 0 if none */
+	struct netcfg_link links[IDENTITY_LINKS_MAX];
+};
+
+struct netcfg {
+	struct rtnl rtnl;
+	struct rtnl events;
+	/* How a batch is sent: rtnl_batch_send(), or a test's wrapper of it. */
+	int (*send)(struct rtnl *rtnl, struct rtnl_batch *batch);
+	bool has_ipv6;
+	bool is_stale;		/* @saved is not what the kernel has */
+	struct netstate saved;	/* what it was before the next restore */
+	struct netstate failed; /* what a failed batch left behind */
+	struct rtnl_batch batch;
+};
+
+/**
+ * netcfg_open() - Open the sockets, take down the present state
+ * @cfg:	out: network configuration
+ *
+ * Return: 0 or -errno
+ */
+int netcfg_open(struct netcfg *cfg);
+
+/**
+ * netcfg_close() - Close the sockets
+ * @cfg:	network configuration
+ */
+void netcfg_close(struct netcfg *cfg);
+
+/**
+ * netcfg_listen() - Read events; those that matter mark the saved state stale
+ * @cfg:	network configuration
+ */
+void netcfg_listen(struct netcfg *cfg);
+
+/**
+ * netcfg_refresh() - Take the state down again, if it is stale
+ * @cfg:	network configuration
+ *
+ * Return: 0 or -errno
+ */
+int netcfg_refresh(struct netcfg *cfg);
+
+/**
+ * netcfg_apply() - Make the network that of an identity, or leave it as it was
+ * @cfg:	network configuration
+ * @id:		identity
+ * @result:	out: which links, or which step failed
+ *
+ * The saved state is stale afterwards.
+ *
+ * Return: 0 or -errno; -ENODEV if no interface matches
+ */
+int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
+		 struct netcfg_result *result);
+
+/**
+ * netcfg_undo() - Put links back to the saved state
+ * @cfg:	network configuration
+ * @result:	which links
+ * @num_links:	how many
+ *
+ * Return: 0 or -errno
+ */
+int netcfg_undo(struct netcfg *cfg, const struct netcfg_result *result,
+		unsigned int num_links);
+
+/**
+ * netcfg_linklocal() - The link-local address of a MAC (RFC 4291, appendix A)
+ * @addr:	out: 16 bytes
+ * @mac:	6 bytes
+ */
+void netcfg_linklocal(uint8_t *addr, const uint8_t *mac);
+
+#endif

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The hot path, from restore_wake() to tell(): it allocates nothing, touches no
+ * file and logs nothing. Everything else waits until the acknowledgement left.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "announce.h"
+#include "bootmail.h"
+#include "log.h"
+#include "monotonic.h"
+#include "restore.h"
+
+#define WAIT_FOR_MAIL_NS    (1 * NS_PER_S)
+#define FIRST_PAUSE_NS	    (1 * NS_PER_MS)
+#define WAIT_FOR_LINK_NS    (10 * NS_PER_S) /* at boot */
+#define LINK_PAUSE_NS	    (50 * NS_PER_MS)
+#define ARM_AT_LATEST_NS    (1 * NS_PER_S)
+#define REPORT_AT_LATEST_NS (30 * NS_PER_MS)
+
+static struct vmfork_status *status_of(struct agent *agent)
+{
+	return &agent->record.status;
+}
+
+static void publish(struct agent *agent)
+{
+	mailbox_publish(&agent->mailbox, status_of(agent));
+}
+
+static void fail(struct agent *agent, enum vmfork_step step, int error)
+{
+	status_of(agent)->step = step;
+	status_of(agent)->error = (uint32_t)error;
+}
+
+void restore_arm(struct agent *agent)
+{
+	agent->arm_timer.due_ns = 0;
+	/* mail of a fork of this restore: the check takes it at once */
+	if (mailbox_arm(&agent->mailbox) == -EAGAIN)
+		agent->check_timer.due_ns = monotonic_ns();
+	else
+		agent->is_armed = true;
+}
+
+/* Log line, status file, record. Slow: never before the acknowledgement left. */
+static void report(struct agent *agent)
+{
+	const struct vmfork_status *status = status_of(agent);
+	struct status_text text = { .buf = agent->json,
+				    .size = sizeof(agent->json) };
+	int ret;
+
+	agent->report_timer.due_ns = 0;
+	netcfg_refresh(&agent->netcfg);
+	status_format(&text, status, agent->mailbox.gpa, &agent->netcfg.saved);
+	ret = text.overflow ? -E2BIG
+			    : statedir_write(&agent->dir, STATUS_JSON, text.buf,
+					     text.len);
+	if (!ret)
+		ret = statedir_save(&agent->dir, &agent->record);
+	if (ret < 0)
+		log_line(LOG_ERROR, STATUS_DIR ": %s", strerror(-ret));
+}
+
+static void log_restore(const struct agent *agent)
+{
+	const struct vmfork_status *status = &agent->record.status;
+
+	if (status->error)
+		log_line(LOG_ERROR, "generation %llu by %s failed: %s: %s",
+			 (unsigned long long)status->generation,
+			 status_signal_name(status->signal),
+			 status_step_name(status->step),
+			 strerror((int)status->error));
+	else
+		log_line(LOG_INFO, "generation %llu by %s: applied in %llu us",
+			 (unsigned long long)status->generation,
+			 status_signal_name(status->signal),
+			 (unsigned long long)(status->time_ns
+						      [VMFORK_STAGE_APPLIED] -
+					      status->time_ns
+						      [VMFORK_STAGE_MAIL]) /
+				 1000);
+}
+
+static void report_cb(void *arg)
+{
+	report(arg);
+	log_restore(arg);
+}
+
+static void report_soon(struct agent *agent)
+{
+	agent->report_timer.due_ns = monotonic_ns() + REPORT_AT_LATEST_NS;
+}
+
+static void ack_next(struct agent *agent)
+{
+	agent->ack_timer.due_ns = ack_send(&agent->ack, status_of(agent),
+					   agent->mailbox.gpa,
+					   agent->mailbox.arm_seq);
+}
+
+static void ack_cb(void *arg)
+{
+	ack_next(arg);
+}
+
+static void tell(struct agent *agent, enum vmfork_ack_kind kind)
+{
+	ack_begin(&agent->ack, kind);
+	ack_next(agent);
+}
+
+static void announce_link(struct agent *agent, const struct identity_link *want,
+			  const struct netcfg_link *link)
+{
+	uint8_t local[16];
+	int fd = agent->announce_fd;
+
+	for (unsigned int i = 0; i < want->num_addr4; i++)
+		announce_arp(fd, link->index, link->mac, want->addr4[i].addr);
+	if (!link->has_ipv6)
+		return;
+	for (unsigned int i = 0; i < want->num_addr6; i++)
+		announce_na(fd, link->index, link->mac, want->addr6[i].addr);
+	netcfg_linklocal(local, link->mac);
+	announce_na(fd, link->index, link->mac, local);
+}
+
+/*
+ * Check and decode the private copy; the stage is MAIL then.
+ * Return: 0 or -errno, with the failure noted
+ */
+static int mail_open(struct agent *agent, uint64_t arm_seq)
+{
+	struct vmfork_status *status = status_of(agent);
+	struct identity_error why;
+	int ret;
+
+	memcpy(status->restore_id, agent->mail.restore_id, VMFORK_ID_LEN);
+	ack_set_peer(&agent->ack, &agent->mail, NULL);
+	ret = mail_check(&agent->mail, arm_seq);
+	if (ret < 0) {
+		fail(agent, VMFORK_STEP_VERIFY, -ret);
+		return ret;
+	}
+	ret = identity_decode(&agent->id, agent->mail.payload,
+			      agent->mail.payload_len, &why);
+	if (ret < 0) {
+		fail(agent, VMFORK_STEP_DECODE, -ret);
+		return ret;
+	}
+	ack_set_peer(&agent->ack, &agent->mail, &agent->id);
+	status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
+	return 0;
+}
+
+static int mail_apply(struct agent *agent)
+{
+	struct vmfork_status *status = status_of(agent);
+	int ret;
+
+	ret = netcfg_apply(&agent->netcfg, &agent->id, &agent->result);
+	if (ret < 0) {
+		fail(agent, agent->result.step, agent->result.error);
+		return ret;
+	}
+	memcpy(agent->record.applied_id, agent->mail.restore_id, VMFORK_ID_LEN);
+	status_reach(status, VMFORK_STAGE_APPLIED, monotonic_ns());
+	publish(agent);
+	for (unsigned int i = 0; i < agent->id.num_links; i++)
+		announce_link(agent, &agent->id.link[i],
+			      &agent->result.links[i]);
+	return 0;
+}
+
+/* Nobody to wait for, or nothing to wait with: the last stage comes at once. */
+static void settle(struct agent *agent)
+{
+	status_reach(status_of(agent), VMFORK_STAGE_SETTLED, monotonic_ns());
+	publish(agent);
+}
+
+static void restore_run(struct agent *agent)
+{
+	struct vmfork_status *status = status_of(agent);
+	uint64_t arm_seq = agent->mailbox.arm_seq;
+	int ret;
+
+	agent->wait_end_ns = 0;
+	agent->mail_timer.due_ns = 0;
+	agent->ack_timer.due_ns = 0;
+	agent->is_boot = false;
+	agent->is_armed = false;
+	status->generation++;
+	status_begin(status, agent->waker, agent->woken_ns);
+	mailbox_take(&agent->mailbox, &agent->mail);
+	ret = mail_open(agent, arm_seq);
+	publish(agent);
+	if (!ret)
+		ret = mail_apply(agent);
+	if (ret < 0) {
+		publish(agent);
+		tell(agent, VMFORK_ACK_FAILED);
+		restore_arm(agent);
+	} else if (agent->ack.has_peer) {
+		tell(agent, VMFORK_ACK_APPLIED);
+		agent->arm_timer.due_ns = monotonic_ns() + ARM_AT_LATEST_NS;
+	} else {
+		restore_arm(agent);
+		settle(agent);
+	}
+	report_soon(agent);
+}
+
+static void give_up_on_mail(struct agent *agent)
+{
+	agent->wait_end_ns = 0;
+	status_of(agent)->generation++;
+	fail(agent, VMFORK_STEP_MAIL, ETIMEDOUT);
+	publish(agent);
+	restore_arm(agent);
+	report_soon(agent);
+}
+
+static void mail_boot(struct agent *agent);
+
+static void mail_cb(void *arg)
+{
+	struct agent *agent = arg;
+	uint64_t now = monotonic_ns();
+
+	if (agent->is_boot) {
+		mail_boot(agent);
+	} else if (mailbox_has_mail(&agent->mailbox)) {
+		restore_run(agent);
+	} else if (now >= agent->wait_end_ns) {
+		give_up_on_mail(agent);
+	} else {
+		agent->mail_timer.due_ns = now + agent->wait_pause_ns;
+		if (agent->mail_timer.due_ns > agent->wait_end_ns)
+			agent->mail_timer.due_ns = agent->wait_end_ns;
+		agent->wait_pause_ns *= 2;
+	}
+}
+
+void restore_wake(struct agent *agent, enum vmfork_signal signal)
+{
+	bool waits = agent->wait_end_ns && !agent->is_boot;
+
+	if (!waits) {
+		agent->waker = signal;
+		agent->woken_ns = monotonic_ns();
+	}
+	if (mailbox_has_mail(&agent->mailbox)) {
+		restore_run(agent);
+		return;
+	}
+	if (waits)
+		return;
+	/* What was repeated for the parent is not this VM's to say. */
+	agent->ack.kind = VMFORK_ACK_NONE;
+	agent->is_boot = false;
+	agent->wait_end_ns = agent->woken_ns + WAIT_FOR_MAIL_NS;
+	agent->wait_pause_ns = FIRST_PAUSE_NS;
+	status_begin(status_of(agent), signal, agent->woken_ns);
+	publish(agent);
+	mail_cb(agent);
+}
+
+static void arm_cb(void *arg)
+{
+	restore_arm(arg);
+}
+
+static void boot_end(struct agent *agent, int ret)
+{
+	agent->wait_end_ns = 0;
+	restore_arm(agent);
+	if (!ret && !agent->ack.has_peer)
+		settle(agent);
+	publish(agent);
+	tell(agent, ret ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
+	report_cb(agent);
+}
+
+/* The link may come later than we do: its driver is a module. */
+static void mail_boot(struct agent *agent)
+{
+	uint64_t now = monotonic_ns();
+	int ret = mail_apply(agent);
+
+	if (ret == -ENODEV && agent->result.step == VMFORK_STEP_MATCH &&
+	    now < agent->wait_end_ns) {
+		agent->netcfg.is_stale = true;
+		agent->mail_timer.due_ns = now + LINK_PAUSE_NS;
+		return;
+	}
+	if (!ret)
+		fail(agent, VMFORK_STEP_NONE, 0);
+	boot_end(agent, ret);
+}
+
+/* Return: 0 if there is mail at boot which this boot has not seen applied */
+static int bootmail_take(struct agent *agent)
+{
+	static const uint8_t none[VMFORK_ID_LEN];
+	int ret;
+
+	if (memcmp(agent->record.applied_id, none, sizeof(none)) != 0)
+		return -EALREADY;
+	ret = bootmail_read(&agent->mail);
+	if (ret < 0 && ret != -ENOENT)
+		log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
+	return ret;
+}
+
+void restore_boot(struct agent *agent)
+{
+	int ret;
+
+	if (bootmail_take(agent) < 0) {
+		restore_arm(agent);
+		publish(agent);
+		report(agent);
+		return;
+	}
+	agent->is_boot = true;
+	agent->wait_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
+	status_begin(status_of(agent), VMFORK_SIGNAL_BOOT, monotonic_ns());
+	ret = mail_open(agent, 0);
+	if (ret < 0)
+		boot_end(agent, ret);
+	else
+		mail_boot(agent);
+}
+
+void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
+{
+	struct vmfork_status *status = status_of(agent);
+
+	agent->ack_timer.due_ns = 0;
+	if (kind != VMFORK_ACK_APPLIED && kind != VMFORK_ACK_ARMED)
+		return;
+	status_reach(status, VMFORK_STAGE_ACKED, monotonic_ns());
+	publish(agent);
+	if (!agent->is_armed)
+		restore_arm(agent);
+	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
+	report(agent);
+	publish(agent);
+	if (kind == VMFORK_ACK_APPLIED) {
+		tell(agent, VMFORK_ACK_SETTLED);
+		log_restore(agent);
+	}
+}
+
+int restore_init(struct agent *agent)
+{
+	struct loop *loop = &agent->loop;
+	int ret = loop_add_timer(loop, &agent->ack_timer, ack_cb, agent);
+
+	if (!ret)
+		ret = loop_add_timer(loop, &agent->arm_timer, arm_cb, agent);
+	if (!ret)
+		ret = loop_add_timer(loop, &agent->report_timer, report_cb,
+				     agent);
+	if (!ret)
+		ret = loop_add_timer(loop, &agent->mail_timer, mail_cb, agent);
+	return ret;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What is done when the VM wakes up as a copy, and what follows from it. */
+#ifndef AGENT_RESTORE_H
+#define AGENT_RESTORE_H
+
+#include "agent.h"
+
+/**
+ * restore_init() - Make the timers known
+ * @agent:	agent
+ *
+ * Return: 0 or -errno
+ */
+int restore_init(struct agent *agent);
+
+/**
+ * restore_wake() - A restore was noticed: the hot path
+ * @agent:	agent
+ * @signal:	what told
+ */
+void restore_wake(struct agent *agent, enum vmfork_signal signal);
+
+/**
+ * restore_boot() - Apply the mail at boot, if there is some, and arm
+ * @agent:	agent
+ */
+void restore_boot(struct agent *agent);
+
+/**
+ * restore_arm() - Be ready for the next restore
+ * @agent:	agent
+ */
+void restore_arm(struct agent *agent);
+
+/**
+ * restore_answered() - The host answered an acknowledgement
+ * @agent:	agent
+ * @kind:	which
+ */
+void restore_answered(struct agent *agent, enum vmfork_ack_kind kind);
+
+#endif

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <linux/if_addr.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "status.h"
+
+static const char *const stage_names[] = {
+	[VMFORK_STAGE_NONE] = "none",	[VMFORK_STAGE_SIGNAL] = "signal",
+	[VMFORK_STAGE_MAIL] = "mail",	[VMFORK_STAGE_APPLIED] = "applied",
+	[VMFORK_STAGE_ACKED] = "acked", [VMFORK_STAGE_SETTLED] = "settled",
+};
+static_assert(sizeof(stage_names) / sizeof(char *) == VMFORK_STAGE_NUM, "");
+
+static const char *const signal_names[] = {
+	[VMFORK_SIGNAL_NONE] = "none",
+	[VMFORK_SIGNAL_MAILBOX] = "mailbox",
+	[VMFORK_SIGNAL_VMCLOCK] = "vmclock",
+	[VMFORK_SIGNAL_VMCLOCK_SPIN] = "vmclock-spin",
+	[VMFORK_SIGNAL_VMGENID] = "vmgenid",
+	[VMFORK_SIGNAL_CHECK] = "check",
+	[VMFORK_SIGNAL_BOOT] = "boot",
+};
+static_assert(sizeof(signal_names) / sizeof(char *) == VMFORK_SIGNAL_NUM, "");
+
+static const char *const step_names[] = {
+	[VMFORK_STEP_NONE] = "none",
+	[VMFORK_STEP_MAIL] = "mail",
+	[VMFORK_STEP_VERIFY] = "verify",
+	[VMFORK_STEP_DECODE] = "decode",
+	[VMFORK_STEP_MATCH] = "match",
+	[VMFORK_STEP_LINK] = "link",
+	[VMFORK_STEP_ADDR_DEL] = "addr-del",
+	[VMFORK_STEP_ADDR_ADD] = "addr-add",
+	[VMFORK_STEP_NEIGH] = "neigh",
+	[VMFORK_STEP_ROUTE] = "route",
+};
+static_assert(sizeof(step_names) / sizeof(char *) == VMFORK_STEP_NUM, "");
+
+const char *status_signal_name(uint32_t signal)
+{
+	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : "?";
+}
+
+const char *status_step_name(uint32_t step)
+{
+	return step < VMFORK_STEP_NUM ? step_names[step] : "?";
+}
+
+void status_begin(struct vmfork_status *status, enum vmfork_signal signal,
+		  uint64_t now_ns)
+{
+	status->error = 0;
+	status->step = VMFORK_STEP_NONE;
+	status->signal = signal;
+	memset(status->restore_id, 0, sizeof(status->restore_id));
+	memset(status->time_ns, 0, sizeof(status->time_ns));
+	status_reach(status, VMFORK_STAGE_SIGNAL, now_ns);
+}
+
+void status_reach(struct vmfork_status *status, enum vmfork_stage stage,
+		  uint64_t now_ns)
+{
+	status->stage = stage;
+	status->time_ns[stage] = now_ns;
+}
+
+static void text_put(struct status_text *text, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void text_put(struct status_text *text, const char *fmt, ...)
+{
+	size_t room = text->size - text->len;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(text->buf + text->len, room, fmt, ap);
+	va_end(ap);
+	if (len < 0 || (size_t)len >= room)
+		text->overflow = true;
+	else
+		text->len += (size_t)len;
+}
+
+void status_format_string(struct status_text *text, const char *str)
+{
+	text_put(text, "\"");
+	for (; *str; str++) {
+		unsigned char c = (unsigned char)*str;
+
+		if (c == '"' || c == '\\')
+			text_put(text, "\\%c", c);
+		else if (c < ' ' || c >= 0x7f)
+			text_put(text, "\\u%04x", c);
+		else
+			text_put(text, "%c", c);
+	}
+	text_put(text, "\"");
+}
+
+static void format_addrs(struct status_text *text, const struct netstate *net,
+			 int index, uint8_t family)
+{
+	const struct nlmsghdr *at = NULL;
+	char name[INET6_ADDRSTRLEN];
+	const char *comma = "";
+
+	while ((at = netstate_next(&net->addrs, at))) {
+		const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(at);
+		const struct nlattr *attr;
+
+		if (ifa->ifa_family != family || netstate_ifindex(at) != index)
+			continue;
+		attr = netstate_attr(at, sizeof(*ifa), IFA_LOCAL);
+		if (!attr)
+			attr = netstate_attr(at, sizeof(*ifa), IFA_ADDRESS);
+		if (!attr || !inet_ntop(family, mnl_attr_get_payload(attr),
+					name, sizeof(name)))
+			continue;
+		text_put(text, "%s\"%s/%u\"", comma, name, ifa->ifa_prefixlen);
+		comma = ",";
+	}
+}
+
+static void format_link(struct status_text *text, const struct netstate *net,
+			const struct netstate_link *link)
+{
+	const uint8_t *mac = link->mac;
+
+	text_put(text, "{\"name\":");
+	status_format_string(text, link->name);
+	text_put(text, ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"ipv4\":[",
+		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	format_addrs(text, net, link->index, AF_INET);
+	text_put(text, "],\"ipv6\":[");
+	format_addrs(text, net, link->index, AF_INET6);
+	text_put(text, "]}");
+}
+
+static void format_times(struct status_text *text,
+			 const struct vmfork_status *status)
+{
+	for (unsigned int i = VMFORK_STAGE_SIGNAL; i < VMFORK_STAGE_NUM; i++) {
+		text_put(text, "%s\"%s\":", i > VMFORK_STAGE_SIGNAL ? "," : "",
+			 stage_names[i]);
+		if (status->time_ns[i])
+			text_put(text, "%" PRIu64,
+				 (uint64_t)status->time_ns[i]);
+		else
+			text_put(text, "null");
+	}
+}
+
+static void format_restore(struct status_text *text,
+			   const struct vmfork_status *status)
+{
+	text_put(text, "{\"generation\":%" PRIu64 ",\"restore_id\":\"",
+		 (uint64_t)status->generation);
+	for (unsigned int i = 0; i < VMFORK_ID_LEN; i++)
+		text_put(text, "%02x", status->restore_id[i]);
+	text_put(text, "\",\"signal\":\"%s\",\"stage\":\"%s\",\"error\":",
+		 status_signal_name(status->signal),
+		 status->stage < VMFORK_STAGE_NUM ? stage_names[status->stage]
+						  : "?");
+	if (status->error)
+		status_format_string(text, strerror((int)status->error));
+	else
+		text_put(text, "null");
+	text_put(text, ",\"errno\":%u,\"step\":", status->error);
+	if (status->step)
+		text_put(text, "\"%s\"", status_step_name(status->step));
+	else
+		text_put(text, "null");
+}
+
+void status_format(struct status_text *text, const struct vmfork_status *status,
+		   uint64_t gpa, const struct netstate *net)
+{
+	format_restore(text, status);
+	text_put(text, ",\"gpa\":%" PRIu64 ",\"interfaces\":[", gpa);
+	for (unsigned int i = 0; i < net->num_links; i++) {
+		if (i)
+			text_put(text, ",");
+		format_link(text, net, &net->links[i]);
+	}
+	text_put(text, "],\"timestamps_ns\":{");
+	format_times(text, status);
+	text_put(text, "}}\n");
+}
