@@ -22,6 +22,13 @@ void leases_free(struct leases *leases)
 	leases->num = 0;
 }
 
+int leases_lock(int dir_fd, const struct net_conf *conf, struct vf_err *err)
+{
+	int fd = vf_lock(dir_fd, LOCK_FILE, LOCK_TIMEOUT_MS, err);
+
+	return fd < 0 ? vf_err_wrap(err, "network %s", conf->name) : fd;
+}
+
 static int port_compare(const void *a, const void *b)
 {
 	uint32_t index_a = ((const struct net_port *)a)->index;
@@ -231,9 +238,9 @@ int leases_add(int dir_fd, const struct net_conf *conf, struct net_port *ports,
 	__close int lock_fd = -1;
 	int ret;
 
-	lock_fd = vf_lock(dir_fd, LOCK_FILE, LOCK_TIMEOUT_MS, err);
+	lock_fd = leases_lock(dir_fd, conf, err);
 	if (lock_fd < 0)
-		return vf_err_wrap(err, "network %s", conf->name);
+		return lock_fd;
 	ret = leases_load(dir_fd, conf, &leases, err);
 	if (ret < 0)
 		return ret;
@@ -255,9 +262,9 @@ int leases_remove(int dir_fd, const struct net_conf *conf,
 	size_t num_before;
 	int ret;
 
-	lock_fd = vf_lock(dir_fd, LOCK_FILE, LOCK_TIMEOUT_MS, err);
+	lock_fd = leases_lock(dir_fd, conf, err);
 	if (lock_fd < 0)
-		return vf_err_wrap(err, "network %s", conf->name);
+		return lock_fd;
 	ret = leases_load(dir_fd, conf, &leases, err);
 	if (ret < 0)
 		return ret;

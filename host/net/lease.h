@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "base/cleanup.h"
 #include "net/net.h"
 
 /* A bridge takes no more ports (BR_MAX_PORTS of the kernel's br_private.h). */
@@ -24,6 +25,16 @@ struct leases {
 void leases_free(struct leases *leases);
 
 #define __leases __cleanup(leases_free)
+
+/**
+ * leases_lock() - Keep others from changing the leases
+ * @dir_fd:	the network's directory
+ * @conf:	network
+ * @err:	error
+ *
+ * Return: a descriptor that holds the lock until it is closed, or -errno
+ */
+int leases_lock(int dir_fd, const struct net_conf *conf, struct vf_err *err);
 
 /**
  * leases_load() - Read all leases, without the lock

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What ports may say, who may talk to whom, and NAT: nftables.
+ *
+ * All networks of a network namespace share the tables "bridge vmfork" and
+ * "inet vmfork"; each has its own sets and chains in them, named after its
+ * bridge. A port is not a rule but an element of each of the sets:
+ *
+ *	BRIDGE.tap	TAP; what comes from one is judged by chain BRIDGE
+ *	BRIDGE.ip4	TAP . source MAC . source IPv4 address, counted
+ *	BRIDGE.ip6	TAP . source MAC . source IPv6 address (the leased one and
+ *			the link-local one that the MAC makes), counted
+ *	BRIDGE.arp	TAP . source MAC . ARP sender MAC . ARP sender IP, counted
+ *	BRIDGE.nd	TAP . target of a neighbour advertisement
+ *	BRIDGE.ll	TAP . link-layer address option of a neighbour
+ *			solicitation or advertisement
+ *
+ * A frame that comes from a TAP and matches none of them is dropped. nftables
+ * reads fixed offsets, so a solicitation or advertisement passes only without
+ * options, or with the link-layer address as its one option; one with more
+ * options, or behind an extension header, is dropped.
+ */
+#ifndef VF_NET_FILTER_H
+#define VF_NET_FILTER_H
+
+#include "net/lease.h"
+#include "net/net.h"
+
+/**
+ * filter_is_up() - Are a network's rules there?
+ * @conf:	network
+ * @err:	error
+ *
+ * Return: 1 or 0, -errno
+ */
+int filter_is_up(const struct net_conf *conf, struct vf_err *err);
+
+/**
+ * filter_up() - Put a network's rules up, in place of what was there of them
+ * @conf:	network
+ * @err:	error
+ *
+ * Return: 0 or -errno; on failure nothing was changed
+ */
+int filter_up(const struct net_conf *conf, struct vf_err *err);
+
+/**
+ * filter_down() - Remove a network's rules, and the tables after the last one
+ * @conf:	network
+ * @err:	error
+ *
+ * Return: 0, also if there were none, or -errno
+ */
+int filter_down(const struct net_conf *conf, struct vf_err *err);
+
+/**
+ * filter_ports_add() - Let ports speak, with their leased addresses only
+ * @conf:	network
+ * @ports:	ports
+ * @num:	how many
+ * @err:	error
+ *
+ * All in one transaction; the counters begin at zero.
+ *
+ * Return: 0 or -errno
+ */
+int filter_ports_add(const struct net_conf *conf, const struct net_port *ports,
+		     unsigned int num, struct vf_err *err);
+
+/**
+ * filter_ports_remove() - Undo filter_ports_add(); what is gone is no error
+ * @conf:	network
+ * @ports:	ports
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int filter_ports_remove(const struct net_conf *conf,
+			const struct net_port *ports, unsigned int num,
+			struct vf_err *err);
+
+/**
+ * filter_ports_count() - Read whether ports have spoken
+ * @conf:	network
+ * @ports:	ports; verified is set in each
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int filter_ports_count(const struct net_conf *conf, struct net_port *ports,
+		       unsigned int num, struct vf_err *err);
+
+/**
+ * filter_read() - All elements of a network's sets
+ * @conf:	network
+ * @sets:	out: array, as libnftables prints sets; a new reference
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int filter_read(const struct net_conf *conf, json_t **sets, struct vf_err *err);
+
+/**
+ * filter_sweep() - Remove elements that no lease accounts for
+ * @conf:	network
+ * @sets:	elements, read before @leases
+ * @leases:	all leases of the network
+ * @removed:	JSON array; a line is appended per TAP name
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int filter_sweep(const struct net_conf *conf, json_t *sets,
+		 const struct leases *leases, json_t *removed,
+		 struct vf_err *err);
+
+#endif

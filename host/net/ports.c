@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+/* The life of ports: net.h draws it. */
+#include <errno.h>
+#include <netlink/route/link.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "net/filter.h"
+#include "net/network.h"
+#include "net/port.h"
+#include "net/tap.h"
+
+#define RELEASE_TIMEOUT_US 2000000
+
+int net_ports_lease(struct net *net, struct net_port *ports, unsigned int num,
+		    struct vf_err *err)
+{
+	return leases_add(net->dir_fd, &net->conf, ports, num, err);
+}
+
+int net_ports_release(struct net *net, const struct net_port *ports,
+		      unsigned int num, struct vf_err *err)
+{
+	__leases struct leases leases = { 0 };
+	__free struct net_port *gone = calloc(num + 1, sizeof(*gone));
+	int64_t deadline_us = vf_now_us() + RELEASE_TIMEOUT_US;
+	const struct net_port *stuck = NULL;
+	unsigned int num_gone = 0;
+	int ret;
+
+	if (!gone)
+		return vf_err_errno(err, ENOMEM, "ports");
+	ret = leases_load(net->dir_fd, &net->conf, &leases, err);
+	if (ret < 0)
+		return ret;
+	for (unsigned int i = 0; i < num; i++) {
+		const struct net_port *lease =
+			leases_find(&leases, ports[i].owner);
+
+		if (!lease || lease->index != ports[i].index)
+			continue;
+		if (tap_wait_gone(ports[i].tap, deadline_us) < 0)
+			stuck = &ports[i];
+		else
+			gone[num_gone++] = ports[i];
+	}
+	ret = leases_remove(net->dir_fd, &net->conf, gone, num_gone, err);
+	if (ret == 0 && stuck)
+		ret = vf_err_set(err, EBUSY,
+				 "network %s: %s: its TAP %s still exists",
+				 net->conf.name, stuck->owner, stuck->tap);
+	return ret;
+}
+
+/* Pins first: a port that is on the bridge is pinned. */
+static int attach(struct net *net, const struct net_port *ports,
+		  unsigned int num, struct vf_err *err)
+{
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	int ret;
+
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret == 0)
+		ret = filter_ports_add(&net->conf, ports, num, err);
+	if (ret == 0)
+		ret = ports_link_up(&rtnl, &net->conf, ports, num, err);
+	return ret;
+}
+
+int net_ports_attach(struct net *net, const struct net_port *ports,
+		     unsigned int num, struct vf_err *err)
+{
+	struct vf_err undo_err;
+
+	if (!num || attach(net, ports, num, err) == 0)
+		return 0;
+	net_ports_detach(net, ports, num, &undo_err);
+	return vf_err_wrap(err, "network %s", net->conf.name);
+}
+
+/* Pins last but neighbours: a TAP without pins must not be on the bridge. */
+int net_ports_detach(struct net *net, const struct net_port *ports,
+		     unsigned int num, struct vf_err *err)
+{
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	int ret;
+
+	if (!num)
+		return 0;
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret == 0)
+		ret = ports_link_down(&rtnl, ports, num, err);
+	if (ret == 0)
+		ret = filter_ports_remove(&net->conf, ports, num, err);
+	if (ret == 0)
+		ret = ports_forget(&rtnl, &net->conf, ports, num, err);
+	return ret < 0 ? vf_err_wrap(err, "network %s", net->conf.name) : 0;
+}
+
+int net_ports_verify(struct net *net, struct net_port *ports, unsigned int num,
+		     struct vf_err *err)
+{
+	if (!num || filter_ports_count(&net->conf, ports, num, err) == 0)
+		return 0;
+	return vf_err_wrap(err, "network %s", net->conf.name);
+}
+
+struct find {
+	struct tap_links *out;
+	int ret;
+};
+
+static void find_cb(struct nl_object *obj, void *ctx)
+{
+	struct rtnl_link *link = (struct rtnl_link *)obj;
+	const char *alias = rtnl_link_get_ifalias(link);
+	struct find *find = ctx;
+	struct tap_link *grown;
+	const char *owner;
+
+	if (find->ret < 0 || !alias ||
+	    rtnl_link_get_family(link) != AF_UNSPEC ||
+	    rtnl_link_get_group(link) != NET_LINK_GROUP ||
+	    strncmp(alias, PORT_ALIAS_PREFIX, strlen(PORT_ALIAS_PREFIX)))
+		return;
+	/* a bridge's alias has a second colon, which no name has */
+	owner = alias + strlen(PORT_ALIAS_PREFIX);
+	if (!vf_name_is_valid(owner, VF_NAME_MAX))
+		return;
+	grown = realloc(find->out->links,
+			(find->out->num + 1) * sizeof(*grown));
+	if (!grown) {
+		find->ret = -ENOMEM;
+		return;
+	}
+	find->out->links = grown;
+	grown += find->out->num++;
+	snprintf(grown->name, sizeof(grown->name), "%s",
+		 rtnl_link_get_name(link));
+	snprintf(grown->owner, sizeof(grown->owner), "%s", owner);
+	grown->ifindex = rtnl_link_get_ifindex(link);
+	grown->master = rtnl_link_get_master(link);
+}
+
+int tap_links_find(struct rtnl *rtnl, struct tap_links *out, struct vf_err *err)
+{
+	__nl_cache struct nl_cache *links = NULL;
+	struct find find = { .out = out };
+	int ret;
+
+	*out = (struct tap_links){ 0 };
+	ret = rtnl_cache(rtnl, "route/link", &links, err);
+	if (ret < 0)
+		return ret;
+	nl_cache_foreach(links, find_cb, &find);
+	return find.ret < 0 ? vf_err_errno(err, find.ret, "links") : 0;
+}
+
+void tap_links_free(struct tap_links *links)
+{
+	free(links->links);
+	links->links = NULL;
+	links->num = 0;
+}
+
+/*
+ * Which TAP is a lease's: one that bears the owner's alias and is on our
+ * bridge, or has lost its bridge and still has the name that was leased.
+ */
+static const struct tap_link *link_of(const struct tap_links *links,
+				      const struct net_port *port, int bridge)
+{
+	for (size_t i = 0; i < links->num; i++) {
+		const struct tap_link *link = &links->links[i];
+
+		if (!strcmp(link->owner, port->owner) &&
+		    (link->master == bridge ||
+		     (!link->master && !strcmp(link->name, port->tap))))
+			return link;
+	}
+	return NULL;
+}
+
+int ports_reattach(struct net *net, struct vf_err *err)
+{
+	__tap_links struct tap_links links = { 0 };
+	__leases struct leases leases = { 0 };
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	int bridge = if_nametoindex(net->conf.bridge);
+	unsigned int num = 0;
+	int ret;
+
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret == 0)
+		ret = leases_load(net->dir_fd, &net->conf, &leases, err);
+	if (ret == 0 && leases.num)
+		ret = tap_links_find(&rtnl, &links, err);
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < leases.num; i++) {
+		const struct tap_link *link =
+			link_of(&links, &leases.ports[i], bridge);
+
+		if (!link)
+			continue;
+		leases.ports[num] = leases.ports[i];
+		memcpy(leases.ports[num++].tap, link->name, IFNAMSIZ);
+	}
+	if (!num)
+		return 0;
+	ret = attach(net, leases.ports, num, err);
+	return ret < 0 ? vf_err_wrap(err, "network %s", net->conf.name) : 0;
+}
