@@ -58,7 +58,7 @@ $(BUILD)/obj/%.o: %.c
 		-c -o $@ $<
 
 include shared/build.mk
--include host/build.mk
+-include $(or $(wildcard host/build.mk),$(wildcard host/*/build.mk))
 -include guest-agent/build.mk
 include initramfs/build.mk
 include tests/build.mk
