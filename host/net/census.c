@@ -104,7 +104,7 @@ static struct net_port *index_find(const struct port_index *index,
 	return found ? *found : NULL;
 }
 
-/* The last field of an address set; -1 past the end is the last in no array. */
+/* A field of an element, counted from its end; empty if it is no text. */
 static const char *field_text(const struct element *element, size_t from_end)
 {
 	size_t num = json_array_size(element->fields);
@@ -138,17 +138,28 @@ static int count_cb(const struct element *element, void *ctx)
 	return 0;
 }
 
+/* One by one: libnftables 1.0.6 fetches only the last of several sets. */
 static int sets_read(const struct net_conf *conf, const char *const *names,
 		     json_t **sets, struct vf_err *err)
 {
-	char commands[512];
-	size_t len = 0;
+	__json json_t *all = json_array();
+	char command[128];
+	int ret;
 
-	for (; *names; names++)
-		len += snprintf(commands + len, sizeof(commands) - len,
-				"list set bridge " NFT_TABLE " %s.%s\n",
-				conf->bridge, *names);
-	return nft_read(commands, sets, err);
+	for (; *names; names++) {
+		__json json_t *part = NULL;
+
+		snprintf(command, sizeof(command),
+			 "list set bridge " NFT_TABLE " %s.%s\n", conf->bridge,
+			 *names);
+		ret = nft_read(command, &part, err);
+		if (ret < 0)
+			return ret;
+		if (json_array_extend(all, part) < 0)
+			return vf_err_errno(err, ENOMEM, "nftables");
+	}
+	*sets = vf_steal(&all);
+	return 0;
 }
 
 int filter_ports_count(const struct net_conf *conf, struct net_port *ports,

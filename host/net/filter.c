@@ -84,7 +84,7 @@ static void pins_print(FILE *out, const char *b)
 		"icmpv6 type nd-neighbor-advert "
 		"iifname . @th,64,128 != @%s.nd drop\n"
 		"iifname . ether saddr . ip6 saddr @%s.ip6 accept\n"
-		"drop\n} }\n",
+		"drop\n}\n}\n",
 		b, b, b);
 }
 
@@ -99,13 +99,13 @@ static void forward_print(FILE *out, const struct net_conf *conf)
 
 	fprintf(out,
 		"table inet " NFT_TABLE " { chain %s.forward "
-		"{ type filter hook forward priority -10; } }\n"
+		"{ type filter hook forward priority -10; }\n}\n"
 		"flush chain inet " NFT_TABLE " %s.forward\n"
 		"table inet " NFT_TABLE " { chain %s.forward {\n",
 		b, b, b);
 	if (conf->open)
 		fprintf(out, "iifname \"%s\" oifname \"%s\" accept\n", b, b);
-	fprintf(out, "iifname \"%s\" oifgroup %d drop\n} }\n", b,
+	fprintf(out, "iifname \"%s\" oifgroup %d drop\n}\n}\n", b,
 		NET_LINK_GROUP);
 }
 
@@ -118,12 +118,12 @@ static void nat_print(FILE *out, const struct net_conf *conf)
 	inet_ntop(AF_INET6, &conf->addr6, addr6, sizeof(addr6));
 	fprintf(out,
 		"table inet " NFT_TABLE " { chain %s.nat "
-		"{ type nat hook postrouting priority 100; } }\n"
+		"{ type nat hook postrouting priority 100; }\n}\n"
 		"flush chain inet " NFT_TABLE " %s.nat\n"
 		"table inet " NFT_TABLE " { chain %s.nat {\n"
 		"ip saddr %s/%u oifname != { \"%s\", \"lo\" } masquerade\n"
 		"ip6 saddr %s/%u oifname != { \"%s\", \"lo\" } masquerade\n"
-		"} }\n",
+		"}\n}\n",
 		b, b, b, addr4, conf->prefix4, b, addr6, conf->prefix6, b);
 }
 

@@ -20,7 +20,7 @@
 int nft_run(const char *commands, struct vf_err *err);
 
 /**
- * nft_read() - Run commands that list something
+ * nft_read() - Run a command that lists something
  * @commands:	in nft's language
  * @out:	out: array of the objects listed, a new reference
  * @err:	error: nft's first line

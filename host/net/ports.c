@@ -120,7 +120,6 @@ static void find_cb(struct nl_object *obj, void *ctx)
 	const char *owner;
 
 	if (find->ret < 0 || !alias ||
-	    rtnl_link_get_family(link) != AF_UNSPEC ||
 	    rtnl_link_get_group(link) != NET_LINK_GROUP ||
 	    strncmp(alias, PORT_ALIAS_PREFIX, strlen(PORT_ALIAS_PREFIX)))
 		return;

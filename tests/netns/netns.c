@@ -121,8 +121,6 @@ static void link_print(struct nl_object *obj, void *ctx)
 	char addr[64], master[IFNAMSIZ];
 	const char *type, *alias;
 
-	if (rtnl_link_get_family(link) != AF_UNSPEC)
-		return;
 	type = rtnl_link_get_type(link);
 	alias = rtnl_link_get_ifalias(link);
 	nl_addr2str(rtnl_link_get_addr(link), addr, sizeof(addr));
@@ -174,6 +172,9 @@ static void neigh_print(struct nl_object *obj, void *ctx)
 	int state = rtnl_neigh_get_state(neigh);
 	char dst[64], lladdr[64], dev[IFNAMSIZ];
 
+	/* of multicast addresses, as they are used */
+	if (state == NUD_NOARP && rtnl_neigh_get_family(neigh) != AF_BRIDGE)
+		return;
 	nl_addr2str(rtnl_neigh_get_dst(neigh), dst, sizeof(dst));
 	nl_addr2str(rtnl_neigh_get_lladdr(neigh), lladdr, sizeof(lladdr));
 	ifname(rtnl_neigh_get_ifindex(neigh), dev);
