@@ -14,6 +14,7 @@ struct statedir_record {
 	uint8_t magic[8];
 	uint8_t applied_id[VMFORK_ID_LEN]; /* the last mail that was applied */
 	struct vmfork_status status;
+	uint32_t reserved; /* zero: no padding may differ */
 	uint32_t crc32c;
 };
 
