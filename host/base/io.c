@@ -116,14 +116,6 @@ int vf_read_file(int dir_fd, const char *path, size_t max, char **out,
 	return 0;
 }
 
-/* fsync() of @fd and, where @dir_fd is one, of the directory that names it. */
-static int sync_all(int fd, int dir_fd)
-{
-	if (fsync(fd) < 0 || fsync(dir_fd) < 0)
-		return -errno;
-	return 0;
-}
-
 int vf_write_file(int dir_fd, const char *name, const void *buf, size_t len,
 		  bool durable, struct vf_err *err)
 {
@@ -179,8 +171,6 @@ int vf_copy_file(int from_fd, int to_dir_fd, const char *to_name,
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", to_name);
 	ret = copy_contents(from_fd, fd);
-	if (!ret)
-		ret = sync_all(fd, to_dir_fd);
 	if (ret < 0) {
 		unlinkat(to_dir_fd, to_name, 0);
 		return vf_err_errno(err, ret, "%s", to_name);

@@ -83,6 +83,8 @@ int vf_write_file(int dir_fd, const char *name, const void *buf, size_t len,
  * @to_name:	its name, which must not exist
  * @err:	error
  *
+ * It is not synced: who needs it durable does that when all is in place.
+ *
  * Return: 0 or -errno; on failure nothing is left behind
  */
 int vf_copy_file(int from_fd, int to_dir_fd, const char *to_name,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -52,5 +54,23 @@ int vf_json_unpack(json_t *json, const char *what, struct vf_err *err,
 	va_end(ap);
 	if (ret < 0)
 		return vf_err_set(err, EBADMSG, "%s: %s", what, where.text);
+	return 0;
+}
+
+int vf_list_dir(int dir_fd, json_t **names, struct vf_err *err)
+{
+	struct dirent **entries;
+	int num = scandirat(dir_fd, ".", &entries, NULL, alphasort);
+
+	if (num < 0)
+		return vf_err_errno(err, errno, "directory");
+	*names = json_array();
+	for (int i = 0; i < num; i++) {
+		if (entries[i]->d_name[0] != '.')
+			json_array_append_new(*names,
+					      json_string(entries[i]->d_name));
+		free(entries[i]);
+	}
+	free(entries);
 	return 0;
 }

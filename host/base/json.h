@@ -53,4 +53,14 @@ int vf_json_save(int dir_fd, const char *name, const json_t *json, bool durable,
 int vf_json_unpack(json_t *json, const char *what, struct vf_err *err,
 		   const char *fmt, ...);
 
+/**
+ * vf_list_dir() - The names in a directory that do not begin with a dot
+ * @dir_fd:	directory
+ * @names:	out: array of strings, sorted, a new reference
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vf_list_dir(int dir_fd, json_t **names, struct vf_err *err);
+
 #endif

@@ -212,7 +212,7 @@ int process_wait(struct process *proc, int timeout_ms)
 	return 0;
 }
 
-static void process_signal(struct process *proc, int sig)
+void process_signal(struct process *proc, int sig)
 {
 	syscall(SYS_pidfd_send_signal, proc->pidfd, sig, NULL, 0);
 }

@@ -7,6 +7,7 @@
 #ifndef VF_PROCESS_H
 #define VF_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -58,6 +59,13 @@ bool process_open(struct process *proc, int dir_fd);
  * Return: 0 if it has, -ETIMEDOUT
  */
 int process_wait(struct process *proc, int timeout_ms);
+
+/**
+ * process_signal() - Send it a signal, if it lives
+ * @proc:	process
+ * @sig:	signal
+ */
+void process_signal(struct process *proc, int sig);
 
 /**
  * process_kill() - End it: politely, then not

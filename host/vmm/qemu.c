@@ -159,6 +159,15 @@ static int qemu_connect(struct vmm *vmm, int64_t deadline_us,
 	return ret;
 }
 
+/* The connection; whether the user may end a wait can change between two. */
+static struct qmp *client(struct vmm *vmm)
+{
+	struct qmp *qmp = vmm->priv;
+
+	qmp->cancel_fd = vmm->cancel_fd;
+	return qmp;
+}
+
 static int set_capability(struct qmp *qmp, const char *name, bool on,
 			  struct vf_err *err)
 {
@@ -211,8 +220,8 @@ static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 {
 	__json json_t *result = NULL;
 	const char *status;
-	int ret = qmp_execute(vmm->priv, "query-status", NULL, &result, soon(),
-			      err);
+	int ret = qmp_execute(client(vmm), "query-status", NULL, &result,
+			      soon(), err);
 
 	if (ret < 0)
 		return ret;
@@ -234,7 +243,7 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		     struct vf_err *err)
 {
 	json_t *args = channel_pack(image_fd, VMM_STATE_FILE);
-	struct qmp *qmp = vmm->priv;
+	struct qmp *qmp = client(vmm);
 	enum vmm_state state;
 	int ret;
 
@@ -291,7 +300,7 @@ static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
 				  "guest address 0x%" PRIx64
 				  ": %zu bytes cross a page",
 				  gpa, len);
-	ret = gpa_to_hva(vmm->priv, gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva,
+	ret = gpa_to_hva(client(vmm), gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva,
 			 err);
 	if (ret < 0)
 		return ret;
@@ -321,10 +330,11 @@ static int run_command(struct vmm *vmm, const char *command, const char *event,
 		       int64_t *at_us, struct vf_err *err)
 {
 	__json json_t *e = NULL;
-	int ret = qmp_execute(vmm->priv, command, NULL, NULL, soon(), err);
+	struct qmp *qmp = client(vmm);
+	int ret = qmp_execute(qmp, command, NULL, NULL, soon(), err);
 
 	if (!ret)
-		ret = qmp_wait_event(vmm->priv, event, &e, soon(), err);
+		ret = qmp_wait_event(qmp, event, &e, soon(), err);
 	if (!ret)
 		*at_us = qmp_event_us(e);
 	return ret;
@@ -397,7 +407,7 @@ static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 {
 	json_t *args = channel_pack(image_fd, VMM_MEMORY_FILE);
 	struct vf_err ignored;
-	struct qmp *qmp = vmm->priv;
+	struct qmp *qmp = client(vmm);
 	int ret;
 
 	if (!args)
@@ -420,9 +430,13 @@ static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	ret = qmp_execute(qmp, "migrate", args, NULL, soon(), err);
 	if (!ret)
 		ret = migration_wait(qmp, deadline_us, err);
-	if (ret == -ETIMEDOUT || ret == -ECANCELED)
+	/* whatever happened, the VM has to be able to go on */
+	qmp->cancel_fd = -1;
+	if (ret == -ETIMEDOUT || ret == -ECANCELED) {
 		qmp_execute(qmp, "migrate_cancel", NULL, NULL, soon(),
 			    &ignored);
+		migration_wait(qmp, soon(), &ignored);
+	}
 	set_capability(qmp, "mapped-ram", false, &ignored);
 	return ret;
 }

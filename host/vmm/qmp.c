@@ -118,32 +118,45 @@ static void keep_event(struct qmp *qmp, json_t *event)
 	json_array_append(qmp->events, event);
 }
 
+/*
+ * Is this the answer to the present request? An earlier one that was given up
+ * may still be answered; what bears no id at all is about the present one.
+ */
+static bool is_answer(const struct qmp *qmp, const json_t *message)
+{
+	const json_t *id = json_object_get(message, "id");
+
+	return !id || json_integer_value(id) == qmp->last_id;
+}
+
 int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
 		json_t **result, int64_t deadline_us, struct vf_err *err)
 {
-	__json json_t *request = args ? json_pack("{s:s,s:o}", "execute",
-						  command, "arguments", args)
-				      : json_pack("{s:s}", "execute", command);
+	__json json_t *request = json_pack("{s:s,s:I,s:o*}", "execute", command,
+					   "id", ++qmp->last_id, "arguments",
+					   args);
 	int ret = transmit(qmp, request, err);
 
 	while (!ret) {
-		__json json_t *answer = NULL;
+		__json json_t *message = NULL;
 		json_t *value;
 
-		ret = receive(qmp, &answer, deadline_us, err);
+		ret = receive(qmp, &message, deadline_us, err);
 		if (ret < 0)
 			break;
-		if (json_object_get(answer, "event")) {
-			keep_event(qmp, answer);
+		if (json_object_get(message, "event")) {
+			keep_event(qmp, message);
 			continue;
 		}
-		value = json_object_get(answer, "return");
+		if (!is_answer(qmp, message))
+			continue;
+		value = json_object_get(message, "return");
 		if (value) {
 			if (result)
 				*result = json_incref(value);
 			return 0;
 		}
-		value = json_object_get(json_object_get(answer, "error"),
+		value = json_object_get(json_object_get(message, "error"),
 					"desc");
 		if (value)
 			return vf_err_set(err, EREMOTEIO, "%s: %.200s", command,

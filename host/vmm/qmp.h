@@ -21,6 +21,7 @@ struct qmp {
 	int cancel_fd; /* readable: give up; -1: none */
 	char *buf;
 	size_t used;
+	json_int_t last_id; /* of the last request */
 	json_t *events;	    /* array of those nobody has asked for yet */
 	unsigned int major; /* QEMU's version */
 	unsigned int minor;

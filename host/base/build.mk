@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+base_srcs := \
+	host/base/err.c \
+	host/base/io.c \
+	host/base/json.c \
+	host/base/log.c

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+cmd_srcs := \
+	host/cmd/console.c \
+	host/cmd/doctor.c \
+	host/cmd/fork.c \
+	host/cmd/gc.c \
+	host/cmd/inspect.c \
+	host/cmd/net.c \
+	host/cmd/options.c \
+	host/cmd/print.c \
+	host/cmd/ps.c \
+	host/cmd/rmi.c \
+	host/cmd/run.c \
+	host/cmd/snapshot.c \
+	host/cmd/snapshots.c \
+	host/cmd/stop.c \
+	host/cmd/version.c

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Subcommands: a file each, thin, over the core. A subcommand is a function that
+ * returns its exit status, or -errno with the error set; main() prints that.
+ */
+#ifndef VF_CMD_H
+#define VF_CMD_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "core/state.h"
+
+#define CMD_EXIT_DONE	0
+#define CMD_EXIT_FAILED 1
+#define CMD_EXIT_USAGE	2
+#define CMD_EXIT_PARTLY 3
+
+/* What every subcommand gets. */
+struct cmd {
+	const char *name;	/* its own */
+	const char *state_path; /* --state */
+	bool json;		/* --json */
+	bool usage_error;	/* set where the command line is at fault */
+	int cancel_fd;		/* readable once the user gives up */
+};
+
+enum opt_type {
+	OPT_FLAG,   /* bool */
+	OPT_NEGATE, /* bool, set to false */
+	OPT_STRING, /* const char * */
+	OPT_UINT,   /* unsigned int */
+	OPT_SIZE,   /* uint64_t: bytes, with K, M, G behind it */
+};
+
+/* One option. A table of them ends with an entry without a name. */
+struct opt {
+	const char *name;
+	char letter; /* 0: none */
+	enum opt_type type;
+	void *value;
+	const char *arg; /* what stands for its argument in the help */
+	const char *help;
+};
+
+/* What a subcommand takes. */
+struct usage {
+	const char *args; /* as the help shows them */
+	const char *summary;
+	const struct opt *opts;
+	int min_args;
+	int max_args; /* -1: any number */
+};
+
+/**
+ * cmd_parse() - Parse a subcommand's options and print its help
+ * @cmd:	command; --state, --json, --verbose and --quiet are its own
+ * @usage:	what it takes
+ * @argc:	in: number of words; out: of the arguments that remain
+ * @argv:	in: words; out: the arguments that remain
+ * @err:	error
+ *
+ * Return: 0, 1 if the help was asked for and nothing else is to be done,
+ * -EINVAL
+ */
+int cmd_parse(struct cmd *cmd, const struct usage *usage, int *argc,
+	      char ***argv, struct vf_err *err);
+
+/**
+ * cmd_usage_error() - The command line is at fault
+ * @cmd:	command
+ * @err:	error
+ * @fmt:	what is wrong
+ *
+ * Return: -EINVAL
+ */
+int cmd_usage_error(struct cmd *cmd, struct vf_err *err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/**
+ * cmd_print_json() - Print one JSON document on standard output
+ * @json:	document
+ * @err:	error
+ *
+ * Return: 0 or -errno, if standard output does not take it
+ */
+int cmd_print_json(const json_t *json, struct vf_err *err);
+
+/* A column of a table: title, and the key in each row's object. */
+struct column {
+	const char *title;
+	const char *key; /* may name a nested key: "timeline_us.acked" */
+	bool is_us;	 /* print microseconds as milliseconds */
+	bool is_bytes;	 /* print bytes as MiB */
+};
+
+/**
+ * cmd_print_table() - Print an array of objects as an aligned table
+ * @rows:	array
+ * @columns:	columns
+ * @num:	how many, at most 16
+ */
+void cmd_print_table(const json_t *rows, const struct column *columns,
+		     unsigned int num);
+
+typedef int cmd_fn(struct cmd *cmd, int argc, char **argv, struct vf_err *err);
+
+cmd_fn cmd_run, cmd_ps, cmd_inspect, cmd_console, cmd_stop, cmd_snapshot,
+	cmd_snapshots, cmd_rmi, cmd_fork, cmd_net, cmd_gc, cmd_doctor,
+	cmd_version;
+
+#endif

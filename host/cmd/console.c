@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+
+#include "base/io.h"
+#include "cmd/cmd.h"
+#include "core/vm.h"
+
+#define ESCAPE 0x1d /* Ctrl-], as in telnet */
+
+static int console_connect(const struct vm *vm, struct vf_err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	__close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, "console");
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s",
+		 vm->run_fd, VMM_CONSOLE_SOCKET);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		vf_err_errno(err, errno, "VM %s: console", vm->name);
+		if (errno == ECONNREFUSED)
+			vf_err_hint(err, "the VM is not running");
+		return -err->num;
+	}
+	return vf_steal_fd(&fd);
+}
+
+/* A terminal hands over each key; the guest's own terminal does the editing. */
+static bool terminal_raw(struct termios *saved)
+{
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, saved) < 0)
+		return false;
+	raw = *saved;
+	cfmakeraw(&raw);
+	return tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+/* Move what is there from one side to the other. Return: bytes, 0 at the end. */
+static ssize_t move(int from_fd, int to_fd, bool escapable)
+{
+	char buf[4096];
+	ssize_t n;
+
+	do
+		n = read(from_fd, buf, sizeof(buf));
+	while (n < 0 && errno == EINTR);
+	if (n <= 0 || (escapable && memchr(buf, ESCAPE, (size_t)n)))
+		return 0;
+	return vf_write_all(to_fd, buf, (size_t)n) < 0 ? 0 : n;
+}
+
+/* Until standard input ends, the guest's side ends, or the user has enough. */
+static void bridge(int fd, bool is_terminal, int cancel_fd)
+{
+	struct pollfd fds[] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = cancel_fd, .events = POLLIN },
+	};
+
+	for (;;) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			return;
+		if (fds[2].revents)
+			return;
+		if (fds[1].revents && move(fd, STDOUT_FILENO, false) <= 0)
+			return;
+		if (fds[0].revents && move(STDIN_FILENO, fd, is_terminal) <= 0)
+			return;
+	}
+}
+
+int cmd_console(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	const struct usage usage = {
+		"VM",
+		"Talk to a VM's console. Ctrl-] on a terminal, or the end of "
+		"standard input, leaves it.",
+		NULL,
+		1,
+		1,
+	};
+	struct termios saved;
+	struct vf_state state;
+	bool is_terminal;
+	struct vm vm = { .run_fd = -1 };
+	int fd = -1, ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+
+	if (ret)
+		return ret < 0 ? ret : CMD_EXIT_DONE;
+	ret = state_open(&state, cmd->state_path, err);
+	if (!ret)
+		ret = vm_open(&vm, &state, argv[0], err);
+	if (!ret)
+		fd = ret = console_connect(&vm, err);
+	if (ret >= 0) {
+		is_terminal = terminal_raw(&saved);
+		bridge(fd, is_terminal, cmd->cancel_fd);
+		if (is_terminal)
+			tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+		close(fd);
+		ret = CMD_EXIT_DONE;
+	}
+	vm_close(&vm);
+	state_close(&state);
+	return ret;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+
+#include "cmd/cmd.h"
+#include "cmd/vminfo.h"
+#include "core/snapshot.h"
+
+/* A VM: what ps says, its record, and a fork's timeline. */
+static int inspect_vm(const struct vf_state *state, const char *name,
+		      json_t **out, struct vf_err *err)
+{
+	static const struct {
+		const char *key;
+		const char *file;
+	} records[] = {
+		{ "record", VM_RECORD_FILE },
+		{ "fork", VM_TIMELINE_FILE },
+	};
+	struct vf_err ignored;
+	struct vm vm;
+	int ret = vm_open(&vm, state, name, err);
+
+	if (ret == -ENOENT || ret == -EINVAL) {
+		vm_close(&vm);
+		return ret;
+	}
+	*out = vminfo_describe(state, name);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		json_t *record = NULL;
+
+		if (vf_json_load(vm.run_fd, records[i].file, &record,
+				 &ignored) == 0)
+			json_object_set_new(*out, records[i].key, record);
+	}
+	vm_close(&vm);
+	return 0;
+}
+
+static int inspect_snapshot(const struct vf_state *state, const char *name,
+			    json_t **out, struct vf_err *err)
+{
+	struct snapshot snapshot;
+	json_t *manifest = NULL;
+	int ret = snapshot_open(&snapshot, state, name, err);
+
+	if (!ret)
+		ret = vf_json_load(snapshot.dir_fd, SNAPSHOT_MANIFEST_FILE,
+				   &manifest, err);
+	if (!ret) {
+		*out = snapshot_describe(&snapshot);
+		json_object_set_new(*out, "manifest", manifest);
+	}
+	snapshot_close(&snapshot);
+	return ret;
+}
+
+int cmd_inspect(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	const struct usage usage = {
+		"NAME",
+		"Print all that is known of a VM or, if there is none of that "
+		"name, a snapshot.",
+		NULL,
+		1,
+		1,
+	};
+	__json json_t *out = NULL;
+	struct vf_state state;
+	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+
+	if (ret)
+		return ret < 0 ? ret : CMD_EXIT_DONE;
+	ret = state_open(&state, cmd->state_path, err);
+	if (!ret)
+		ret = inspect_vm(&state, argv[0], &out, err);
+	if (ret == -ENOENT)
+		ret = inspect_snapshot(&state, argv[0], &out, err);
+	if (ret == -ENOENT)
+		vf_err_set(err, ENOENT, "%s: neither a VM nor a snapshot",
+			   argv[0]);
+	state_close(&state);
+	return ret < 0 ? ret : cmd_print_json(out, err);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/vminfo.h"
+#include "core/boot.h"
+#include "core/gc.h"
+
+#define MEMORY_DEFAULT (256ULL << 20)
+#define MEMORY_MIN     (32ULL << 20)
+#define MEMORY_MAX     (1ULL << 40)
+#define CPUS_MAX       64
+#define TIMEOUT_S      60
+#define APPEND_DEFAULT "console=ttyS0 quiet"
+
+/* Take apart what the options said. */
+static int check_request(struct cmd *cmd, struct boot_request *r,
+			 const char *accel, struct vf_err *err)
+{
+	if (!r->kernel)
+		return cmd_usage_error(cmd, err, "--kernel is needed");
+	if (vmm_accel_parse(&r->config.accel, accel) < 0)
+		return cmd_usage_error(
+			cmd, err, "--accel '%s': not auto, kvm or tcg", accel);
+	if (r->config.cpus < 1 || r->config.cpus > CPUS_MAX)
+		return cmd_usage_error(cmd, err, "--cpus: not 1 to %d",
+				       CPUS_MAX);
+	if (r->config.memory_bytes < MEMORY_MIN ||
+	    r->config.memory_bytes > MEMORY_MAX ||
+	    r->config.memory_bytes % (1 << 20))
+		return cmd_usage_error(
+			cmd, err, "--memory: not whole MiB from 32M to 1T");
+	return 0;
+}
+
+static int run(struct cmd *cmd, const struct boot_request *r,
+	       struct vf_err *err)
+{
+	struct vf_state state;
+	__json json_t *json = NULL;
+	struct vm vm = { .run_fd = -1 };
+	int ret;
+
+	ret = state_open(&state, cmd->state_path, err);
+	if (!ret)
+		ret = gc_command_begin(&state, err);
+	if (!ret) {
+		ret = boot_vm(&vm, &state, r, err);
+		gc_command_end(&state);
+	}
+	if (!ret)
+		json = vminfo_describe(&state, r->name);
+	vm_close(&vm);
+	state_close(&state);
+	if (ret < 0)
+		return ret;
+	if (cmd->json)
+		return cmd_print_json(json, err);
+	printf("%s\n", r->name);
+	return CMD_EXIT_DONE;
+}
+
+int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	struct boot_request r = {
+		.kernel = getenv("VMFORK_KERNEL"),
+		.initrd = getenv("VMFORK_INITRD"),
+		.append = APPEND_DEFAULT,
+		.net_name = NET_DEFAULT_NAME,
+		.engine = &qemu_ops,
+		.config = { .cpus = 1,
+			    .memory_bytes = MEMORY_DEFAULT,
+			    .has_vmclock = true },
+		.wait = true,
+		.cancel_fd = cmd->cancel_fd,
+	};
+	unsigned int timeout_s = TIMEOUT_S;
+	const char *accel = "auto";
+	const struct opt opts[] = {
+		{ "kernel", 'k', OPT_STRING, &r.kernel, "FILE",
+		  "kernel image (VMFORK_KERNEL)" },
+		{ "initrd", 'i', OPT_STRING, &r.initrd, "FILE",
+		  "initial RAM disk (VMFORK_INITRD)" },
+		{ "append", 'a', OPT_STRING, &r.append, "WORDS",
+		  "kernel command line (" APPEND_DEFAULT ")" },
+		{ "memory", 'm', OPT_SIZE, &r.config.memory_bytes, "BYTES",
+		  "memory, with K, M or G (256M)" },
+		{ "cpus", 'c', OPT_UINT, &r.config.cpus, "N",
+		  "virtual CPUs (1)" },
+		{ "net", 'n', OPT_STRING, &r.net_name, "NAME",
+		  "network (default)" },
+		{ "accel", 0, OPT_STRING, &accel, "NAME",
+		  "auto, kvm or tcg (auto)" },
+		{ "no-vmclock", 0, OPT_NEGATE, &r.config.has_vmclock, NULL,
+		  "without the VMClock device" },
+		{ "no-wait", 0, OPT_NEGATE, &r.wait, NULL,
+		  "return at once, not when the guest is armed" },
+		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
+		  "how long to wait for that (60)" },
+		{ 0 },
+	};
+	const struct usage usage = {
+		"NAME",
+		"Boot a VM whose agent takes its first network from its mail.",
+		opts,
+		1,
+		1,
+	};
+	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+
+	if (ret)
+		return ret < 0 ? ret : CMD_EXIT_DONE;
+	r.name = argv[0];
+	r.timeout_ms = (int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
+	if (r.initrd && !*r.initrd)
+		r.initrd = NULL;
+	ret = check_request(cmd, &r, accel, err);
+	return ret < 0 ? ret : run(cmd, &r, err);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "core/gc.h"
+#include "core/snapshot.h"
+
+static int take(struct cmd *cmd, const struct vf_state *state,
+		const char *vm_name, const char *name, struct vf_err *err)
+{
+	struct snapshot snapshot = { .dir_fd = -1 };
+	__json json_t *json = NULL;
+	struct vm vm;
+	int ret = vm_open(&vm, state, vm_name, err);
+
+	if (!ret)
+		ret = snapshot_take(&snapshot, state, &vm, name,
+				    SNAPSHOT_MODE_FULL, cmd->cancel_fd, err);
+	if (!ret && cmd->json) {
+		json = snapshot_describe(&snapshot);
+		ret = cmd_print_json(json, err);
+	} else if (!ret) {
+		printf("%s: paused %.1f ms, took %.1f ms, %.1f MiB written\n",
+		       snapshot.name, (double)snapshot.pause_us / 1000,
+		       (double)snapshot.total_us / 1000,
+		       (double)snapshot.dirty_bytes / (1 << 20));
+	}
+	snapshot_close(&snapshot);
+	vm_close(&vm);
+	return ret;
+}
+
+int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	const char *mode = snapshot_mode_name(SNAPSHOT_MODE_FULL);
+	const struct opt opts[] = {
+		{ "mode", 0, OPT_STRING, &mode, "MODE",
+		  "full: everything while the VM is paused" },
+		{ 0 },
+	};
+	const struct usage usage = {
+		"VM NAME", "Snapshot a running VM, which goes on afterwards.",
+		opts,	   2,
+		2,
+	};
+	struct vf_state state;
+	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+
+	if (ret)
+		return ret < 0 ? ret : CMD_EXIT_DONE;
+	if (strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
+		return cmd_usage_error(cmd, err, "--mode '%s': not full", mode);
+	ret = state_open(&state, cmd->state_path, err);
+	if (!ret)
+		ret = gc_command_begin(&state, err);
+	if (!ret) {
+		ret = take(cmd, &state, argv[0], argv[1], err);
+		gc_command_end(&state);
+	}
+	state_close(&state);
+	return ret;
+}

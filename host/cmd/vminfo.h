@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VF_VMINFO_H
+#define VF_VMINFO_H
+
+#include <jansson.h>
+
+#include "core/state.h"
+
+/**
+ * vminfo_describe() - A VM as its user sees it
+ * @state:	state directory
+ * @name:	name
+ *
+ * Return: an object (name, state, pid, snapshot, mac, ipv4, ipv6, tap,
+ * memory_bytes, private_bytes, …), a new reference
+ */
+json_t *vminfo_describe(const struct vf_state *state, const char *name);
+
+#endif

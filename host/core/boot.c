@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "core/ack.h"
+#include "core/boot.h"
+#include "core/reap.h"
+
+#define READY_MS     10000 /* for the engine's control interface */
+#define SLICE_MS     100
+#define KVM_TRIAL_MS 1000 /* without waiting: a KVM that cannot dies at once */
+#define TAIL_LINES   5
+#define TAIL_BYTES   64
+#define KVM_PATH     "/dev/kvm"
+#define KVM_UNUSABLE "kvm-unusable"
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+
+/* All that one boot holds. */
+struct boot {
+	const struct vf_state *state;
+	const struct boot_request *request;
+	struct vm *vm;
+	struct net *net;
+	struct ack_desk desk;
+	struct letter letter;
+	struct timeline timeline;
+	struct ack_case ack_case;
+	struct vmm vmm;
+};
+
+/* Has a guest died on this machine's KVM since the machine booted? */
+static bool kvm_is_known_bad(const struct vf_state *state)
+{
+	__free char *then = NULL, *now = NULL;
+	struct vf_err err;
+
+	return vf_read_file(state->fd, KVM_UNUSABLE, 64, &then, NULL, &err) ==
+		       0 &&
+	       vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &now, NULL, &err) ==
+		       0 &&
+	       !strcmp(then, now);
+}
+
+static void kvm_note_bad(const struct vf_state *state)
+{
+	__free char *now = NULL;
+	struct vf_err err;
+
+	if (vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &now, NULL, &err) == 0)
+		vf_write_file(state->fd, KVM_UNUSABLE, now, strlen(now), false,
+			      &err);
+	vf_log(VF_LOG_WARN, "KVM cannot run this guest here: using TCG, which "
+			    "is many times slower");
+}
+
+/* What to try first. Says once where there is no KVM at all. */
+static enum vmm_accel choose_accel(const struct vf_state *state,
+				   enum vmm_accel wanted)
+{
+	__close int fd = -1;
+
+	if (wanted != VMM_ACCEL_AUTO)
+		return wanted;
+	if (kvm_is_known_bad(state))
+		return VMM_ACCEL_TCG;
+	fd = open(KVM_PATH, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return VMM_ACCEL_KVM;
+	kvm_note_bad(state);
+	return VMM_ACCEL_TCG;
+}
+
+static int copy_boot_file(int run_fd, const char *path, const char *what,
+			  const char *name, struct vf_err *err)
+{
+	__close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, "%s %s", what, path);
+	ret = vf_copy_file(fd, run_fd, name, err);
+	return ret < 0 ? vf_err_wrap(err, "%s %s", what, path) : 0;
+}
+
+static int copy_boot_files(struct boot *b, struct vf_err *err)
+{
+	const struct boot_request *r = b->request;
+	int ret = copy_boot_file(b->vm->run_fd, r->kernel, "kernel",
+				 VM_KERNEL_FILE, err);
+
+	if (!ret && r->initrd)
+		ret = copy_boot_file(b->vm->run_fd, r->initrd, "initrd",
+				     VM_INITRD_FILE, err);
+	return ret;
+}
+
+/* Identity on the network, on record before anything is made of it. */
+static int take_identity(struct boot *b, struct vf_err *err)
+{
+	struct vm *vm = b->vm;
+	int ret;
+
+	ret = net_open(&b->net, b->state->net_fd, b->request->net_name, err);
+	if (ret < 0)
+		return ret;
+	snprintf(vm->port.owner, sizeof(vm->port.owner), "%s", vm->name);
+	ret = net_ports_lease(b->net, &vm->port, 1, err);
+	if (ret < 0)
+		return ret;
+	snprintf(vm->net_name, sizeof(vm->net_name), "%s",
+		 b->request->net_name);
+	return vm_save(vm, err);
+}
+
+static int write_mail(struct boot *b, struct vf_err *err)
+{
+	const struct net_conf *conf = net_get_conf(b->net);
+	struct vmfork_mail mail;
+	int ret;
+
+	ret = ack_desk_open(&b->desk, conf->addr4, 1, err);
+	if (!ret)
+		ret = letter_init(&b->letter, conf, &b->vm->port,
+				  b->vm->port.mac, b->desk.port, err);
+	if (!ret)
+		ret = letter_seal(&b->letter, 0, &mail, err);
+	if (!ret)
+		ret = vf_write_file(b->vm->run_fd, VM_MAIL_FILE, &mail,
+				    sizeof(mail), false, err);
+	return ret;
+}
+
+/* Start the engine with a fresh TAP, which goes when the engine goes. */
+static int start(struct boot *b, struct vf_err *err)
+{
+	struct vm *vm = b->vm;
+	__close int kernel_fd =
+		openat(vm->run_fd, VM_KERNEL_FILE, O_RDONLY | O_CLOEXEC);
+	__close int initrd_fd =
+		openat(vm->run_fd, VM_INITRD_FILE, O_RDONLY | O_CLOEXEC);
+	__close int mail_fd =
+		openat(vm->run_fd, VM_MAIL_FILE, O_RDONLY | O_CLOEXEC);
+	__close int tap_fd = net_port_open(&vm->port, err);
+	struct vmm_spec spec = {
+		.name = vm->name,
+		.config = &vm->hardware.config,
+		.append = vm->hardware.append,
+		.kernel_fd = kernel_fd,
+		.initrd_fd = initrd_fd,
+		.mail_fd = mail_fd,
+		.num_nics = 1,
+		.nics[0].tap_fd = tap_fd,
+		.image_fd = -1,
+	};
+	int ret;
+
+	if (tap_fd < 0)
+		return tap_fd;
+	memcpy(spec.nics[0].mac, vm->port.mac, 6);
+	b->vmm = (struct vmm){
+		.ops = vm->hardware.engine,
+		.proc.pidfd = -1,
+		.run_fd = vm->run_fd,
+		.cancel_fd = b->request->cancel_fd,
+	};
+	ret = vm_save(vm, err);
+	if (!ret)
+		ret = b->vmm.ops->spawn(&b->vmm, &spec, err);
+	if (!ret)
+		ret = net_ports_attach(b->net, &vm->port, 1, err);
+	if (!ret)
+		ret = b->vmm.ops->connect(&b->vmm,
+					  vf_now_us() + READY_MS * 1000, err);
+	return ret;
+}
+
+/* End the engine; the VM's other belongings stay. */
+static void stop(struct boot *b)
+{
+	static const char *const files[] = {
+		VMM_CONSOLE_SOCKET,
+		VMM_CONSOLE_LOG,
+		VMM_ENGINE_LOG,
+		"qmp.sock",
+	};
+
+	if (b->vmm.ops)
+		b->vmm.ops->disconnect(&b->vmm);
+	process_kill(&b->vmm.proc, 0);
+	process_close(&b->vmm.proc);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		unlinkat(b->vm->run_fd, files[i], 0);
+}
+
+/* Is the engine fine? -EIO: not; -ESTALE: its accelerator gave up. */
+static int look_after(struct boot *b, struct vf_err *err)
+{
+	enum vmm_state vm_state;
+	int ret;
+
+	if (process_wait(&b->vmm.proc, 0) == 0)
+		return vf_err_set(err, EIO, "VM %s: its engine ended",
+				  b->vm->name);
+	ret = b->vmm.ops->query(&b->vmm, &vm_state, err);
+	if (ret < 0)
+		return ret;
+	if (vm_state == VMM_STATE_BROKEN)
+		return vf_err_set(err, EIO,
+				  "VM %s: the accelerator gave up on it",
+				  b->vm->name);
+	return 0;
+}
+
+/* Show the end of the console: a guest's text, so escaped and cut. */
+static void show_console(struct boot *b)
+{
+	__free char *log = NULL;
+	struct vf_err ignored;
+	char *lines[TAIL_LINES], *line, *save = NULL;
+	size_t num = 0;
+
+	if (vf_read_file(b->vm->run_fd, VMM_CONSOLE_LOG, 4 << 20, &log, NULL,
+			 &ignored) < 0)
+		return;
+	for (line = strtok_r(log, "\r\n", &save); line;
+	     line = strtok_r(NULL, "\r\n", &save))
+		lines[num++ % TAIL_LINES] = line;
+	for (size_t i = num > TAIL_LINES ? num - TAIL_LINES : 0; i < num; i++) {
+		line = lines[i % TAIL_LINES];
+		for (char *c = line; *c; c++)
+			if (!isprint((unsigned char)*c))
+				*c = '?';
+		vf_log(VF_LOG_INFO, "console: %.*s", TAIL_BYTES, line);
+	}
+}
+
+static int wait_armed(struct boot *b, struct vf_err *err)
+{
+	const struct boot_request *r = b->request;
+	int timeout_ms = r->wait ? r->timeout_ms : KVM_TRIAL_MS;
+	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
+	struct ack_case *c = &b->ack_case;
+	int ret;
+
+	for (;;) {
+		int64_t slice_us = vf_now_us() + SLICE_MS * 1000;
+
+		ret = ack_desk_serve(&b->desk, c, 1, r->cancel_fd,
+				     slice_us < deadline_us ? slice_us
+							    : deadline_us);
+		if (c->acked || ret == -ECANCELED)
+			break;
+		if (c->failed)
+			return vf_err_errno(err, (int)c->ack.error, "VM %s: %s",
+					    b->vm->name,
+					    timeline_step_name(c->ack.step));
+		ret = look_after(b, err);
+		if (ret < 0)
+			return ret;
+		if (vf_now_us() < deadline_us)
+			continue;
+		if (!r->wait)
+			return 0;
+		show_console(b);
+		return vf_err_set(err, ETIMEDOUT,
+				  "VM %s: did not arm within %d s", b->vm->name,
+				  timeout_ms / 1000);
+	}
+	if (ret == -ECANCELED)
+		return vf_err_set(err, ECANCELED, "interrupted");
+	return 0;
+}
+
+/* The guest says where its mailbox is: believe it after a look. */
+static int note_mailbox(struct boot *b, struct vf_err *err)
+{
+	struct vmfork_mailbox page;
+	int ret;
+
+	if (!b->ack_case.acked)
+		return 0;
+	ret = mailbox_read(&b->vmm, b->ack_case.ack.gpa, &page, err);
+	if (ret < 0)
+		return ret;
+	b->vm->mailbox_gpa = b->ack_case.ack.gpa;
+	return vm_save(b->vm, err);
+}
+
+static int start_and_wait(struct boot *b, struct vf_err *err)
+{
+	int ret;
+
+	timeline_init(&b->timeline);
+	b->ack_case = (struct ack_case){
+		.letter = &b->letter,
+		.from = b->vm->port.addr4,
+		.timeline = &b->timeline,
+		.waiting = true,
+	};
+	ret = start(b, err);
+	/* without KVM in play there is nothing to find out */
+	if (!ret &&
+	    (b->request->wait || b->vm->hardware.config.accel == VMM_ACCEL_KVM))
+		ret = wait_armed(b, err);
+	if (!ret)
+		ret = note_mailbox(b, err);
+	return ret;
+}
+
+static int boot_prepared(struct boot *b, struct vf_err *err)
+{
+	struct vmm_config *config = &b->vm->hardware.config;
+	int ret = take_identity(b, err);
+
+	if (!ret)
+		ret = write_mail(b, err);
+	if (!ret)
+		ret = start_and_wait(b, err);
+	if (ret < 0 && ret != -ECANCELED && ret != -ETIMEDOUT &&
+	    b->request->config.accel == VMM_ACCEL_AUTO &&
+	    config->accel == VMM_ACCEL_KVM) {
+		stop(b);
+		kvm_note_bad(b->state);
+		config->accel = VMM_ACCEL_TCG;
+		ret = start_and_wait(b, err);
+	}
+	return ret;
+}
+
+int boot_vm(struct vm *vm, const struct vf_state *state,
+	    const struct boot_request *request, struct vf_err *err)
+{
+	struct boot b = {
+		.state = state,
+		.request = request,
+		.vm = vm,
+		.desk.fd = -1,
+		.vmm.proc.pidfd = -1,
+	};
+	struct vf_err ignored;
+	int ret;
+
+	ret = reap_create(vm, state, request->name, err);
+	if (ret < 0)
+		return ret;
+	vm->hardware.engine = request->engine;
+	vm->hardware.config = request->config;
+	vm->hardware.config.accel = choose_accel(state, request->config.accel);
+	vm->hardware.has_initrd = request->initrd;
+	snprintf(vm->hardware.append, sizeof(vm->hardware.append), "%s",
+		 request->append);
+	ret = copy_boot_files(&b, err);
+	if (!ret)
+		ret = boot_prepared(&b, err);
+	if (b.vmm.ops)
+		b.vmm.ops->disconnect(&b.vmm);
+	process_close(&b.vmm.proc);
+	ack_desk_close(&b.desk);
+	net_close(b.net);
+	if (ret < 0)
+		reap_vm(state, vm->name, &ignored);
+	else
+		vm_created(vm);
+	return ret;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Booting a VM that has its first network by mail, like any fork. */
+#ifndef VF_BOOT_H
+#define VF_BOOT_H
+
+#include "core/vm.h"
+
+struct boot_request {
+	const char *name;
+	const char *kernel; /* path */
+	const char *initrd; /* path, or NULL */
+	const char *append;
+	const char *net_name;
+	const struct vmm_ops *engine;
+	struct vmm_config config;
+	bool wait; /* until the guest is armed */
+	int timeout_ms;
+	int cancel_fd; /* readable when the user gives up; or -1 */
+};
+
+/**
+ * boot_vm() - Boot a VM
+ * @vm:		out; vm_close() it, also after a failure
+ * @state:	state directory
+ * @request:	what to boot
+ * @err:	error
+ *
+ * With VMM_ACCEL_AUTO KVM is tried first, where it opens, and TCG taken if the
+ * guest does not survive on it. On failure nothing is left behind.
+ *
+ * Return: 0 or -errno, -ETIMEDOUT if the guest did not arm in time
+ */
+int boot_vm(struct vm *vm, const struct vf_state *state,
+	    const struct boot_request *request, struct vf_err *err);
+
+#endif

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+core_srcs := \
+	host/core/ack.c \
+	host/core/boot.c \
+	host/core/fork.c \
+	host/core/forkinfo.c \
+	host/core/gc.c \
+	host/core/guard.c \
+	host/core/letter.c \
+	host/core/mailbox.c \
+	host/core/manifest.c \
+	host/core/reap.c \
+	host/core/snapshot.c \
+	host/core/stage.c \
+	host/core/state.c \
+	host/core/take.c \
+	host/core/timeline.c \
+	host/core/vm.c

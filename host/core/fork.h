@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Forking a snapshot: N VMs side by side, each told who it is. */
+#ifndef VF_FORK_H
+#define VF_FORK_H
+
+#include "core/ack.h"
+#include "core/snapshot.h"
+#include "core/timeline.h"
+
+#define FORK_MAX 1000
+
+struct fork_request {
+	const char *prefix; /* names are PREFIX-1 …; NULL: the snapshot's */
+	unsigned int num;
+	bool post; /* false: leave the forks without mail */
+	bool wait; /* for the acknowledgements */
+	int timeout_ms;
+	int cancel_fd; /* readable when the user gives up; or -1 */
+};
+
+/* How far a fork got. A fork that failed before it ran is undone. */
+enum fork_outcome {
+	FORK_FAILED,  /* it does not run: error says why */
+	FORK_UNACKED, /* it runs, but did not acknowledge: error says why */
+	FORK_RUNNING, /* it runs; nobody waited, or it had no mail */
+	FORK_ACKED,
+};
+
+/* One fork, as the command that made it sees it. */
+struct fork_job {
+	struct vm vm;
+	struct letter letter;
+	struct timeline timeline;
+	enum fork_outcome outcome;
+	struct vf_err err;
+	int64_t clock_error_us;
+	uint32_t signal;  /* enum vmfork_signal, as the guest told */
+	uint32_t reached; /* enum vmfork_stage, as the guest told */
+	pid_t pid;
+	uint64_t faults_major;
+	uint64_t faults_minor;
+};
+
+struct fork_result {
+	struct fork_job *jobs;
+	unsigned int num;
+	int64_t start_us;
+	int64_t wall_us;
+};
+
+/**
+ * fork_snapshot() - Fork a snapshot
+ * @result:	out: one job per fork asked for; fork_result_exit() it
+ * @state:	state directory
+ * @snapshot:	snapshot
+ * @request:	how many, and how
+ * @err:	error
+ *
+ * Forks do not disturb each other: one that fails is undone, the others go on.
+ * A fork that runs and does not acknowledge in time is left running.
+ *
+ * Return: 0, also if forks failed (see their outcomes); -errno if nothing could
+ * be begun or the user gave up: then nothing is left of any of them
+ */
+int fork_snapshot(struct fork_result *result, const struct vf_state *state,
+		  const struct snapshot *snapshot,
+		  const struct fork_request *request, struct vf_err *err);
+
+/**
+ * fork_result_exit() - Free it
+ * @result:	result
+ */
+void fork_result_exit(struct fork_result *result);
+
+/**
+ * fork_job_describe() - One fork as its user sees it, and as it stays on record
+ * @job:	job
+ * @start_us:	when the command began
+ *
+ * Return: an object, a new reference
+ */
+json_t *fork_job_describe(const struct fork_job *job, int64_t start_us);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/* A fork as its user sees it. fork.h holds the contract. */
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "base/io.h"
+#include "core/fork.h"
+
+/* The last stage that a fork reached, as far as the host knows. */
+static const char *stage_reached(const struct fork_job *job)
+{
+	static const enum timeline_stage guests[] = {
+		[VMFORK_STAGE_SIGNAL] = TIMELINE_SIGNAL,
+		[VMFORK_STAGE_MAIL] = TIMELINE_MAIL,
+		[VMFORK_STAGE_APPLIED] = TIMELINE_APPLIED,
+		[VMFORK_STAGE_ACKED] = TIMELINE_ACKED,
+		[VMFORK_STAGE_SETTLED] = TIMELINE_SETTLED,
+	};
+
+	for (int i = TIMELINE_NUM - 1; i >= 0; i--)
+		if (job->timeline.at_us[i] && i >= TIMELINE_ACKED)
+			return timeline_stage_name((enum timeline_stage)i);
+	if (job->reached > VMFORK_STAGE_NONE && job->reached < VMFORK_STAGE_NUM)
+		return timeline_stage_name(guests[job->reached]);
+	for (int i = TIMELINE_NUM - 1; i >= 0; i--)
+		if (job->timeline.at_us[i])
+			return timeline_stage_name((enum timeline_stage)i);
+	return NULL;
+}
+
+static json_t *error_pack(const struct vf_err *err)
+{
+	return err->num ? json_string(err->msg) : json_null();
+}
+
+json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
+{
+	bool runs = job->outcome != FORK_FAILED;
+	const struct net_port *port = &job->vm.port;
+	char id[2 * VMFORK_ID_LEN + 1];
+	const char *signal = timeline_signal_name(job->signal);
+	json_t *json;
+
+	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);
+	json = net_port_save(job->vm.net_name, port);
+	json_object_del(json, "owner");
+	json_object_update_new(
+		json,
+		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:n,s:o,s:o,s:o,"
+			  "s:{s:I,s:I}}",
+			  "name", job->vm.name, "state",
+			  runs ? "running" : "failed", "pid",
+			  runs ? json_integer(job->pid) : json_null(),
+			  "restore_id", id, "signal", signal, "reached",
+			  stage_reached(job), "verified",
+			  runs && port->verified, "shaping", "error",
+			  error_pack(&job->err), "timeline_us",
+			  timeline_pack(&job->timeline, start_us),
+			  "clock_error_us",
+			  job->timeline.has_guest
+				  ? json_integer(job->clock_error_us)
+				  : json_null(),
+			  "faults", "major", (json_int_t)job->faults_major,
+			  "minor", (json_int_t)job->faults_minor));
+	return json;
+}

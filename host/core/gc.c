@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "core/gc.h"
+#include "core/reap.h"
+#include "core/snapshot.h"
+
+static bool is_alive(const char *owner, void *ctx)
+{
+	return vm_get_state(ctx, owner) != VM_STATE_DEAD;
+}
+
+/* The marks of commands that were killed. */
+static int find_dead_commands(const struct vf_state *state, json_t **dead,
+			      struct vf_err *err)
+{
+	__json json_t *names = NULL;
+	json_t *name;
+	size_t i;
+	int ret = vf_list_dir(state->commands_fd, &names, err);
+
+	if (ret < 0)
+		return ret;
+	*dead = json_array();
+	json_array_foreach(names, i, name) if (!process_mark_lives(
+						       state->commands_fd,
+						       json_string_value(name)))
+		json_array_append(*dead, name);
+	return 0;
+}
+
+static int collect_vms(const struct vf_state *state, json_t *removed,
+		       struct vf_err *err)
+{
+	__json json_t *names = NULL, *dead = json_array();
+	json_t *name;
+	size_t i;
+	int ret = vm_list(state, &names, err);
+
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name)
+	{
+		if (is_alive(json_string_value(name), (void *)state))
+			continue;
+		json_array_append(dead, name);
+		json_array_append_new(
+			removed,
+			json_sprintf("VM %s", json_string_value(name)));
+	}
+	return json_array_size(dead) ? reap_vms(state, dead, 0, err) : 0;
+}
+
+int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err)
+{
+	__json json_t *dead = NULL;
+	json_t *name;
+	size_t i;
+	int ret;
+
+	*removed = json_array();
+	ret = find_dead_commands(state, &dead, err);
+	if (!ret)
+		ret = collect_vms(state, *removed, err);
+	if (!ret)
+		ret = snapshot_gc(state, *removed, err);
+	if (!ret)
+		ret = net_gc(state->net_fd, is_alive, (void *)state, *removed,
+			     err);
+	if (ret < 0)
+		return ret;
+	/* only now: if this is cut short too, the next one has to know */
+	json_array_foreach(dead, i, name)
+		unlinkat(state->commands_fd, json_string_value(name), 0);
+	return 0;
+}
+
+static void mark_name(char name[16])
+{
+	snprintf(name, 16, "%d", getpid());
+}
+
+int gc_command_begin(const struct vf_state *state, struct vf_err *err)
+{
+	__json json_t *dead = NULL, *removed = NULL;
+	char name[16];
+	int ret = find_dead_commands(state, &dead, err);
+
+	if (!ret && json_array_size(dead)) {
+		vf_log(VF_LOG_INFO, "an earlier command was killed: removing "
+				    "what it left");
+		ret = gc_run(state, &removed, err);
+	}
+	if (ret < 0)
+		return ret;
+	mark_name(name);
+	return process_mark(state->commands_fd, name, err);
+}
+
+void gc_command_end(const struct vf_state *state)
+{
+	char name[16];
+
+	mark_name(name);
+	unlinkat(state->commands_fd, name, 0);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "core/guard.h"
+
+#define TRIES	 20
+#define SLEEP_US 100000
+
+/* Resume the VM unless it runs. */
+static int resume(const struct vm *vm)
+{
+	struct vf_err err;
+	enum vmm_state state;
+	struct vmm vmm;
+	int64_t at_us;
+	int ret = vm_attach(vm, &vmm, -1, &err);
+
+	if (ret < 0)
+		return ret;
+	ret = vmm.ops->query(&vmm, &state, &err);
+	if (!ret && state == VMM_STATE_PAUSED)
+		ret = vmm.ops->resume(&vmm, &at_us, &err);
+	vm_detach(&vmm);
+	return ret;
+}
+
+static _Noreturn void guard_run(int fd, const struct vm *vm)
+{
+	char byte;
+	ssize_t n;
+
+	/* a terminal's signals are for the command, not for us */
+	setsid();
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	/* a byte: dismissed. The end without one: the command was killed. */
+	for (int i = 0; n != 1 && i < TRIES && resume(vm) < 0; i++)
+		usleep(SLEEP_US);
+	_exit(0);
+}
+
+int guard_start(struct guard *guard, const struct vm *vm, struct vf_err *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return vf_err_errno(err, errno, "guard");
+	guard->pid = fork();
+	if (guard->pid < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return vf_err_errno(err, errno, "guard");
+	}
+	if (guard->pid == 0) {
+		close(fds[1]);
+		guard_run(fds[0], vm);
+	}
+	close(fds[0]);
+	guard->fd = fds[1];
+	return 0;
+}
+
+void guard_stop(struct guard *guard)
+{
+	(void)!write(guard->fd, "", 1);
+	close(guard->fd);
+	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/* What a VM is told. mailbox.h holds the contract. */
+#include <string.h>
+
+#include "core/mailbox.h"
+
+int letter_init(struct letter *letter, const struct net_conf *conf,
+		const struct net_port *port, const uint8_t old_mac[6],
+		uint16_t ack_port, struct vf_err *err)
+{
+	struct vmfork_identity *id = &letter->identity;
+	struct identity_link *link = &id->link[0];
+	int ret;
+
+	*letter = (struct letter){ 0 };
+	ret = vf_random(letter->restore_id, VMFORK_ID_LEN);
+	if (!ret)
+		ret = vf_random(letter->nonce, VMFORK_ID_LEN);
+	if (ret < 0)
+		return vf_err_errno(err, ret, "random numbers");
+
+	id->num_links = 1;
+	link->match = IDENTITY_MATCH_MAC;
+	memcpy(link->match_mac, old_mac, 6);
+	link->has_mac = true;
+	memcpy(link->mac, port->mac, 6);
+
+	link->num_addr4 = 1;
+	memcpy(link->addr4[0].addr, &port->addr4, 4);
+	link->addr4[0].prefix_len = conf->prefix4;
+	link->has_gateway4 = true;
+	memcpy(link->gateway4, &conf->addr4, 4);
+
+	link->num_addr6 = 1;
+	memcpy(link->addr6[0].addr, &port->addr6, 16);
+	link->addr6[0].prefix_len = conf->prefix6;
+	link->has_gateway6 = true;
+	memcpy(link->gateway6, &conf->addr6, 16);
+
+	link->has_gateway_mac = true;
+	memcpy(link->gateway_mac, conf->mac, 6);
+
+	id->ack_port = ack_port;
+	memcpy(id->ack_addr, &conf->addr4, 4);
+	return 0;
+}
+
+int letter_seal(const struct letter *letter, uint64_t arm_seq,
+		struct vmfork_mail *mail, struct vf_err *err)
+{
+	int len;
+
+	*mail = (struct vmfork_mail){ .arm_seq = arm_seq };
+	memcpy(mail->restore_id, letter->restore_id, VMFORK_ID_LEN);
+	memcpy(mail->nonce, letter->nonce, VMFORK_ID_LEN);
+	len = identity_encode(&letter->identity, mail->payload,
+			      sizeof(mail->payload));
+	if (len < 0)
+		return vf_err_errno(err, len, "mail");
+	mail_seal(mail, (uint32_t)len);
+	return 0;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "core/mailbox.h"
+
+#define STATUS_TRIES   1000
+#define PROBE_SLEEP_US 500
+#define SEARCH_CHUNK   (1 << 20)
+
+int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
+		 struct vf_err *err)
+{
+	int ret;
+
+	if (!gpa || gpa % VMFORK_MAILBOX_SIZE)
+		return vf_err_set(err, ENOENT,
+				  "mailbox: 0x%" PRIx64 " is no page", gpa);
+	ret = vmm->ops->peek(vmm, gpa, page, sizeof(*page), err);
+	if (ret < 0)
+		return vf_err_wrap(err, "mailbox");
+	ret = header_check(&page->header, gpa);
+	if (ret < 0)
+		return vf_err_set(err, ENOENT,
+				  "mailbox: none is armed at 0x%" PRIx64, gpa);
+	return 0;
+}
+
+/* A datagram on the hint port makes the guest look now, not within a second. */
+static void send_hint(struct in_addr guest, uint16_t hint_port)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_addr = guest,
+		.sin_port = htons(hint_port),
+	};
+	__close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && hint_port && guest.s_addr)
+		sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&to,
+		       sizeof(to));
+}
+
+int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
+		  int timeout_ms, struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
+	struct vmfork_mailbox page;
+	uint32_t counter, op = VMFORK_REQUEST_PROBE;
+	uint64_t at = gpa + VMFORK_REQUEST_OFFSET;
+	int ret = mailbox_read(vmm, gpa, &page, err);
+
+	if (ret < 0)
+		return ret;
+	counter = page.request.counter + 1;
+	/* the operation first: the counter is what the guest looks at */
+	ret = vmm->ops->poke(vmm, at + offsetof(struct vmfork_request, op), &op,
+			     sizeof(op), err);
+	if (!ret)
+		ret = vmm->ops->poke(
+			vmm, at + offsetof(struct vmfork_request, counter),
+			&counter, sizeof(counter), err);
+	if (ret < 0)
+		return ret;
+	send_hint(guest, page.header.hint_port);
+	for (;;) {
+		struct vmfork_status status;
+
+		ret = mailbox_status(vmm, gpa, &status, err);
+		if (ret < 0 || status.request_seen == counter)
+			return ret;
+		if (vf_now_us() > deadline_us)
+			return vf_err_set(err, ETIMEDOUT,
+					  "mailbox: the page at 0x%" PRIx64
+					  " does not answer",
+					  gpa);
+		usleep(PROBE_SLEEP_US);
+	}
+}
+
+/* Look at the page boundaries of one chunk. */
+static int search_chunk(const uint8_t *buf, uint64_t offset, size_t len,
+			const struct vmm_image *image, uint64_t *found, int num)
+{
+	struct vmfork_header header;
+	uint64_t gpa;
+
+	for (size_t at = 0; at < len; at += VMFORK_MAILBOX_SIZE) {
+		memcpy(&header, buf + at, sizeof(header));
+		if (num < MAILBOX_CANDIDATES &&
+		    vmm_image_gpa(image, offset + at, &gpa) == 0 &&
+		    header_check(&header, gpa) == 0)
+			found[num++] = gpa;
+	}
+	return num;
+}
+
+static int search_region(int fd, const struct vmm_region *region,
+			 const struct vmm_image *image, uint64_t *found,
+			 int num, struct vf_err *err)
+{
+	off_t end = (off_t)(region->offset + region->bytes);
+	off_t at = (off_t)region->offset;
+	__free uint8_t *buf = malloc(SEARCH_CHUNK);
+	int ret;
+
+	if (!buf)
+		return vf_err_errno(err, ENOMEM, "mailbox");
+	while (at < end) {
+		size_t len;
+
+		/* holes hold zeros, and zeros are no mailbox */
+		at = lseek(fd, at, SEEK_DATA);
+		if (at < 0 && errno == ENXIO)
+			break;
+		if (at < 0)
+			return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+		at -= at % VMFORK_MAILBOX_SIZE;
+		if (at >= end)
+			break;
+		len = end - at < SEARCH_CHUNK ? (size_t)(end - at)
+					      : SEARCH_CHUNK;
+		ret = vf_pread_all(fd, buf, len, at);
+		if (ret < 0)
+			return vf_err_errno(err, ret, VMM_MEMORY_FILE);
+		num = search_chunk(buf, (uint64_t)at, len, image, found, num);
+		at += (off_t)len;
+	}
+	return num;
+}
+
+int mailbox_search(int image_fd, const struct vmm_image *image,
+		   uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err)
+{
+	__close int fd = openat(image_fd, VMM_MEMORY_FILE,
+				O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int num = 0;
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+	for (unsigned int i = 0; num >= 0 && i < image->num_regions; i++)
+		num = search_region(fd, &image->regions[i], image, found, num,
+				    err);
+	return num;
+}
+
+int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
+		 struct vf_err *err)
+{
+	struct vmfork_mailbox page;
+	struct vmfork_mail mail;
+	int ret = mailbox_read(vmm, gpa, &page, err);
+
+	if (!ret)
+		ret = letter_seal(letter, page.header.arm_seq, &mail, err);
+	if (!ret)
+		ret = vmm->ops->poke(vmm, gpa + VMFORK_MAIL_OFFSET, &mail,
+				     sizeof(mail), err);
+	return ret;
+}
+
+int mailbox_status(struct vmm *vmm, uint64_t gpa, struct vmfork_status *status,
+		   struct vf_err *err)
+{
+	uint64_t at = gpa + VMFORK_STATUS_OFFSET;
+	uint32_t seq;
+	int ret;
+
+	for (int i = 0; i < STATUS_TRIES; i++) {
+		ret = vmm->ops->peek(vmm, at, status, sizeof(*status), err);
+		if (!ret)
+			ret = vmm->ops->peek(vmm, at, &seq, sizeof(seq), err);
+		if (ret < 0)
+			return ret;
+		if (status->seq == seq && !(seq & 1))
+			return 0;
+	}
+	return vf_err_set(err, EAGAIN,
+			  "mailbox: the status never stands still");
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's side of the mailbox: find it, ask whether it lives, write a fork's
+ * mail into it. The page is hostile input: it is copied once and the copy is
+ * validated; nothing in it is used as a length or an address unchecked.
+ */
+#ifndef VF_MAILBOX_H
+#define VF_MAILBOX_H
+
+#include <netinet/in.h>
+
+#include "mail.h"
+#include "net/net.h"
+#include "vmm/vmm.h"
+
+#define MAILBOX_CANDIDATES 8
+
+/* What one VM is told, and the secret that its answer bears. */
+struct letter {
+	uint8_t restore_id[VMFORK_ID_LEN];
+	uint8_t nonce[VMFORK_ID_LEN];
+	struct vmfork_identity identity;
+};
+
+/**
+ * letter_init() - Write a VM's identity on a network into a letter
+ * @letter:	out; restore id and nonce are fresh random numbers
+ * @conf:	network: gateway, and whom to tell
+ * @port:	the VM's port
+ * @old_mac:	MAC that the interface has now
+ * @ack_port:	UDP port where the acknowledgement is awaited; 0: nowhere
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int letter_init(struct letter *letter, const struct net_conf *conf,
+		const struct net_port *port, const uint8_t old_mac[6],
+		uint16_t ack_port, struct vf_err *err);
+
+/**
+ * letter_seal() - Make the mail of a letter
+ * @letter:	letter
+ * @arm_seq:	arm sequence that it answers; 0: mail at boot
+ * @mail:	out
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int letter_seal(const struct letter *letter, uint64_t arm_seq,
+		struct vmfork_mail *mail, struct vf_err *err);
+
+/**
+ * mailbox_read() - Copy a mailbox page and validate its header
+ * @vmm:	engine
+ * @gpa:	where it is said to be
+ * @page:	out
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if no armed mailbox is there
+ */
+int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
+		 struct vf_err *err);
+
+/**
+ * mailbox_probe() - Ask a running guest whether a page is its mailbox
+ * @vmm:	engine
+ * @gpa:	page
+ * @guest:	the guest's address, for the hint that makes it look at once
+ * @timeout_ms:	how long to wait for an answer
+ * @err:	error
+ *
+ * Return: 0 if it answered, -ENOENT if no mailbox is there, -ETIMEDOUT if it
+ * does not answer: its agent has gone, or has moved to another page
+ */
+int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
+		  int timeout_ms, struct vf_err *err);
+
+/**
+ * mailbox_search() - Look for mailboxes in a memory image
+ * @image_fd:	directory of the image
+ * @image:	image
+ * @found:	out: guest-physical addresses
+ * @err:	error
+ *
+ * Return: how many there are, at most MAILBOX_CANDIDATES, or -errno
+ */
+int mailbox_search(int image_fd, const struct vmm_image *image,
+		   uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err);
+
+/**
+ * mailbox_post() - Write mail into the mailbox of a VM whose vCPUs stand still
+ * @vmm:	engine
+ * @gpa:	mailbox
+ * @letter:	what to write
+ * @err:	error
+ *
+ * Mail that was there is written over: a snapshot may have been taken while it
+ * was pending.
+ *
+ * Return: 0 or -errno
+ */
+int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
+		 struct vf_err *err);
+
+/**
+ * mailbox_status() - Read what the guest did with its last mail
+ * @vmm:	engine, running or not
+ * @gpa:	mailbox
+ * @status:	out: a consistent copy
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EAGAIN if the guest never stops writing it
+ */
+int mailbox_status(struct vmm *vmm, uint64_t gpa, struct vmfork_status *status,
+		   struct vf_err *err);
+
+#endif

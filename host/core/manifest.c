@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "core/manifest.h"
+#include "crc32c.h"
+
+#define MANIFEST_VERSION 1
+
+static const char *const files[] = {
+	VMM_MEMORY_FILE,
+	VMM_STATE_FILE,
+	VM_KERNEL_FILE,
+	VM_INITRD_FILE,
+};
+
+static json_t *hex_pack(const uint8_t *bytes, size_t len)
+{
+	char text[2 * SNAPSHOT_ID_LEN + 1];
+
+	vf_hex(text, bytes, len);
+	return json_string(text);
+}
+
+static int hex_unpack(uint8_t *bytes, size_t len, const char *text)
+{
+	if (strlen(text) != 2 * len)
+		return -EBADMSG;
+	for (size_t i = 0; i < len; i++)
+		if (sscanf(text + 2 * i, "%2hhx", &bytes[i]) != 1)
+			return -EBADMSG;
+	return 0;
+}
+
+/* The crc over the manifest's canonical form without the crc itself. */
+static int manifest_crc(const json_t *manifest, uint32_t *crc)
+{
+	__json json_t *rest = json_copy((json_t *)manifest);
+	__free char *text = NULL;
+
+	json_object_del(rest, "crc32c");
+	text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!text)
+		return -ENOMEM;
+	*crc = crc32c(0, text, strlen(text));
+	return 0;
+}
+
+/* The sizes of the files that are there. */
+static json_t *files_pack(int dir_fd)
+{
+	json_t *json = json_object();
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (fstatat(dir_fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			json_object_set_new(json, files[i],
+					    json_integer(st.st_size));
+	return json;
+}
+
+static json_t *regions_pack(const struct vmm_image *image)
+{
+	json_t *json = json_array();
+
+	for (unsigned int i = 0; i < image->num_regions; i++) {
+		const struct vmm_region *r = &image->regions[i];
+
+		json_array_append_new(json,
+				      json_pack("{s:I,s:I,s:I}", "gpa",
+						(json_int_t)r->gpa, "offset",
+						(json_int_t)r->offset, "bytes",
+						(json_int_t)r->bytes));
+	}
+	return json;
+}
+
+int manifest_save(const struct snapshot *s, struct vf_err *err)
+{
+	__json json_t *json = json_pack(
+		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:s,s:o,s:I,s:I,s:I,s:I,s:o}",
+		"version", MANIFEST_VERSION, "name", s->name, "id",
+		hex_pack(s->id, sizeof(s->id)), "source", s->source, "mode",
+		snapshot_mode_name(s->mode), "created_s",
+		(json_int_t)s->created_s, "hardware",
+		hardware_pack(&s->hardware), "regions", regions_pack(&s->image),
+		"network", s->net_name, "mac", hex_pack(s->mac, sizeof(s->mac)),
+		"mailbox_gpa", (json_int_t)s->mailbox_gpa, "pause_us",
+		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
+		"dirty_bytes", (json_int_t)s->dirty_bytes, "files",
+		files_pack(s->dir_fd));
+	uint32_t crc;
+
+	if (!json || manifest_crc(json, &crc) < 0)
+		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
+	json_object_set_new(json, "crc32c", json_integer(crc));
+	return vf_json_save(s->dir_fd, SNAPSHOT_MANIFEST_FILE, json, true, err);
+}
+
+static int files_check(int dir_fd, json_t *sizes, struct vf_err *err)
+{
+	const char *name;
+	json_t *size;
+	struct stat st;
+
+	json_object_foreach(sizes, name, size)
+	{
+		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return vf_err_errno(err, errno, "%s", name);
+		if (!S_ISREG(st.st_mode) ||
+		    st.st_size != json_integer_value(size))
+			return vf_err_set(err, EBADMSG,
+					  "%s: %lld bytes instead of %lld",
+					  name, (long long)st.st_size,
+					  (long long)json_integer_value(size));
+	}
+	return 0;
+}
+
+static int regions_unpack(struct vmm_image *image, json_t *json,
+			  struct vf_err *err)
+{
+	size_t i;
+	json_t *item;
+
+	if (json_array_size(json) < 1 ||
+	    json_array_size(json) > VMM_REGIONS_MAX)
+		return vf_err_set(err, EBADMSG, "regions: invalid");
+	json_array_foreach(json, i, item)
+	{
+		json_int_t gpa, offset, bytes;
+
+		if (json_unpack(item, "{s:I,s:I,s:I}", "gpa", &gpa, "offset",
+				&offset, "bytes", &bytes) < 0)
+			return vf_err_set(err, EBADMSG, "regions: invalid");
+		image->regions[i] = (struct vmm_region){
+			(uint64_t)gpa,
+			(uint64_t)offset,
+			(uint64_t)bytes,
+		};
+	}
+	image->num_regions = (unsigned int)json_array_size(json);
+	return 0;
+}
+
+static int manifest_verify(const json_t *json, struct vf_err *err)
+{
+	uint32_t crc;
+
+	if (manifest_crc(json, &crc) < 0)
+		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
+	if (json_integer_value(json_object_get(json, "crc32c")) != crc)
+		return vf_err_set(err, EBADMSG, "the manifest's crc is wrong");
+	if (json_integer_value(json_object_get(json, "version")) !=
+	    MANIFEST_VERSION)
+		return vf_err_set(err, EPROTONOSUPPORT,
+				  "made by another version of vmfork");
+	return 0;
+}
+
+int manifest_load(struct snapshot *s, struct vf_err *err)
+{
+	const char *id, *source, *mode, *net_name, *mac;
+	json_int_t created_s, gpa, pause_us, total_us, dirty_bytes;
+	json_t *hardware, *regions, *sizes;
+	__json json_t *json = NULL;
+	int ret;
+
+	ret = vf_json_load(s->dir_fd, SNAPSHOT_MANIFEST_FILE, &json, err);
+	if (!ret)
+		ret = manifest_verify(json, err);
+	if (!ret)
+		ret = vf_json_unpack(
+			json, SNAPSHOT_MANIFEST_FILE, err,
+			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:o}",
+			"id", &id, "source", &source, "mode", &mode,
+			"created_s", &created_s, "hardware", &hardware,
+			"regions", &regions, "network", &net_name, "mac", &mac,
+			"mailbox_gpa", &gpa, "pause_us", &pause_us, "total_us",
+			&total_us, "dirty_bytes", &dirty_bytes, "files",
+			&sizes);
+	if (!ret)
+		ret = hardware_unpack(&s->hardware, hardware, err);
+	if (!ret)
+		ret = regions_unpack(&s->image, regions, err);
+	if (!ret)
+		ret = files_check(s->dir_fd, sizes, err);
+	if (ret < 0)
+		return ret;
+	if (hex_unpack(s->id, sizeof(s->id), id) < 0 ||
+	    hex_unpack(s->mac, sizeof(s->mac), mac) < 0 ||
+	    strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
+		return vf_err_set(err, EBADMSG, "the manifest is invalid");
+	s->mode = SNAPSHOT_MODE_FULL;
+	s->created_s = created_s;
+	s->mailbox_gpa = (uint64_t)gpa;
+	s->pause_us = pause_us;
+	s->total_us = total_us;
+	s->dirty_bytes = (uint64_t)dirty_bytes;
+	snprintf(s->source, sizeof(s->source), "%s", source);
+	snprintf(s->net_name, sizeof(s->net_name), "%s", net_name);
+	snprintf(s->image.machine, sizeof(s->image.machine), "%s",
+		 s->hardware.config.machine);
+	return 0;
+}

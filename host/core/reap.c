@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "core/reap.h"
+
+/* Keep the first error. */
+static void note(struct vf_err *first, int *ret, const struct vf_err *err)
+{
+	if (*ret == 0) {
+		*first = *err;
+		*ret = -err->num;
+	}
+}
+
+/* End all engines: the signals first, so that they end side by side. */
+static void kill_engines(const struct vf_state *state, const json_t *names,
+			 int grace_ms, int *ret, struct vf_err *err)
+{
+	size_t num = json_array_size(names), i;
+	__free struct process *procs = calloc(num + 1, sizeof(*procs));
+	struct vf_err why;
+	json_t *name;
+
+	if (!procs) {
+		vf_err_errno(&why, ENOMEM, "stopping");
+		note(err, ret, &why);
+		return;
+	}
+	json_array_foreach(names, i, name)
+	{
+		__close int fd =
+			openat(state->vms_fd, json_string_value(name),
+			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		procs[i].pidfd = -1;
+		if (fd < 0 || !process_open(&procs[i], fd))
+			process_close(&procs[i]);
+		else
+			process_signal(&procs[i], grace_ms ? SIGTERM : SIGKILL);
+	}
+	json_array_foreach(names, i, name)
+	{
+		if (process_wait(&procs[i], grace_ms) < 0 &&
+		    process_kill(&procs[i], 0) < 0) {
+			vf_err_set(&why, ETIMEDOUT, "VM %s: does not end",
+				   json_string_value(name));
+			note(err, ret, &why);
+		}
+		process_close(&procs[i]);
+	}
+}
+
+/* Detach and release the ports of VMs that are all on one network. */
+static void free_ports_of(const struct vf_state *state, const char *net_name,
+			  struct net_port *ports, unsigned int num, int *ret,
+			  struct vf_err *err)
+{
+	struct net *net = NULL;
+	struct vf_err why;
+
+	/* a network that has gone took its leases with it */
+	if (net_open(&net, state->net_fd, net_name, &why) < 0) {
+		if (why.num != ENOENT)
+			note(err, ret, &why);
+		return;
+	}
+	if (net_ports_detach(net, ports, num, &why) < 0)
+		note(err, ret, &why);
+	if (net_ports_release(net, ports, num, &why) < 0)
+		note(err, ret, &why);
+	net_close(net);
+}
+
+/* A VM's port and the network that it is on. */
+struct plug {
+	char net_name[NET_NAME_MAX + 1];
+	struct net_port port;
+};
+
+static int plug_compare(const void *a, const void *b)
+{
+	const struct plug *pa = a, *pb = b;
+
+	return strcmp(pa->net_name, pb->net_name);
+}
+
+/* The ports of all VMs that have one, sorted by network. */
+static unsigned int collect_plugs(const struct vf_state *state,
+				  const json_t *names, struct plug *plugs)
+{
+	unsigned int num = 0;
+	struct vf_err why;
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+	{
+		struct vm vm;
+
+		/* without a record it has no port that we know: gc finds it */
+		if (vm_open(&vm, state, json_string_value(name), &why) == 0 &&
+		    vm.net_name[0]) {
+			memcpy(plugs[num].net_name, vm.net_name,
+			       sizeof(vm.net_name));
+			plugs[num++].port = vm.port;
+		}
+		vm_close(&vm);
+	}
+	qsort(plugs, num, sizeof(*plugs), plug_compare);
+	return num;
+}
+
+static void free_ports(const struct vf_state *state, const json_t *names,
+		       int *ret, struct vf_err *err)
+{
+	size_t max = json_array_size(names) + 1;
+	__free struct plug *plugs = calloc(max, sizeof(*plugs));
+	__free struct net_port *ports = calloc(max, sizeof(*ports));
+	unsigned int num, end;
+	struct vf_err why;
+
+	if (!plugs || !ports) {
+		vf_err_errno(&why, ENOMEM, "freeing ports");
+		note(err, ret, &why);
+		return;
+	}
+	num = collect_plugs(state, names, plugs);
+	for (unsigned int i = 0; i < num; i = end) {
+		for (end = i;
+		     end < num && !plug_compare(&plugs[i], &plugs[end]); end++)
+			ports[end - i] = plugs[end].port;
+		free_ports_of(state, plugs[i].net_name, ports, end - i, ret,
+			      err);
+	}
+}
+
+int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
+	     struct vf_err *err)
+{
+	struct vf_err why;
+	json_t *name;
+	int ret = 0;
+	size_t i;
+
+	kill_engines(state, names, grace_ms, &ret, err);
+	free_ports(state, names, &ret, err);
+	/* what could not be ended or freed stays on record, for the next try */
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name)
+	{
+		int removed =
+			vf_remove_tree(state->vms_fd, json_string_value(name));
+
+		if (removed == 0)
+			continue;
+		vf_err_errno(&why, removed, "VM %s", json_string_value(name));
+		note(err, &ret, &why);
+	}
+	return ret;
+}
+
+int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
+{
+	__json json_t *names = json_pack("[s]", name);
+
+	return reap_vms(state, names, 0, err);
+}
+
+int reap_create(struct vm *vm, const struct vf_state *state, const char *name,
+		struct vf_err *err)
+{
+	int ret = vm_create(vm, state, name, err);
+
+	if (ret != -EEXIST || vm_get_state(state, name) != VM_STATE_DEAD)
+		return ret;
+	ret = reap_vm(state, name, err);
+	return ret < 0 ? ret : vm_create(vm, state, name, err);
+}

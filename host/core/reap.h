@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking VMs away, whatever state they are in: the one undo of everything that
+ * makes a VM. The order is fixed: the engine has ended, its TAP is gone, then
+ * the lease is freed, then the run directory is removed. Each step finds out
+ * for itself what there is to do, so it works after a kill at any moment.
+ */
+#ifndef VF_REAP_H
+#define VF_REAP_H
+
+#include <jansson.h>
+
+#include "core/vm.h"
+
+/**
+ * reap_vms() - Take VMs away
+ * @state:	state directory
+ * @names:	array of names; one that does not exist is no error
+ * @grace_ms:	how long an engine may take to end by itself
+ * @err:	error: the first failure; the others are taken away all the same
+ *
+ * Return: 0 or -errno
+ */
+int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
+	     struct vf_err *err);
+
+/**
+ * reap_vm() - Take one VM away
+ * @state:	state directory
+ * @name:	its name
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err);
+
+/**
+ * reap_create() - vm_create() that takes a dead VM of that name away first
+ * @vm:		see vm_create()
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * Return: see vm_create()
+ */
+int reap_create(struct vm *vm, const struct vf_state *state, const char *name,
+		struct vf_err *err);
+
+#endif

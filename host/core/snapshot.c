@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/* Snapshots that are there: open, list, remove. Taking one is take.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "core/manifest.h"
+#include "core/stage.h"
+#include "vmm/process.h"
+
+static const char *const modes[SNAPSHOT_MODE_NUM] = {
+	[SNAPSHOT_MODE_FULL] = "full",
+};
+
+const char *snapshot_mode_name(enum snapshot_mode mode)
+{
+	return modes[mode];
+}
+
+int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
+		  const char *name, struct vf_err *err)
+{
+	int ret;
+
+	*snapshot = (struct snapshot){ .dir_fd = -1 };
+	ret = stage_check_name(name, err);
+	if (ret < 0)
+		return ret;
+	snprintf(snapshot->name, sizeof(snapshot->name), "%s", name);
+	snapshot->dir_fd =
+		openat(state->snapshots_fd, name,
+		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (snapshot->dir_fd < 0 && errno == ENOENT)
+		return vf_err_set(err, ENOENT, "snapshot %s: does not exist",
+				  name);
+	if (snapshot->dir_fd < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	ret = manifest_load(snapshot, err);
+	if (ret < 0) {
+		vf_err_wrap(err, "snapshot %s: does not verify", name);
+		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
+	}
+	return ret;
+}
+
+void snapshot_close(struct snapshot *snapshot)
+{
+	vf_close_fd(&snapshot->dir_fd);
+	snapshot->dir_fd = -1;
+}
+
+int snapshot_remove(const struct vf_state *state, const char *name,
+		    struct vf_err *err)
+{
+	char doomed[NAME_MAX + 1];
+	int ret = stage_check_name(name, err);
+
+	if (ret < 0)
+		return ret;
+	/* out of sight first, so that no half of it is ever seen */
+	snprintf(doomed, sizeof(doomed), ".%s.removed.%d", name, getpid());
+	if (renameat(state->snapshots_fd, name, state->snapshots_fd, doomed) <
+	    0) {
+		if (errno == ENOENT)
+			return vf_err_set(err, ENOENT,
+					  "snapshot %s: does not exist", name);
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	}
+	ret = vf_remove_tree(state->snapshots_fd, doomed);
+	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
+}
+
+json_t *snapshot_describe(const struct snapshot *s)
+{
+	char id[2 * SNAPSHOT_ID_LEN + 1];
+
+	vf_hex(id, s->id, sizeof(s->id));
+	return json_pack(
+		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:I,s:s,s:s,s:s,s:s}", "name",
+		s->name, "mode", modes[s->mode], "status", "ready", "pause_us",
+		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
+		"dirty_bytes", (json_int_t)s->dirty_bytes, "memory_bytes",
+		(json_int_t)s->hardware.config.memory_bytes, "source",
+		s->source, "created", (json_int_t)s->created_s, "id", id,
+		"network", s->net_name, "engine", s->hardware.engine->name,
+		"accel", vmm_accel_name(s->hardware.config.accel));
+}
+
+/* What is known of one that is not ready. */
+static json_t *describe_unready(const char *name, const char *status,
+				const char *why)
+{
+	return json_pack("{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:s?}", "name", name,
+			 "mode", "status", status, "pause_us", "total_us",
+			 "dirty_bytes", "memory_bytes", "error", why);
+}
+
+int snapshot_list(const struct vf_state *state, json_t **out,
+		  struct vf_err *err)
+{
+	__json json_t *names = NULL, *writing = NULL;
+	size_t i;
+	json_t *name;
+	int ret;
+
+	ret = vf_list_dir(state->snapshots_fd, &names, err);
+	if (!ret)
+		ret = stage_list(state, &writing, err);
+	if (ret < 0)
+		return ret;
+	*out = json_array();
+	json_array_foreach(names, i, name)
+	{
+		struct snapshot s;
+		struct vf_err why;
+
+		ret = snapshot_open(&s, state, json_string_value(name), &why);
+		json_array_append_new(
+			*out,
+			ret < 0 ? describe_unready(json_string_value(name),
+						   "broken", why.msg)
+				: snapshot_describe(&s));
+		snapshot_close(&s);
+	}
+	json_array_foreach(writing, i, name) json_array_append_new(
+		*out,
+		describe_unready(json_string_value(name), "writing", NULL));
+	return 0;
+}

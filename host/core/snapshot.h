@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Snapshots: a directory each, immutable once it is there.
+ *
+ *	memory, state	the engine's (vmm.h)
+ *	kernel, initrd	what its forks boot when they reboot
+ *	manifest.json	all else, with the sizes of the files and a crc of itself
+ *
+ * A snapshot is written into a hidden directory, synced, and renamed last: it
+ * exists if and only if its manifest is there and verifies.
+ */
+#ifndef VF_SNAPSHOT_H
+#define VF_SNAPSHOT_H
+
+#include <jansson.h>
+
+#include "core/vm.h"
+
+#define SNAPSHOT_MANIFEST_FILE "manifest.json"
+#define SNAPSHOT_ID_LEN	       16
+
+enum snapshot_mode {
+	SNAPSHOT_MODE_FULL, /* everything, while the VM is paused */
+	SNAPSHOT_MODE_NUM
+};
+
+struct snapshot {
+	char name[VF_NAME_MAX + 1];
+	int dir_fd;
+	uint8_t id[SNAPSHOT_ID_LEN];
+	char source[VF_NAME_MAX + 1];
+	enum snapshot_mode mode;
+	int64_t created_s; /* wall clock */
+	struct vm_hardware hardware;
+	struct vmm_image image;
+	char net_name[NET_NAME_MAX + 1];
+	uint8_t mac[6]; /* that the guest had */
+	uint64_t mailbox_gpa;
+	int64_t pause_us;
+	int64_t total_us;
+	uint64_t dirty_bytes; /* written */
+};
+
+/**
+ * snapshot_take() - Snapshot a running VM, which goes on afterwards
+ * @snapshot:	out; snapshot_close() it, also after a failure
+ * @state:	state directory
+ * @vm:		VM
+ * @name:	name of the snapshot
+ * @mode:	how
+ * @cancel_fd:	readable when the user gives up; or -1
+ * @err:	error
+ *
+ * Whatever fails, the VM is resumed, and what was written is removed.
+ *
+ * Return: 0 or -errno, -EEXIST if the name is taken, -ENOENT without a mailbox,
+ * -ENOTUNIQ if there are several and none of them proves that it lives
+ */
+int snapshot_take(struct snapshot *snapshot, const struct vf_state *state,
+		  const struct vm *vm, const char *name,
+		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err);
+
+/**
+ * snapshot_open() - Open a snapshot and verify its manifest
+ * @snapshot:	out; snapshot_close() it, also after a failure
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if there is none, -EBADMSG if it does not verify
+ */
+int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
+		  const char *name, struct vf_err *err);
+
+/**
+ * snapshot_close() - Close it
+ * @snapshot:	snapshot
+ */
+void snapshot_close(struct snapshot *snapshot);
+
+/**
+ * snapshot_remove() - Remove a snapshot; its running forks are not disturbed
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if there is none
+ */
+int snapshot_remove(const struct vf_state *state, const char *name,
+		    struct vf_err *err);
+
+/**
+ * snapshot_list() - All snapshots, also those being written or broken
+ * @state:	state directory
+ * @out:	out: array of what snapshot_describe() gives, a new reference
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int snapshot_list(const struct vf_state *state, json_t **out,
+		  struct vf_err *err);
+
+/**
+ * snapshot_describe() - A snapshot as its user sees it
+ * @snapshot:	snapshot
+ *
+ * Return: an object (name, mode, status, pause_us, total_us, dirty_bytes,
+ * memory_bytes, source, created, id, engine, accel), a new reference
+ */
+json_t *snapshot_describe(const struct snapshot *snapshot);
+
+/**
+ * snapshot_gc() - Remove what killed commands left half written
+ * @state:	state directory
+ * @removed:	array; a line of text is appended for each
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int snapshot_gc(const struct vf_state *state, json_t *removed,
+		struct vf_err *err);
+
+/**
+ * snapshot_mode_name() - A mode's name on the command line and in JSON
+ * @mode:	mode
+ *
+ * Return: a literal
+ */
+const char *snapshot_mode_name(enum snapshot_mode mode);
+
+#endif

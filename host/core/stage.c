@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "core/snapshot.h"
+#include "core/stage.h"
+
+#define STAGE_SUFFIX ".stage"
+
+int stage_check_name(const char *name, struct vf_err *err)
+{
+	if (vf_name_is_valid(name, VF_NAME_MAX))
+		return 0;
+	return vf_err_set(err, EINVAL, "snapshot name '%.64s': invalid", name);
+}
+
+static void stage_path(char path[NAME_MAX + 1], const char *name)
+{
+	snprintf(path, NAME_MAX + 1, ".%s" STAGE_SUFFIX, name);
+}
+
+static int dir_open(const struct vf_state *state, const char *path)
+{
+	int fd = openat(state->snapshots_fd, path,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Is somebody at work in a hidden directory? */
+static bool is_alive(const struct vf_state *state, const char *path)
+{
+	__close int fd = dir_open(state, path);
+
+	return fd >= 0 && process_mark_lives(fd, VM_CREATOR_FILE);
+}
+
+int stage_open(const struct vf_state *state, const char *name,
+	       struct vf_err *err)
+{
+	__close int fd = -1;
+	char path[NAME_MAX + 1];
+	int ret = stage_check_name(name, err);
+
+	if (ret < 0)
+		return ret;
+	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
+	    0) {
+		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
+		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
+		return -EEXIST;
+	}
+	stage_path(path, name);
+	if (mkdirat(state->snapshots_fd, path, 0700) < 0) {
+		if (errno != EEXIST)
+			return vf_err_errno(err, errno, "snapshot %s", name);
+		if (is_alive(state, path))
+			return vf_err_set(err, EBUSY,
+					  "snapshot %s: is being written",
+					  name);
+		vf_remove_tree(state->snapshots_fd, path);
+		if (mkdirat(state->snapshots_fd, path, 0700) < 0)
+			return vf_err_errno(err, errno, "snapshot %s", name);
+	}
+	fd = dir_open(state, path);
+	if (fd < 0)
+		return vf_err_errno(err, fd, "snapshot %s", name);
+	ret = process_mark(fd, VM_CREATOR_FILE, err);
+	if (ret < 0) {
+		stage_discard(state, name);
+		return ret;
+	}
+	return vf_steal_fd(&fd);
+}
+
+int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
+		  struct vf_err *err)
+{
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	unlinkat(stage_fd, VM_CREATOR_FILE, 0);
+	if (fsync(stage_fd) < 0 ||
+	    renameat2(state->snapshots_fd, path, state->snapshots_fd, name,
+		      RENAME_NOREPLACE) < 0 ||
+	    fsync(state->snapshots_fd) < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	return 0;
+}
+
+void stage_discard(const struct vf_state *state, const char *name)
+{
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	vf_remove_tree(state->snapshots_fd, path);
+}
+
+/* The names of hidden directories; alive: those in which somebody works. */
+static int hidden_list(const struct vf_state *state, bool alive, json_t **paths,
+		       struct vf_err *err)
+{
+	struct dirent **entries;
+	int num =
+		scandirat(state->snapshots_fd, ".", &entries, NULL, alphasort);
+
+	if (num < 0)
+		return vf_err_errno(err, errno, "snapshots");
+	*paths = json_array();
+	for (int i = 0; i < num; i++) {
+		const char *path = entries[i]->d_name;
+
+		if (path[0] == '.' && path[1] && strcmp(path, "..") != 0 &&
+		    is_alive(state, path) == alive)
+			json_array_append_new(*paths, json_string(path));
+		free(entries[i]);
+	}
+	free(entries);
+	return 0;
+}
+
+int stage_list(const struct vf_state *state, json_t **names, struct vf_err *err)
+{
+	__json json_t *paths = NULL;
+	size_t i;
+	json_t *item;
+	int ret = hidden_list(state, true, &paths, err);
+
+	if (ret < 0)
+		return ret;
+	*names = json_array();
+	json_array_foreach(paths, i, item)
+	{
+		const char *path = json_string_value(item);
+		size_t len = strlen(path);
+
+		if (len > strlen(STAGE_SUFFIX) + 1)
+			json_array_append_new(
+				*names,
+				json_stringn(path + 1,
+					     len - 1 - strlen(STAGE_SUFFIX)));
+	}
+	return 0;
+}
+
+int snapshot_gc(const struct vf_state *state, json_t *removed,
+		struct vf_err *err)
+{
+	__json json_t *paths = NULL;
+	size_t i;
+	json_t *item;
+	int ret = hidden_list(state, false, &paths, err);
+
+	if (ret < 0)
+		return ret;
+	json_array_foreach(paths, i, item)
+	{
+		const char *path = json_string_value(item);
+
+		ret = vf_remove_tree(state->snapshots_fd, path);
+		if (ret < 0)
+			return vf_err_errno(err, ret, "snapshot %s", path + 1);
+		json_array_append_new(
+			removed, json_sprintf("half a snapshot: %s", path + 1));
+	}
+	return 0;
+}

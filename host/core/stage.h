@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The place where a snapshot is put together: a hidden directory beside the
+ * finished ones, with a mark of the process that writes it.
+ */
+#ifndef VF_STAGE_H
+#define VF_STAGE_H
+
+#include "base/json.h"
+#include "core/state.h"
+
+/**
+ * stage_check_name() - May a snapshot be called that?
+ * @name:	name
+ * @err:	error
+ *
+ * Return: 0 or -EINVAL
+ */
+int stage_check_name(const char *name, struct vf_err *err);
+
+/**
+ * stage_open() - Make the hidden directory of a snapshot to be
+ * @state:	state directory
+ * @name:	name of the snapshot
+ * @err:	error
+ *
+ * What a killed command left of an earlier attempt is removed.
+ *
+ * Return: its descriptor, which the caller closes, or -errno, -EEXIST if the
+ * snapshot exists, -EBUSY if it is being written
+ */
+int stage_open(const struct vf_state *state, const char *name,
+	       struct vf_err *err);
+
+/**
+ * stage_publish() - Make the snapshot exist: all is in place and synced
+ * @state:	state directory
+ * @stage_fd:	from stage_open()
+ * @name:	name of the snapshot
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
+		  struct vf_err *err);
+
+/**
+ * stage_discard() - Remove the hidden directory
+ * @state:	state directory
+ * @name:	name of the snapshot
+ */
+void stage_discard(const struct vf_state *state, const char *name);
+
+/**
+ * stage_list() - The snapshots that are being written
+ * @state:	state directory
+ * @names:	out: array of their names, a new reference
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int stage_list(const struct vf_state *state, json_t **names,
+	       struct vf_err *err);
+
+#endif

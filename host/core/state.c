@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "core/state.h"
+
+static int open_all(struct vf_state *state, const char *path,
+		    struct vf_err *err)
+{
+	struct {
+		const char *name;
+		int *fd;
+	} dirs[] = {
+		{ "vms", &state->vms_fd },
+		{ "snapshots", &state->snapshots_fd },
+		{ "net", &state->net_fd },
+		{ "commands", &state->commands_fd },
+	};
+
+	state->fd = vf_mkdir_open(AT_FDCWD, path, err);
+	if (state->fd < 0)
+		return state->fd;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		*dirs[i].fd = vf_mkdir_open(state->fd, dirs[i].name, err);
+		if (*dirs[i].fd < 0)
+			return *dirs[i].fd;
+	}
+	return 0;
+}
+
+int state_open(struct vf_state *state, const char *path, struct vf_err *err)
+{
+	int ret;
+
+	*state = (struct vf_state){ -1, -1, -1, -1, -1 };
+	if (!path)
+		path = getenv("VMFORK_STATE");
+	if (!path || !*path)
+		path = STATE_DEFAULT_PATH;
+	ret = open_all(state, path, err);
+	if (ret < 0) {
+		vf_err_wrap(err, "state directory %s", path);
+		vf_err_hint(err, "choose another with --state or VMFORK_STATE");
+	}
+	return ret;
+}
+
+void state_close(struct vf_state *state)
+{
+	vf_close_fd(&state->commands_fd);
+	vf_close_fd(&state->net_fd);
+	vf_close_fd(&state->snapshots_fd);
+	vf_close_fd(&state->vms_fd);
+	vf_close_fd(&state->fd);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state directory: all that vmfork knows between two commands.
+ *
+ *	vms/NAME/		run directory of a VM: vm.h
+ *	snapshots/NAME/		snapshot.h
+ *	net/NAME/		net.h
+ *	commands/PID		a command that changes things, while it does: gc.h
+ */
+#ifndef VF_STATE_H
+#define VF_STATE_H
+
+#include "base/err.h"
+
+#define STATE_DEFAULT_PATH "/var/lib/vmfork"
+
+struct vf_state {
+	int fd;
+	int vms_fd;
+	int snapshots_fd;
+	int net_fd;
+	int commands_fd;
+};
+
+/**
+ * state_open() - Open the state directory, made if it is not there
+ * @state:	out: directory; state_close() it, also after a failure
+ * @path:	where; NULL: $VMFORK_STATE or STATE_DEFAULT_PATH
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int state_open(struct vf_state *state, const char *path, struct vf_err *err);
+
+/**
+ * state_close() - Close it
+ * @state:	directory
+ */
+void state_close(struct vf_state *state);
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+/* Taking a snapshot. snapshot.h holds the contract. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "core/guard.h"
+#include "core/mailbox.h"
+#include "core/manifest.h"
+#include "core/stage.h"
+
+#define PROBE_MS	2500 /* the guest looks once a second */
+#define SAVE_FIXED_MS	30000
+#define SAVE_MS_PER_MIB 100
+
+/* Does the page that the guest told of still live? Return: its address or 0. */
+static uint64_t told_mailbox(const struct vm *vm, struct vmm *vmm)
+{
+	struct vf_err err;
+
+	if (mailbox_probe(vmm, vm->mailbox_gpa, vm->port.addr4, PROBE_MS,
+			  &err) == 0)
+		return vm->mailbox_gpa;
+	return 0;
+}
+
+/* Several pages look like mailboxes: the one that answers is the mailbox. */
+static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
+			  const uint64_t *found, int num, uint64_t *gpa,
+			  struct vf_err *err)
+{
+	struct vf_err ignored;
+	int alive = 0;
+
+	for (int i = 0; i < num; i++) {
+		if (mailbox_probe(vmm, found[i], vm->port.addr4, PROBE_MS,
+				  &ignored) < 0)
+			continue;
+		*gpa = found[i];
+		alive++;
+	}
+	if (alive == 1)
+		return 0;
+	return vf_err_set(err, ENOTUNIQ,
+			  "mailbox: ambiguous: pages at 0x%" PRIx64
+			  " and 0x%" PRIx64 " both claim to be it, and %s",
+			  found[0], found[1],
+			  alive ? "several answer" : "none answers");
+}
+
+static int find_mailbox(struct snapshot *s, const struct vm *vm,
+			struct vmm *vmm, struct vf_err *err)
+{
+	uint64_t found[MAILBOX_CANDIDATES];
+	int num;
+
+	if (s->mailbox_gpa)
+		return 0;
+	num = mailbox_search(s->dir_fd, &s->image, found, err);
+	if (num < 0)
+		return num;
+	if (num == 0) {
+		vf_err_set(err, ENOENT, "mailbox: none in the guest's memory");
+		vf_err_hint(err, "is vmfork-agent running in the guest?");
+		return -ENOENT;
+	}
+	s->mailbox_gpa = found[0];
+	if (num == 1)
+		return 0;
+	return choose_mailbox(vm, vmm, found, num, &s->mailbox_gpa, err);
+}
+
+/* The pause: all that happens while the guest stands still. */
+static int save_paused(struct snapshot *s, struct vmm *vmm, struct vf_err *err)
+{
+	uint64_t mib = s->hardware.config.memory_bytes >> 20;
+	int64_t paused_us = 0, resumed_us = 0;
+	struct vf_err resume_err;
+	int ret, resume_ret;
+
+	ret = vmm->ops->pause(vmm, &paused_us, err);
+	if (!ret)
+		ret = vmm->ops->save(vmm, s->dir_fd,
+				     vf_now_us() +
+					     (int64_t)(SAVE_FIXED_MS +
+						       mib * SAVE_MS_PER_MIB) *
+						     1000,
+				     err);
+	/* nothing may keep the source from going on */
+	vmm->cancel_fd = -1;
+	resume_ret = vmm->ops->resume(vmm, &resumed_us, &resume_err);
+	if (resume_ret < 0 && !ret) {
+		*err = resume_err;
+		ret = vf_err_wrap(err, "resuming");
+	}
+	s->pause_us = resumed_us - paused_us;
+	return ret;
+}
+
+static int save_guarded(struct snapshot *s, const struct vm *vm,
+			struct vmm *vmm, struct vf_err *err)
+{
+	struct guard guard;
+	int ret = guard_start(&guard, vm, err);
+
+	if (ret < 0)
+		return ret;
+	ret = save_paused(s, vmm, err);
+	guard_stop(&guard);
+	return ret;
+}
+
+static int sync_file(int dir_fd, const char *name, struct vf_err *err)
+{
+	__close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	return 0;
+}
+
+/* What a fork boots when it reboots. */
+static int place_boot_files(struct snapshot *s, const struct vm *vm,
+			    struct vf_err *err)
+{
+	int ret = vm_place_file(vm->run_fd, s->dir_fd, VM_KERNEL_FILE, err);
+
+	if (!ret)
+		ret = sync_file(s->dir_fd, VM_KERNEL_FILE, err);
+	if (!ret && vm->hardware.has_initrd)
+		ret = vm_place_file(vm->run_fd, s->dir_fd, VM_INITRD_FILE, err);
+	if (!ret && vm->hardware.has_initrd)
+		ret = sync_file(s->dir_fd, VM_INITRD_FILE, err);
+	return ret;
+}
+
+static int take_attached(struct snapshot *s, const struct vm *vm,
+			 struct vmm *vmm, struct vf_err *err)
+{
+	enum vmm_state vm_state;
+	struct stat st;
+	int ret = vmm->ops->query(vmm, &vm_state, err);
+
+	if (ret < 0)
+		return ret;
+	if (vm_state != VMM_STATE_RUNNING)
+		return vf_err_set(err, EBUSY, "VM %s: not running", vm->name);
+	s->mailbox_gpa = told_mailbox(vm, vmm);
+	ret = place_boot_files(s, vm, err);
+	if (!ret)
+		ret = save_guarded(s, vm, vmm, err);
+	if (!ret)
+		ret = vmm->ops->finish(s->dir_fd, &s->hardware.config,
+				       &s->image, err);
+	if (!ret)
+		ret = find_mailbox(s, vm, vmm, err);
+	if (ret < 0)
+		return ret;
+	/* a fork has to be the same machine, also under a newer engine */
+	memcpy(s->hardware.config.machine, s->image.machine,
+	       sizeof(s->image.machine));
+	if (fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
+		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+static int take_staged(struct snapshot *s, const struct vf_state *state,
+		       const struct vm *vm, int cancel_fd, int64_t start_us,
+		       struct vf_err *err)
+{
+	struct vmm vmm;
+	int ret;
+
+	ret = vf_random(s->id, sizeof(s->id));
+	if (ret < 0)
+		return vf_err_errno(err, ret, "random numbers");
+	ret = vm_attach(vm, &vmm, cancel_fd, err);
+	if (ret < 0)
+		return ret;
+	ret = take_attached(s, vm, &vmm, err);
+	vm_detach(&vmm);
+	if (ret < 0)
+		return ret;
+	s->total_us = vf_now_us() - start_us;
+	ret = manifest_save(s, err);
+	if (!ret)
+		ret = stage_publish(state, s->dir_fd, s->name, err);
+	return ret;
+}
+
+int snapshot_take(struct snapshot *s, const struct vf_state *state,
+		  const struct vm *vm, const char *name,
+		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err)
+{
+	int64_t start_us = vf_now_us();
+	int ret;
+
+	*s = (struct snapshot){
+		.dir_fd = stage_open(state, name, err),
+		.mode = mode,
+		.created_s = time(NULL),
+		.hardware = vm->hardware,
+	};
+	if (s->dir_fd < 0)
+		return s->dir_fd;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->source, sizeof(s->source), "%s", vm->name);
+	snprintf(s->net_name, sizeof(s->net_name), "%s", vm->net_name);
+	memcpy(s->mac, vm->port.mac, sizeof(s->mac));
+	ret = take_staged(s, state, vm, cancel_fd, start_us, err);
+	if (ret < 0) {
+		stage_discard(state, name);
+		return vf_err_wrap(err, "snapshot %s", name);
+	}
+	return 0;
+}

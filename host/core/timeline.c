@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "core/timeline.h"
+
+static const char *const stage_names[] = {
+	[TIMELINE_IDENTITY] = "identity", [TIMELINE_TAP] = "tap",
+	[TIMELINE_SPAWNED] = "spawned",	  [TIMELINE_READY] = "ready",
+	[TIMELINE_LOADED] = "loaded",	  [TIMELINE_PATCHED] = "patched",
+	[TIMELINE_RESUMED] = "resumed",	  [TIMELINE_SIGNAL] = "signal",
+	[TIMELINE_MAIL] = "mail",	  [TIMELINE_APPLIED] = "applied",
+	[TIMELINE_ACKED] = "acked",	  [TIMELINE_SETTLED] = "settled",
+};
+static_assert(sizeof(stage_names) / sizeof(char *) == TIMELINE_NUM, "stages");
+
+static const char *const signal_names[] = {
+	[VMFORK_SIGNAL_MAILBOX] = "mailbox",
+	[VMFORK_SIGNAL_VMCLOCK] = "vmclock",
+	[VMFORK_SIGNAL_VMCLOCK_SPIN] = "vmclock-spin",
+	[VMFORK_SIGNAL_VMGENID] = "vmgenid",
+	[VMFORK_SIGNAL_CHECK] = "check",
+	[VMFORK_SIGNAL_BOOT] = "boot",
+};
+static_assert(sizeof(signal_names) / sizeof(char *) == VMFORK_SIGNAL_NUM,
+	      "signals");
+
+static const char *const step_names[] = {
+	[VMFORK_STEP_NONE] = "nothing",
+	[VMFORK_STEP_MAIL] = "waiting for mail",
+	[VMFORK_STEP_VERIFY] = "verifying the mail",
+	[VMFORK_STEP_DECODE] = "reading the mail",
+	[VMFORK_STEP_MATCH] = "finding the interface",
+	[VMFORK_STEP_LINK] = "setting the link",
+	[VMFORK_STEP_ADDR_DEL] = "removing an address",
+	[VMFORK_STEP_ADDR_ADD] = "adding an address",
+	[VMFORK_STEP_NEIGH] = "adding a neighbour",
+	[VMFORK_STEP_ROUTE] = "adding a route",
+};
+static_assert(sizeof(step_names) / sizeof(char *) == VMFORK_STEP_NUM, "steps");
+
+/* Which of the guest's stages stands behind which of ours. */
+static const struct {
+	enum timeline_stage ours;
+	enum vmfork_stage guests;
+} guest_stages[] = {
+	{ TIMELINE_SIGNAL, VMFORK_STAGE_SIGNAL },
+	{ TIMELINE_MAIL, VMFORK_STAGE_MAIL },
+	{ TIMELINE_APPLIED, VMFORK_STAGE_APPLIED },
+};
+
+void timeline_init(struct timeline *tl)
+{
+	*tl = (struct timeline){
+		.offset_min_us = INT64_MIN,
+		.offset_max_us = INT64_MAX,
+	};
+}
+
+static int64_t to_us(uint64_t guest_ns)
+{
+	return (int64_t)(guest_ns / 1000);
+}
+
+void timeline_guest(struct timeline *tl, const struct vmfork_ack *ack,
+		    int64_t received_us)
+{
+	int64_t max_us = received_us - to_us(ack->sent_ns);
+
+	if (max_us < tl->offset_max_us)
+		tl->offset_max_us = max_us;
+	memcpy(tl->guest_ns, ack->time_ns, sizeof(tl->guest_ns));
+	tl->has_guest = true;
+}
+
+void timeline_answered(struct timeline *tl, uint64_t guest_ns,
+		       int64_t answered_us)
+{
+	int64_t min_us = answered_us - to_us(guest_ns);
+
+	if (guest_ns && min_us > tl->offset_min_us)
+		tl->offset_min_us = min_us;
+}
+
+int64_t timeline_finish(struct timeline *tl)
+{
+	uint64_t signal_ns = tl->guest_ns[VMFORK_STAGE_SIGNAL];
+	int64_t offset_us, error_us;
+
+	if (!tl->has_guest)
+		return 0;
+	/* nothing happened in the guest before it ran */
+	if (tl->at_us[TIMELINE_RESUMED])
+		timeline_answered(tl, signal_ns, tl->at_us[TIMELINE_RESUMED]);
+	if (tl->offset_min_us == INT64_MIN)
+		tl->offset_min_us = tl->offset_max_us;
+	error_us = (tl->offset_max_us - tl->offset_min_us + 1) / 2;
+	offset_us = tl->offset_min_us + error_us;
+	for (size_t i = 0; i < sizeof(guest_stages) / sizeof(guest_stages[0]);
+	     i++) {
+		uint64_t ns = tl->guest_ns[guest_stages[i].guests];
+
+		if (ns)
+			tl->at_us[guest_stages[i].ours] = to_us(ns) + offset_us;
+	}
+	return error_us > 0 ? error_us : -error_us;
+}
+
+json_t *timeline_pack(const struct timeline *tl, int64_t start_us)
+{
+	json_t *json = json_object();
+
+	for (int i = 0; i < TIMELINE_NUM; i++)
+		json_object_set_new(
+			json, stage_names[i],
+			tl->at_us[i] ? json_integer(tl->at_us[i] - start_us)
+				     : json_null());
+	return json;
+}
+
+const char *timeline_stage_name(enum timeline_stage stage)
+{
+	return stage_names[stage];
+}
+
+const char *timeline_signal_name(uint32_t signal)
+{
+	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : NULL;
+}
+
+const char *timeline_step_name(uint32_t step)
+{
+	return step < VMFORK_STEP_NUM ? step_names[step] : "an unknown step";
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When each stage of a fork ended. The guest's own stages come from its
+ * monotonic clock, which differs from ours by an offset that we can only bound:
+ * a datagram arrived after it was sent, in both directions. The offset is taken
+ * in the middle of its bounds, its error is half their distance.
+ */
+#ifndef VF_TIMELINE_H
+#define VF_TIMELINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmfork_ack.h"
+
+enum timeline_stage {
+	TIMELINE_IDENTITY,
+	TIMELINE_TAP,
+	TIMELINE_SPAWNED,
+	TIMELINE_READY, /* the engine's control interface answers */
+	TIMELINE_LOADED,
+	TIMELINE_PATCHED,
+	TIMELINE_RESUMED, /* the engine's own event time */
+	TIMELINE_SIGNAL,
+	TIMELINE_MAIL,
+	TIMELINE_APPLIED,
+	TIMELINE_ACKED,	  /* the host has the acknowledgement */
+	TIMELINE_SETTLED, /* the host knows that the guest is armed again */
+	TIMELINE_NUM
+};
+
+/* Moments on vf_now_us()'s clock; 0: not reached. */
+struct timeline {
+	int64_t at_us[TIMELINE_NUM];
+	int64_t offset_min_us; /* bounds of host clock - guest clock */
+	int64_t offset_max_us;
+	bool has_guest; /* the guest's stages are in @guest_ns */
+	uint64_t guest_ns[8];
+};
+
+/**
+ * timeline_init() - Nothing has happened yet
+ * @tl:		timeline
+ */
+void timeline_init(struct timeline *tl);
+
+/**
+ * timeline_guest() - Take the guest's stages from a datagram
+ * @tl:			timeline
+ * @ack:		valid datagram
+ * @received_us:	when it arrived
+ */
+void timeline_guest(struct timeline *tl, const struct vmfork_ack *ack,
+		    int64_t received_us);
+
+/**
+ * timeline_answered() - The guest received our answer, at a moment it tells
+ * @tl:			timeline
+ * @guest_ns:		the guest's clock when it had the answer
+ * @answered_us:	when we sent it
+ */
+void timeline_answered(struct timeline *tl, uint64_t guest_ns,
+		       int64_t answered_us);
+
+/**
+ * timeline_finish() - Bring the guest's stages to our clock
+ * @tl:		timeline
+ *
+ * Return: the error of that in microseconds; 0 without any
+ */
+int64_t timeline_finish(struct timeline *tl);
+
+/**
+ * timeline_pack() - A timeline as JSON
+ * @tl:		timeline
+ * @start_us:	moment that becomes 0
+ *
+ * Return: an object with a key per stage, null where it was not reached
+ */
+json_t *timeline_pack(const struct timeline *tl, int64_t start_us);
+
+/**
+ * timeline_stage_name() - A stage's name in JSON and tables
+ * @stage:	stage
+ *
+ * Return: a literal
+ */
+const char *timeline_stage_name(enum timeline_stage stage);
+
+/**
+ * timeline_signal_name() - A signal's name in JSON and tables
+ * @signal:	enum vmfork_signal as the guest sent it, unchecked
+ *
+ * Return: a literal, NULL if there is no such signal
+ */
+const char *timeline_signal_name(uint32_t signal);
+
+/**
+ * timeline_step_name() - Where a guest failed, in words
+ * @step:	enum vmfork_step as the guest sent it, unchecked
+ *
+ * Return: a literal
+ */
+const char *timeline_step_name(uint32_t step);
+
+#endif

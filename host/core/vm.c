@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "core/vm.h"
+
+#define CONNECT_MS 5000
+
+static int name_check(const char *name, struct vf_err *err)
+{
+	if (vf_name_is_valid(name, VF_NAME_MAX))
+		return 0;
+	vf_err_set(err, EINVAL, "name '%.64s': invalid", name);
+	vf_err_hint(err,
+		    "up to %d of a-z 0-9 . _ - beginning with a letter or "
+		    "digit",
+		    VF_NAME_MAX);
+	return -EINVAL;
+}
+
+static int run_open(const struct vf_state *state, const char *name)
+{
+	int fd = openat(state->vms_fd, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
+	      struct vf_err *err)
+{
+	int ret;
+
+	*vm = (struct vm){ .run_fd = -1 };
+	ret = name_check(name, err);
+	if (ret < 0)
+		return ret;
+	if (mkdirat(state->vms_fd, name, 0700) < 0) {
+		if (errno == EEXIST)
+			return vf_err_set(err, EEXIST, "VM %s: exists", name);
+		return vf_err_errno(err, errno, "VM %s", name);
+	}
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	vm->run_fd = run_open(state, name);
+	ret = vm->run_fd < 0 ? vf_err_errno(err, vm->run_fd, "VM %s", name)
+			     : process_mark(vm->run_fd, VM_CREATOR_FILE, err);
+	if (ret < 0)
+		vf_remove_tree(state->vms_fd, name);
+	return ret;
+}
+
+void vm_close(struct vm *vm)
+{
+	vf_close_fd(&vm->run_fd);
+	vm->run_fd = -1;
+}
+
+json_t *hardware_pack(const struct vm_hardware *hw)
+{
+	const struct vmm_config *c = &hw->config;
+
+	return json_pack("{s:s,s:s,s:s,s:i,s:I,s:b,s:s,s:b}", "engine",
+			 hw->engine->name, "machine", c->machine, "accel",
+			 vmm_accel_name(c->accel), "cpus", (int)c->cpus,
+			 "memory_bytes", (json_int_t)c->memory_bytes, "vmclock",
+			 c->has_vmclock, "append", hw->append, "initrd",
+			 hw->has_initrd);
+}
+
+int hardware_unpack(struct vm_hardware *hw, json_t *json, struct vf_err *err)
+{
+	const char *engine, *machine, *accel, *append;
+	json_int_t memory_bytes;
+	int cpus, has_vmclock, has_initrd, ret;
+
+	ret = vf_json_unpack(
+		json, "hardware", err, "{s:s,s:s,s:s,s:i,s:I,s:b,s:s,s:b}",
+		"engine", &engine, "machine", &machine, "accel", &accel, "cpus",
+		&cpus, "memory_bytes", &memory_bytes, "vmclock", &has_vmclock,
+		"append", &append, "initrd", &has_initrd);
+	if (ret < 0)
+		return ret;
+	hw->engine = vmm_find(engine);
+	if (!hw->engine || vmm_accel_parse(&hw->config.accel, accel) < 0 ||
+	    cpus < 1 || memory_bytes < 1)
+		return vf_err_set(err, EBADMSG, "hardware: invalid");
+	snprintf(hw->config.machine, sizeof(hw->config.machine), "%s", machine);
+	snprintf(hw->append, sizeof(hw->append), "%s", append);
+	hw->config.cpus = (unsigned int)cpus;
+	hw->config.memory_bytes = (uint64_t)memory_bytes;
+	hw->config.has_vmclock = has_vmclock;
+	hw->has_initrd = has_initrd;
+	return 0;
+}
+
+int vm_save(const struct vm *vm, struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	char gpa[32];
+
+	snprintf(gpa, sizeof(gpa), "0x%" PRIx64, vm->mailbox_gpa);
+	json = json_pack("{s:s,s:o,s:s,s:s,s:s}", "name", vm->name, "hardware",
+			 hardware_pack(&vm->hardware), "snapshot", vm->snapshot,
+			 "network", vm->net_name, "mailbox_gpa", gpa);
+	if (vm->net_name[0])
+		json_object_set_new(json, "port",
+				    net_port_save(vm->net_name, &vm->port));
+	if (!json)
+		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
+	return vf_json_save(vm->run_fd, VM_RECORD_FILE, json, false, err);
+}
+
+static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
+{
+	json_t *hardware, *port = NULL;
+	const char *snapshot, *net_name, *gpa;
+	int ret;
+
+	ret = vf_json_unpack(json, VM_RECORD_FILE, err, "{s:o,s:s,s:s,s:s,s?o}",
+			     "hardware", &hardware, "snapshot", &snapshot,
+			     "network", &net_name, "mailbox_gpa", &gpa, "port",
+			     &port);
+	if (!ret)
+		ret = hardware_unpack(&vm->hardware, hardware, err);
+	if (!ret && port)
+		ret = net_port_load(&vm->port, port, err);
+	if (ret < 0)
+		return ret;
+	snprintf(vm->snapshot, sizeof(vm->snapshot), "%s", snapshot);
+	snprintf(vm->net_name, sizeof(vm->net_name), "%s", net_name);
+	vm->mailbox_gpa = strtoull(gpa, NULL, 16);
+	return 0;
+}
+
+int vm_open(struct vm *vm, const struct vf_state *state, const char *name,
+	    struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	int ret;
+
+	*vm = (struct vm){ .run_fd = -1 };
+	ret = name_check(name, err);
+	if (ret < 0)
+		return ret;
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	vm->run_fd = run_open(state, name);
+	if (vm->run_fd == -ENOENT)
+		return vf_err_set(err, ENOENT, "VM %s: does not exist", name);
+	if (vm->run_fd < 0)
+		return vf_err_errno(err, vm->run_fd, "VM %s", name);
+	ret = vf_json_load(vm->run_fd, VM_RECORD_FILE, &json, err);
+	if (!ret)
+		ret = record_unpack(vm, json, err);
+	if (ret < 0)
+		vf_err_wrap(err, "VM %s", name);
+	return ret;
+}
+
+void vm_created(const struct vm *vm)
+{
+	unlinkat(vm->run_fd, VM_CREATOR_FILE, 0);
+}
+
+enum vm_state vm_get_state(const struct vf_state *state, const char *name)
+{
+	__close int run_fd = run_open(state, name);
+	enum vm_state result = VM_STATE_DEAD;
+	struct process proc;
+
+	if (run_fd < 0)
+		return VM_STATE_DEAD;
+	if (process_mark_lives(run_fd, VM_CREATOR_FILE))
+		return VM_STATE_CREATING;
+	if (process_open(&proc, run_fd))
+		result = VM_STATE_RUNNING;
+	process_close(&proc);
+	/* a creator that is on record but dead left a VM half made */
+	if (faccessat(run_fd, VM_CREATOR_FILE, F_OK, 0) == 0)
+		return VM_STATE_DEAD;
+	return result;
+}
+
+int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,
+	      struct vf_err *err)
+{
+	int ret;
+
+	*vmm = (struct vmm){
+		.ops = vm->hardware.engine,
+		.proc.pidfd = -1,
+		.run_fd = vm->run_fd,
+		.cancel_fd = cancel_fd,
+	};
+	if (!process_open(&vmm->proc, vm->run_fd)) {
+		process_close(&vmm->proc);
+		vf_err_set(err, ESRCH, "VM %s: not running", vm->name);
+		vf_err_hint(err, "'vmfork gc' removes what is left of it");
+		return -ESRCH;
+	}
+	ret = vmm->ops->connect(vmm, vf_now_us() + CONNECT_MS * 1000, err);
+	if (ret < 0) {
+		vf_err_wrap(err, "VM %s", vm->name);
+		process_close(&vmm->proc);
+	}
+	return ret;
+}
+
+void vm_detach(struct vmm *vmm)
+{
+	vmm->ops->disconnect(vmm);
+	process_close(&vmm->proc);
+}
+
+int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err)
+{
+	__close int fd = -1;
+
+	if (linkat(from_fd, name, to_fd, name, 0) == 0)
+		return 0;
+	fd = openat(from_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	return vf_copy_file(fd, to_fd, name, err);
+}
+
+int vm_list(const struct vf_state *state, json_t **names, struct vf_err *err)
+{
+	return vf_list_dir(state->vms_fd, names, err);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VM and its run directory.
+ *
+ *	vm.json		the record below
+ *	creator		who makes it, until it is made (process.h)
+ *	pid		its engine's process (process.h)
+ *	kernel, initrd	what it boots: links to immutable files of ours, so that
+ *			a reboot gets what the first boot got
+ *	mail		its mail at boot
+ *	record.json	a fork's timeline, as `vmfork fork --json` printed it
+ *	*.sock, *.log	the engine's
+ *
+ * A VM is there if its directory is; it lives if its engine does, or while its
+ * creator does.
+ */
+#ifndef VF_VM_H
+#define VF_VM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/state.h"
+#include "net/net.h"
+#include "vmfork_mailbox.h"
+#include "vmm/vmm.h"
+
+#define VM_APPEND_MAX 1024
+
+#define VM_RECORD_FILE	 "vm.json"
+#define VM_CREATOR_FILE	 "creator"
+#define VM_KERNEL_FILE	 "kernel"
+#define VM_INITRD_FILE	 "initrd"
+#define VM_MAIL_FILE	 "mail"
+#define VM_TIMELINE_FILE "record.json"
+
+/* What a VM boots and runs on: goes unchanged from source to fork. */
+struct vm_hardware {
+	const struct vmm_ops *engine;
+	struct vmm_config config;
+	char append[VM_APPEND_MAX];
+	bool has_initrd;
+};
+
+struct vm {
+	char name[VF_NAME_MAX + 1];
+	int run_fd;
+	struct vm_hardware hardware;
+	char snapshot[VF_NAME_MAX + 1];	 /* that it was forked from, or empty */
+	char net_name[NET_NAME_MAX + 1]; /* empty: no port yet */
+	struct net_port port;
+	uint64_t mailbox_gpa; /* as the guest told; 0: it did not */
+};
+
+enum vm_state {
+	VM_STATE_CREATING,
+	VM_STATE_RUNNING, /* its engine lives */
+	VM_STATE_DEAD,
+};
+
+/**
+ * vm_create() - Reserve a name: make the run directory
+ * @vm:		out: VM with name and run_fd; vm_close() it, also after a failure
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * The leftovers of a dead VM of that name have to be removed before.
+ *
+ * Return: 0 or -errno, -EINVAL for an invalid name, -EEXIST if it is taken
+ */
+int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
+	      struct vf_err *err);
+
+/**
+ * vm_open() - Read a VM's record
+ * @vm:		out: VM; vm_close() it, also after a failure
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if there is none
+ */
+int vm_open(struct vm *vm, const struct vf_state *state, const char *name,
+	    struct vf_err *err);
+
+/**
+ * vm_close() - Let go of a VM; it goes on
+ * @vm:		VM
+ */
+void vm_close(struct vm *vm);
+
+/**
+ * vm_save() - Write the record
+ * @vm:		VM
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vm_save(const struct vm *vm, struct vf_err *err);
+
+/**
+ * vm_created() - The VM is made: from here on it lives as long as its engine
+ * @vm:		VM
+ */
+void vm_created(const struct vm *vm);
+
+/**
+ * vm_get_state() - Does it live?
+ * @state:	state directory
+ * @name:	name
+ *
+ * Return: VM_STATE_DEAD also if there is none
+ */
+enum vm_state vm_get_state(const struct vf_state *state, const char *name);
+
+/**
+ * vm_attach() - Connect to a living VM's engine
+ * @vm:		VM
+ * @vmm:	out: engine; vm_detach() it
+ * @cancel_fd:	see struct vmm
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ESRCH if it does not live
+ */
+int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,
+	      struct vf_err *err);
+
+/**
+ * vm_detach() - Undo vm_attach()
+ * @vmm:	engine
+ */
+void vm_detach(struct vmm *vmm);
+
+/**
+ * vm_place_file() - Put a file of ours into another directory of ours
+ * @from_fd:	directory
+ * @to_fd:	directory on the same file system
+ * @name:	the file's name in both
+ * @err:	error
+ *
+ * A hard link, since these files never change; a copy where links are refused.
+ *
+ * Return: 0 or -errno
+ */
+int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err);
+
+/**
+ * vm_list() - The names of all VMs
+ * @state:	state directory
+ * @names:	out: JSON array of strings, sorted, a new reference
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vm_list(const struct vf_state *state, json_t **names, struct vf_err *err);
+
+/**
+ * hardware_pack() - Hardware as JSON
+ * @hw:		hardware
+ *
+ * Return: an object, a new reference
+ */
+json_t *hardware_pack(const struct vm_hardware *hw);
+
+/**
+ * hardware_unpack() - The reverse
+ * @hw:		out
+ * @json:	object
+ * @err:	error
+ *
+ * Return: 0 or -EBADMSG
+ */
+int hardware_unpack(struct vm_hardware *hw, json_t *json, struct vf_err *err);
+
+#endif

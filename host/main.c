@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+/* vmfork: the table of subcommands, and the only place that prints an error. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "base/cleanup.h"
+#include "cmd/cmd.h"
+
+static const struct {
+	const char *name;
+	cmd_fn *fn;
+	const char *help;
+} commands[] = {
+	{ "run", cmd_run, "boot a VM and give it its first network" },
+	{ "ps", cmd_ps, "list VMs" },
+	{ "inspect", cmd_inspect, "print all that is known of a VM" },
+	{ "console", cmd_console, "talk to a VM's console" },
+	{ "stop", cmd_stop, "end VMs and free what they held" },
+	{ "snapshot", cmd_snapshot, "snapshot a running VM" },
+	{ "snapshots", cmd_snapshots, "list snapshots" },
+	{ "rmi", cmd_rmi, "remove snapshots" },
+	{ "fork", cmd_fork, "fork a snapshot" },
+	{ "net", cmd_net, "create, list and remove networks" },
+	{ "gc", cmd_gc, "remove what dead commands and VMs left" },
+	{ "doctor", cmd_doctor, "check what this machine can do" },
+	{ "version", cmd_version, "print the version" },
+};
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "Usage: vmfork VERB [options]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name,
+			commands[i].help);
+	fprintf(out, "\n'vmfork VERB --help' tells more.\n");
+}
+
+/*
+ * Signals that end us become a descriptor, so that every wait can see them and
+ * what was begun is undone. Threads inherit the mask.
+ */
+static int open_cancel_fd(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int report(const struct cmd *cmd, const struct vf_err *err)
+{
+	fprintf(stderr, "vmfork: %s\n", err->msg);
+	if (err->hint[0])
+		fprintf(stderr, "vmfork: hint: %s\n", err->hint);
+	return cmd->usage_error ? CMD_EXIT_USAGE : CMD_EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	struct cmd cmd = { 0 };
+	struct vf_err err = { 0 };
+	int ret;
+
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_help(argc < 2 ? stderr : stdout);
+		return argc < 2 ? CMD_EXIT_USAGE : CMD_EXIT_DONE;
+	}
+	if (!strcmp(argv[1], "--version"))
+		argv[1] = (char *)"version";
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		cmd.name = commands[i].name;
+		cmd.cancel_fd = open_cancel_fd();
+		ret = commands[i].fn(&cmd, argc - 1, argv + 1, &err);
+		return ret < 0 ? report(&cmd, &err) : ret;
+	}
+	fprintf(stderr, "vmfork: %.64s: no such verb\n", argv[1]);
+	fprintf(stderr, "vmfork: hint: 'vmfork --help' lists them\n");
+	return CMD_EXIT_USAGE;
+}

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+vmm_srcs := \
+	host/vmm/migration.c \
+	host/vmm/process.c \
+	host/vmm/qemu.c \
+	host/vmm/qemu_args.c \
+	host/vmm/qmp.c \
+	host/vmm/vmm.c
