@@ -59,18 +59,21 @@ static void check_cb(void *arg)
 	check(agent);
 }
 
-static void signal_cb(void *arg, short revents)
+static void signal_cb(void *arg, int fd, short revents)
 {
 	struct agent *agent = arg;
 
-	(void)revents;
 	look(agent);
+	/* One that hangs up would keep us awake for ever. */
 	for (unsigned int i = 0; i < agent->signals.num; i++) {
 		struct signal_source *src = &agent->signals.source[i];
 
-		if (!src->failed || src->fd < 0)
+		if (src->fd != fd ||
+		    (!src->failed && !(revents & (POLLHUP | POLLNVAL))))
 			continue;
-		loop_del_fd(&agent->loop, src->fd);
+		src->failed = true;
+		loop_del_fd(&agent->loop, fd);
+		log_line(LOG_ERROR, "signal %s is gone", src->ops->name);
 	}
 }
 
@@ -83,11 +86,12 @@ static void watch_cb(void *arg)
 	look(agent);
 }
 
-static void ack_readable_cb(void *arg, short revents)
+static void ack_readable_cb(void *arg, int fd, short revents)
 {
 	struct agent *agent = arg;
 	enum vmfork_ack_kind kind = ack_receive(&agent->ack);
 
+	(void)fd;
 	(void)revents;
 	if (kind != VMFORK_ACK_NONE)
 		restore_answered(agent, kind);
@@ -103,20 +107,22 @@ static void refresh_cb(void *arg)
 		log_line(LOG_ERROR, "netlink: %s", strerror(-ret));
 }
 
-static void netlink_cb(void *arg, short revents)
+static void netlink_cb(void *arg, int fd, short revents)
 {
 	struct agent *agent = arg;
 
+	(void)fd;
 	(void)revents;
 	netcfg_listen(&agent->netcfg);
 	if (agent->netcfg.is_stale && !agent->refresh_timer.due_ns)
 		agent->refresh_timer.due_ns = monotonic_ns() + REFRESH_NS;
 }
 
-static void stop_cb(void *arg, short revents)
+static void stop_cb(void *arg, int fd, short revents)
 {
 	struct agent *agent = arg;
 
+	(void)fd;
 	(void)revents;
 	loop_stop(&agent->loop);
 }
@@ -200,7 +206,8 @@ static int network_open(struct agent *agent)
 		return fail("UDP socket", ret);
 	agent->announce_fd = announce_open();
 	if (agent->announce_fd < 0)
-		return fail("packet socket", agent->announce_fd);
+		log_line(LOG_ERROR, "nothing is announced: packet socket: %s",
+			 strerror(-agent->announce_fd));
 	return 0;
 }
 
@@ -211,6 +218,7 @@ int agent_open(struct agent *agent, const char *signal)
 	const char *why = NULL;
 	int ret;
 
+	agent->start_ns = monotonic_ns();
 	ret = record_load(agent);
 	if (ret < 0)
 		return ret;
@@ -248,6 +256,8 @@ int agent_run(struct agent *agent)
 		strncat(names, agent->signals.source[i].ops->name,
 			sizeof(names) - strlen(names) - 1);
 	}
+	log_line(LOG_DEBUG, "ready %llu us after the start",
+		 (unsigned long long)(monotonic_ns() - agent->start_ns) / 1000);
 	log_line(LOG_INFO, "page at 0x%llx%s, signals:%s",
 		 (unsigned long long)agent->mailbox.gpa,
 		 agent->is_armed ? ", armed" : "", *names ? names : " none");
@@ -260,7 +270,8 @@ void agent_close(struct agent *agent)
 	mailbox_close(&agent->mailbox);
 	signals_close(&agent->signals);
 	close(agent->stop_fd);
-	close(agent->announce_fd);
+	if (agent->announce_fd >= 0)
+		close(agent->announce_fd);
 	ack_close(&agent->ack);
 	netcfg_close(&agent->netcfg);
 	statedir_close(&agent->dir);

@@ -26,6 +26,7 @@ struct agent {
 	struct statedir_record record; /* holds the status */
 	int announce_fd;
 	int stop_fd; /* SIGTERM and SIGINT */
+	uint64_t start_ns;
 
 	/* the restore at hand */
 	struct vmfork_mail mail; /* private copy */

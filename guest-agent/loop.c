@@ -90,10 +90,11 @@ int loop_run(struct loop *loop)
 		if (ret < 0 && errno != EINTR)
 			return -errno;
 		for (unsigned int i = 0; ret > 0 && i < loop->num_fds; i++) {
-			short revents = loop->fds[i].revents;
+			const struct pollfd *pfd = &loop->fds[i];
 
-			if (loop->fds[i].fd >= 0 && revents)
-				loop->watch[i].cb(loop->watch[i].arg, revents);
+			if (pfd->fd >= 0 && pfd->revents)
+				loop->watch[i].cb(loop->watch[i].arg, pfd->fd,
+						  pfd->revents);
 		}
 		timers_run(loop);
 		if (loop->idle_cb && !loop->stopped)

@@ -13,8 +13,8 @@
 #define LOOP_FDS_MAX	12
 #define LOOP_TIMERS_MAX 8
 
-/* @revents: what poll() said */
-typedef void (*loop_fd_cb)(void *arg, short revents);
+/* @revents: what poll() said of @fd */
+typedef void (*loop_fd_cb)(void *arg, int fd, short revents);
 typedef void (*loop_timer_cb)(void *arg);
 
 struct loop_timer {

@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 {
 	struct options opts = { .signal = "auto", .timeout_s = CLIENT_FOREVER };
 	const struct command *command = &commands[0];
-	int option, ret;
+	int option, index = 0, ret;
 
 	if (argc > 1 && argv[1][0] != '-') {
 		command = command_find(argv[1]);
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 		optind = 2;
 	}
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) !=
+	while ((option = getopt_long(argc, argv, ":", long_options, &index)) !=
 	       -1) {
 		if (option == '?')
 			return usage("unknown option", argv[optind - 1]);
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
 			return usage("needs a value", argv[optind - 1]);
 		if (!strchr("hV", option) && !strchr(command->options, option))
 			return usage("is no option of this command",
-				     argv[optind - 1]);
+				     long_options[index].name);
 		ret = option_set(&opts, option, optarg);
 		if (ret >= 0)
 			return ret;

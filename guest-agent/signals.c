@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "log.h"
 #include "monotonic.h"
 #include "signals.h"
 
@@ -38,8 +39,10 @@ int signals_open(struct signals *sigs, const char *name, const char **why)
 	memset(sigs, 0, sizeof(*sigs));
 	*why = "unknown signal";
 	for (unsigned int i = 0; i < NUM_OPS; i++) {
-		if (is_auto && all_ops[i]->in_auto)
-			source_add(sigs, all_ops[i], false, why);
+		if (is_auto && all_ops[i]->in_auto &&
+		    source_add(sigs, all_ops[i], false, why) < 0)
+			log_line(LOG_DEBUG, "signal %s: %s", all_ops[i]->name,
+				 *why);
 		else if (!strcmp(name, all_ops[i]->name))
 			return source_add(sigs, all_ops[i], true, why);
 	}
