@@ -234,23 +234,32 @@ static void field_print(FILE *out, json_t *field)
 		fprintf(out, " . %s", json_string_value(field) ?: "0");
 }
 
-static int sweep_cb(const struct element *element, void *ctx)
+static void element_print(FILE *out, const char *verb,
+			  const struct net_conf *conf,
+			  const struct element *element)
 {
-	struct sweep *sweep = ctx;
 	json_t *field;
 	size_t i;
 
-	if (json_object_get(sweep->known, element->tap))
-		return 0;
-	fprintf(sweep->out,
-		"delete element bridge " NFT_TABLE " %s.%s { \"%s\"",
-		sweep->conf->bridge, element->set, element->tap);
+	fprintf(out, "%s element bridge " NFT_TABLE " %s.%s { \"%s\"", verb,
+		conf->bridge, element->set, element->tap);
 	json_array_foreach(element->fields, i, field)
 	{
 		if (i)
-			field_print(sweep->out, field);
+			field_print(out, field);
 	}
-	fputs(" }\n", sweep->out);
+	fputs(" }\n", out);
+}
+
+static int sweep_cb(const struct element *element, void *ctx)
+{
+	struct sweep *sweep = ctx;
+
+	if (json_object_get(sweep->known, element->tap))
+		return 0;
+	/* add first: its own command may have deleted it meanwhile */
+	element_print(sweep->out, "add", sweep->conf, element);
+	element_print(sweep->out, "delete", sweep->conf, element);
 	if (json_object_get(sweep->told, element->tap))
 		return 0;
 	json_array_append_new(sweep->removed,

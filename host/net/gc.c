@@ -182,11 +182,11 @@ static int network_sweep(struct gc *gc, struct vf_err *err)
 		ret = leases_split(gc, err);
 	if (ret == 0 && state != BRIDGE_FOREIGN)
 		ret = links_remove(gc, &links, err);
-	if (ret == 0)
-		ret = dead_release(gc, err);
 	if (ret == 0 && is_up)
 		ret = filter_sweep(&net->conf, sets, &gc->leases, gc->removed,
 				   err);
+	if (ret == 0)
+		ret = dead_release(gc, err);
 	if (ret == 0 && state != BRIDGE_FOREIGN)
 		ret = neighs_remove(gc, neighs, err);
 	return ret;

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "net/net.h"
 #include "netns/netns.h"
 

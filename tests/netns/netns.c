@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/cache.h>
 #include <netlink/errno.h>
@@ -152,6 +153,9 @@ static void route_print(struct nl_object *obj, void *ctx)
 	struct rtnl_nexthop *nh;
 	int i;
 
+	/* ff00::/8 of each link: libnl keeps but one of them */
+	if (rtnl_route_get_type(route) == RTN_MULTICAST)
+		return;
 	nl_addr2str(rtnl_route_get_dst(route), dst, sizeof(dst));
 	fprintf(ctx, "route %s type %u table %u prio %u scope %u", dst,
 		rtnl_route_get_type(route), rtnl_route_get_table(route),
