@@ -103,6 +103,9 @@ static void forward_print(FILE *out, const struct net_conf *conf)
 		"flush chain inet " NFT_TABLE " %s.forward\n"
 		"table inet " NFT_TABLE " { chain %s.forward {\n",
 		b, b, b);
+	/* what connection tracking does not know leaves with its own address */
+	if (conf->nat)
+		fprintf(out, "iifname \"%s\" ct state invalid drop\n", b);
 	if (conf->open)
 		fprintf(out, "iifname \"%s\" oifname \"%s\" accept\n", b, b);
 	fprintf(out, "iifname \"%s\" oifgroup %d drop\n}\n}\n", b,

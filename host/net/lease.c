@@ -57,6 +57,8 @@ static int lease_load(const struct net_conf *conf, const char *owner,
 	    pool_is_gateway(conf, port->index) || strcmp(port->owner, owner) ||
 	    memcmp(port->mac, expected.mac, sizeof(port->mac)) ||
 	    port->addr4.s_addr != expected.addr4.s_addr ||
+	    port->prefix4 != expected.prefix4 ||
+	    port->prefix6 != expected.prefix6 ||
 	    memcmp(&port->addr6, &expected.addr6, sizeof(port->addr6)))
 		return vf_err_set(err, EBADMSG, "not an identity of network %s",
 				  conf->name);

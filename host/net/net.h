@@ -54,7 +54,9 @@ struct net_port {
 	char tap[IFNAMSIZ];
 	uint8_t mac[6]; /* of the guest */
 	struct in_addr addr4;
+	uint8_t prefix4;
 	struct in6_addr addr6;
+	uint8_t prefix6;
 	bool verified; /* set by net_ports_verify() */
 };
 
@@ -196,6 +198,17 @@ int net_ports_detach(struct net *net, const struct net_port *ports,
  */
 int net_ports_verify(struct net *net, struct net_port *ports, unsigned int num,
 		     struct vf_err *err);
+
+/**
+ * net_addr_parse() - Parse an address with its prefix length, as in 10.1.0.1/16
+ * @family:	AF_INET or AF_INET6
+ * @text:	text
+ * @addr:	out: struct in_addr or struct in6_addr
+ * @prefix:	out
+ *
+ * Return: 0 or -EBADMSG
+ */
+int net_addr_parse(int family, const char *text, void *addr, uint8_t *prefix);
 
 /**
  * net_port_save() - A port as JSON, for a VM's record

@@ -61,7 +61,9 @@ void pool_fill(const struct net_conf *conf, struct net_port *port)
 	port->mac[4] = port->index >> 8;
 	port->mac[5] = port->index;
 	port->addr4.s_addr = htonl(net | port->index);
+	port->prefix4 = conf->prefix4;
 	port->addr6 = conf->addr6;
+	port->prefix6 = conf->prefix6;
 	port->addr6.s6_addr32[2] = 0;
 	port->addr6.s6_addr32[3] = htonl(port->index);
 }

@@ -28,9 +28,9 @@ int mac_parse(uint8_t mac[6], const char *text)
 	return 0;
 }
 
-static int addr_parse(int family, const char *text, void *addr,
-		      unsigned int prefix_max, uint8_t *prefix)
+int net_addr_parse(int family, const char *text, void *addr, uint8_t *prefix)
 {
+	unsigned int prefix_max = family == AF_INET ? 32 : 128;
 	char host[INET6_ADDRSTRLEN];
 	const char *slash = strchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : sizeof(host);
@@ -104,8 +104,8 @@ int record_from_json(struct net_conf *conf, json_t *json, struct vf_err *err)
 	if (name_copy(conf->name, name, NET_NAME_MAX) < 0 ||
 	    ifname_copy(conf->bridge, bridge) < 0 ||
 	    mac_parse(conf->mac, mac) < 0 ||
-	    addr_parse(AF_INET, addr4, &conf->addr4, 32, &conf->prefix4) < 0 ||
-	    addr_parse(AF_INET6, addr6, &conf->addr6, 128, &conf->prefix6) < 0)
+	    net_addr_parse(AF_INET, addr4, &conf->addr4, &conf->prefix4) < 0 ||
+	    net_addr_parse(AF_INET6, addr6, &conf->addr6, &conf->prefix6) < 0)
 		return vf_err_set(err, EBADMSG,
 				  RECORD_FILE ": a value is malformed");
 	conf->open = open;
@@ -190,39 +190,36 @@ void record_names_free(struct record_names *names)
 
 json_t *net_port_save(const char *net_name, const struct net_port *port)
 {
-	char mac[MAC_TEXT_SIZE], addr4[INET_ADDRSTRLEN];
-	char addr6[INET6_ADDRSTRLEN];
+	char mac[MAC_TEXT_SIZE], addr4[64], addr6[64];
 
 	mac_format(mac, port->mac);
-	inet_ntop(AF_INET, &port->addr4, addr4, sizeof(addr4));
-	inet_ntop(AF_INET6, &port->addr6, addr6, sizeof(addr6));
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "network",
+	addr_format(addr4, AF_INET, &port->addr4, port->prefix4);
+	addr_format(addr6, AF_INET6, &port->addr6, port->prefix6);
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "network",
 			 net_name, "owner", port->owner, "index",
 			 (json_int_t)port->index, "tap", port->tap, "mac", mac,
-			 "ipv4", addr4, "ipv6", addr6, "verified",
-			 port->verified);
+			 "ipv4", addr4, "ipv6", addr6);
 }
 
 int net_port_load(struct net_port *port, json_t *json, struct vf_err *err)
 {
 	const char *owner, *tap, *mac, *addr4, *addr6;
 	json_int_t index;
-	int verified, ret;
+	int ret;
 
 	*port = (struct net_port){ 0 };
-	ret = vf_json_unpack(
-		json, "port", err, "{s:s, s:I, s:s, s:s, s:s, s:s, s:b}",
-		"owner", &owner, "index", &index, "tap", &tap, "mac", &mac,
-		"ipv4", &addr4, "ipv6", &addr6, "verified", &verified);
+	ret = vf_json_unpack(json, "port", err,
+			     "{s:s, s:I, s:s, s:s, s:s, s:s}", "owner", &owner,
+			     "index", &index, "tap", &tap, "mac", &mac, "ipv4",
+			     &addr4, "ipv6", &addr6);
 	if (ret < 0)
 		return ret;
 	if (index < 1 || index > UINT32_MAX ||
 	    name_copy(port->owner, owner, VF_NAME_MAX) < 0 ||
 	    ifname_copy(port->tap, tap) < 0 || mac_parse(port->mac, mac) < 0 ||
-	    inet_pton(AF_INET, addr4, &port->addr4) != 1 ||
-	    inet_pton(AF_INET6, addr6, &port->addr6) != 1)
+	    net_addr_parse(AF_INET, addr4, &port->addr4, &port->prefix4) < 0 ||
+	    net_addr_parse(AF_INET6, addr6, &port->addr6, &port->prefix6) < 0)
 		return vf_err_set(err, EBADMSG, "port: a value is malformed");
 	port->index = index;
-	port->verified = verified;
 	return 0;
 }

@@ -18,6 +18,8 @@ struct frame {
 	size_t len;
 };
 
+enum { LAN_OPEN = 1, LAN_NAT = 2 };
+
 /* Two ports, and a capture on the bridge. */
 struct lan {
 	struct env *env;
@@ -43,9 +45,11 @@ static int capture_open(const char *name)
 	return fd;
 }
 
-static void lan_up(struct lan *lan, struct env *env, bool open)
+static void lan_up(struct lan *lan, struct env *env, int flags)
 {
-	struct net_conf conf = { .name = "lan", .open = open };
+	struct net_conf conf = { .name = "lan",
+				 .open = flags & LAN_OPEN,
+				 .nat = flags & LAN_NAT };
 
 	*lan = (struct lan){ .env = env };
 	assert_ok(env, net_create(env->state_fd, &conf, &env->err));
@@ -232,7 +236,7 @@ static void test_own_passes(void **state)
 	struct lan lan;
 	uint8_t *mac;
 
-	lan_up(&lan, env_get(state), false);
+	lan_up(&lan, env_get(state), 0);
 	mac = lan.ports[0].mac;
 	own6 = lan.ports[0].addr6;
 	put_eth(&f, lan.conf->mac, mac, ETH_P_IP);
@@ -271,7 +275,7 @@ static void test_foreign_mac(void **state)
 	struct frame f;
 	struct lan lan;
 
-	lan_up(&lan, env_get(state), false);
+	lan_up(&lan, env_get(state), 0);
 	for (int i = 0; i < 2; i++) {
 		put_eth(&f, broadcast, i ? lan.ports[1].mac : parent, ETH_P_IP);
 		put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
@@ -293,7 +297,7 @@ static void test_foreign_ip(void **state)
 	struct lan lan;
 	uint8_t *mac;
 
-	lan_up(&lan, env_get(state), false);
+	lan_up(&lan, env_get(state), 0);
 	mac = lan.ports[0].mac;
 	for (int i = 0; i < 3; i++) {
 		put_eth(&f, lan.conf->mac, mac, ETH_P_IP);
@@ -326,7 +330,7 @@ static void test_forged_arp(void **state)
 	struct frame f;
 	struct lan lan;
 
-	lan_up(&lan, env_get(state), false);
+	lan_up(&lan, env_get(state), 0);
 	me = &lan.ports[0];
 	sibling = &lan.ports[1];
 	for (int op = 1; op <= 2; op++) {
@@ -366,7 +370,7 @@ static void test_forged_nd(void **state)
 	struct frame f;
 	struct lan lan;
 
-	lan_up(&lan, env_get(state), false);
+	lan_up(&lan, env_get(state), 0);
 	mac = lan.ports[0].mac;
 	sibling = lan.ports[1].mac;
 	own6 = &lan.ports[0].addr6;
@@ -407,7 +411,7 @@ static void test_other_protocols(void **state)
 	struct lan lan;
 	uint8_t *mac;
 
-	lan_up(&lan, env_get(state), false);
+	lan_up(&lan, env_get(state), 0);
 	mac = lan.ports[0].mac;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		put_eth(&f, broadcast, mac, types[i]);
@@ -470,7 +474,7 @@ static void siblings_try(struct env *env, bool open)
 	struct frame f;
 	struct lan lan;
 
-	lan_up(&lan, env, open);
+	lan_up(&lan, env, open ? LAN_OPEN : 0);
 	ip_forward();
 	put_eth(&f, lan.ports[1].mac, lan.ports[0].mac, ETH_P_IP);
 	put_ip4(&f, lan.ports[0].addr4, lan.ports[1].addr4, 0xbbbb, 9);
@@ -485,12 +489,92 @@ static void siblings_try(struct env *env, bool open)
 
 static void test_siblings_closed(void **state)
 {
-	siblings_try(env_get(state), false);
+	siblings_try(env_get(state), 0);
 }
 
 static void test_siblings_open(void **state)
 {
 	siblings_try(env_get(state), true);
+}
+
+/* A link to the world: a TAP with an address and a neighbour to send to. */
+static int uplink_open(struct env *env)
+{
+	struct net_port port = { .owner = "world", .tap = "up0" };
+	int fd = net_port_open(&port, &env->err);
+
+	assert_true(fd >= 0);
+	assert_int_equal(
+		system("ip addr add 198.51.100.1/24 dev up0 && "
+		       "ip addr add 2001:db8::1/64 dev up0 nodad && "
+		       "ip link set up0 up && "
+		       "ip neigh add 198.51.100.9 lladdr 02:00:00:00:00:09 "
+		       "dev up0 && "
+		       "ip neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 "
+		       "dev up0"),
+		0);
+	return fd;
+}
+
+/* The source address that the world sees on the guest's next packet. */
+static void uplink_receive(int fd, uint16_t type, size_t offset, void *src,
+			   size_t len)
+{
+	uint8_t data[2048], wanted[2] = { type >> 8, type };
+	static const uint8_t world[6] = { 0x02, 0, 0, 0, 0, 0x09 };
+
+	do {
+		frame_receive(fd, VNET_HDR_SIZE, data);
+	} while (memcmp(data, world, 6) || memcmp(data + 12, wanted, 2));
+	memcpy(src, data + 14 + offset, len);
+}
+
+static void put_udp6(struct frame *frame, struct lan *lan,
+		     const struct in6_addr *dst)
+{
+	uint8_t pseudo[40 + 12] = { 0 };
+	uint16_t sum;
+
+	put_eth(frame, lan->conf->mac, lan->ports[0].mac, ETH_P_IPV6);
+	put_ip6(frame, &lan->ports[0].addr6, dst, IPPROTO_UDP, 12);
+	put(frame, "\x00\x09\x00\x09\x00\x0c\x00\x00mark", 12);
+	memcpy(pseudo, frame->data + 14 + 8, 32);
+	pseudo[35] = 12;
+	pseudo[39] = IPPROTO_UDP;
+	memcpy(pseudo + 40, frame->data + 14 + 40, 12);
+	sum = htons(checksum(pseudo, sizeof(pseudo)));
+	memcpy(frame->data + 14 + 40 + 6, &sum, 2);
+}
+
+static void test_nat(void **state)
+{
+	struct env *env = env_get(state);
+	struct in6_addr src6, dst6, up6;
+	struct in_addr src4, dst4;
+	struct frame f;
+	struct lan lan;
+	int fd;
+
+	lan_up(&lan, env, LAN_NAT);
+	fd = uplink_open(env);
+	inet_pton(AF_INET, "198.51.100.9", &dst4);
+	put_eth(&f, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
+	put_ip4(&f, lan.ports[0].addr4, dst4, 0xcccc, 9);
+	frame_send(lan.fds[0], &f);
+	uplink_receive(fd, ETH_P_IP, 12, &src4, sizeof(src4));
+	assert_string_equal(inet_ntoa(src4), "198.51.100.1");
+	inet_pton(AF_INET6, "2001:db8::9", &dst6);
+	inet_pton(AF_INET6, "2001:db8::1", &up6);
+	/* with a wrong checksum it is not tracked, and must not leave as it is */
+	put_udp6(&f, &lan, &dst6);
+	f.data[14 + 40 + 6] ^= 0x55;
+	frame_send(lan.fds[0], &f);
+	f.data[14 + 40 + 6] ^= 0x55;
+	frame_send(lan.fds[0], &f);
+	uplink_receive(fd, ETH_P_IPV6, 8, &src6, sizeof(src6));
+	assert_memory_equal(&src6, &up6, sizeof(src6));
+	close(fd);
+	lan_down(&lan);
 }
 
 static void test_verify(void **state)
@@ -499,7 +583,7 @@ static void test_verify(void **state)
 	struct frame f;
 	struct lan lan;
 
-	lan_up(&lan, env, false);
+	lan_up(&lan, env, 0);
 	/* the right address from a wrong MAC does not count */
 	put_eth(&f, lan.conf->mac, lan.ports[1].mac, ETH_P_IP);
 	put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
@@ -523,10 +607,15 @@ static void test_verify(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		env_test(test_own_passes),	env_test(test_foreign_mac),
-		env_test(test_foreign_ip),	env_test(test_forged_arp),
-		env_test(test_forged_nd),	env_test(test_other_protocols),
-		env_test(test_siblings_closed), env_test(test_siblings_open),
+		env_test(test_own_passes),
+		env_test(test_foreign_mac),
+		env_test(test_foreign_ip),
+		env_test(test_forged_arp),
+		env_test(test_forged_nd),
+		env_test(test_other_protocols),
+		env_test(test_siblings_closed),
+		env_test(test_siblings_open),
+		env_test(test_nat),
 		env_test(test_verify),
 	};
 

@@ -162,7 +162,7 @@ static int worker(struct env *env, int id)
 {
 	struct net_port ports[WORKER_LEASES];
 	struct net *net;
-	char prefix[8];
+	char prefix[16];
 
 	snprintf(prefix, sizeof(prefix), "w%d", id);
 	ports_name(ports, WORKER_LEASES, prefix);
@@ -206,7 +206,7 @@ static int churn(struct env *env, int id)
 {
 	struct net_port ports[4];
 	struct net *net;
-	char prefix[8];
+	char prefix[16];
 	int fds[4];
 
 	snprintf(prefix, sizeof(prefix), "w%d", id);
