@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,24 +6,6 @@
 #include "cmd/cmd.h"
 #include "core/gc.h"
 #include "net/net.h"
-
-/* An address of the bridge with its prefix, as in 10.1.0.1/16. */
-static int parse_subnet(int family, const char *text, void *addr,
-			uint8_t *prefix)
-{
-	char host[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/');
-	unsigned int len;
-	char end;
-
-	if (!slash || (size_t)(slash - text) >= sizeof(host) ||
-	    sscanf(slash + 1, "%3u%c", &len, &end) != 1 || len > 128)
-		return -EINVAL;
-	memcpy(host, text, (size_t)(slash - text));
-	host[slash - text] = '\0';
-	*prefix = (uint8_t)len;
-	return inet_pton(family, host, addr) == 1 ? 0 : -EINVAL;
-}
 
 static int net_describe(const struct vf_state *state, const char *name,
 			json_t **out, struct vf_err *err)
@@ -151,11 +132,11 @@ int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	if (subnet4 &&
-	    parse_subnet(AF_INET, subnet4, &conf.addr4, &conf.prefix4) < 0)
+	    net_addr_parse(AF_INET, subnet4, &conf.addr4, &conf.prefix4) < 0)
 		return cmd_usage_error(cmd, err, "--ipv4 '%s': not ADDR/LEN",
 				       subnet4);
 	if (subnet6 &&
-	    parse_subnet(AF_INET6, subnet6, &conf.addr6, &conf.prefix6) < 0)
+	    net_addr_parse(AF_INET6, subnet6, &conf.addr6, &conf.prefix6) < 0)
 		return cmd_usage_error(cmd, err, "--ipv6 '%s': not ADDR/LEN",
 				       subnet6);
 	ret = state_open(&state, cmd->state_path, err);

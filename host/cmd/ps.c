@@ -68,6 +68,7 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 		json_object_update_missing(json, port);
 		json_object_update_existing(json, port);
 		json_object_del(json, "owner");
+		json_object_del(json, "index");
 		json_decref(port);
 	}
 out:

@@ -44,6 +44,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);
 	json = net_port_save(job->vm.net_name, port);
 	json_object_del(json, "owner");
+	json_object_del(json, "index");
 	json_object_update_new(
 		json,
 		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:n,s:o,s:o,s:o,"
