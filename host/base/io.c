@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -144,16 +145,24 @@ int vf_write_file(int dir_fd, const char *name, const void *buf, size_t len,
 	return 0;
 }
 
+/* Blocks are shared where both files lie on one file system, else copied. */
 static int copy_contents(int from_fd, int to_fd)
 {
+	bool same = true;
 	off_t offset = 0;
 
 	for (;;) {
-		ssize_t n = copy_file_range(from_fd, &offset, to_fd, NULL,
-					    COPY_CHUNK, 0);
+		ssize_t n =
+			same ? copy_file_range(from_fd, &offset, to_fd, NULL,
+					       COPY_CHUNK, 0)
+			     : sendfile(to_fd, from_fd, &offset, COPY_CHUNK);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && same && (errno == EXDEV || errno == EOPNOTSUPP)) {
+			same = false;
+			continue;
+		}
 		if (n < 0)
 			return -errno;
 		if (n == 0)
