@@ -238,10 +238,6 @@ int agent_open(struct agent *agent, const char *signal)
 	agent->stop_fd = stop_open();
 	if (agent->stop_fd < 0)
 		return fail("signalfd", agent->stop_fd);
-	/* In a fork each page that is not there costs a fault, maybe a read. */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
-		log_line(LOG_ERROR, "memory is not locked: %s",
-			 strerror(errno));
 	ret = loop_wire(agent);
 	return ret < 0 ? fail("event loop", ret) : 0;
 }
@@ -251,12 +247,17 @@ int agent_run(struct agent *agent)
 	char names[64] = "";
 
 	restore_boot(agent);
+	/* In a fork each page that is not there costs a fault, maybe a read. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		log_line(LOG_ERROR, "memory is not locked: %s",
+			 strerror(errno));
 	for (unsigned int i = 0; i < agent->signals.num; i++) {
 		strncat(names, " ", sizeof(names) - strlen(names) - 1);
 		strncat(names, agent->signals.source[i].ops->name,
 			sizeof(names) - strlen(names) - 1);
 	}
-	log_line(LOG_DEBUG, "ready %llu us after the start",
+	log_line(LOG_DEBUG, "armed %llu us, ready %llu us after the start",
+		 (unsigned long long)(agent->armed_ns - agent->start_ns) / 1000,
 		 (unsigned long long)(monotonic_ns() - agent->start_ns) / 1000);
 	log_line(LOG_INFO, "page at 0x%llx%s, signals:%s",
 		 (unsigned long long)agent->mailbox.gpa,

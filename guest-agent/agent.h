@@ -25,8 +25,9 @@ struct agent {
 	struct statedir dir;
 	struct statedir_record record; /* holds the status */
 	int announce_fd;
-	int stop_fd; /* SIGTERM and SIGINT */
-	uint64_t start_ns;
+	int stop_fd;	   /* SIGTERM and SIGINT */
+	uint64_t start_ns; /* of the process */
+	uint64_t armed_ns; /* last */
 
 	/* the restore at hand */
 	struct vmfork_mail mail; /* private copy */

@@ -38,13 +38,8 @@ int netcfg_open(struct netcfg *cfg)
 		return ret;
 	/* Listen first: what changes during the dump makes it stale again. */
 	ret = rtnl_open(&cfg->events, EVENT_GROUPS);
-	if (ret < 0) {
-		rtnl_close(&cfg->rtnl);
-		return ret;
-	}
-	ret = netcfg_refresh(cfg);
 	if (ret < 0)
-		netcfg_close(cfg);
+		rtnl_close(&cfg->rtnl);
 	return ret;
 }
 

@@ -40,7 +40,7 @@ struct netcfg {
 };
 
 /**
- * netcfg_open() - Open the sockets, take down the present state
+ * netcfg_open() - Open the sockets; the state is taken down by netcfg_refresh()
  * @cfg:	out: network configuration
  *
  * Return: 0 or -errno

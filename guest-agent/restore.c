@@ -39,10 +39,12 @@ void restore_arm(struct agent *agent)
 {
 	agent->arm_timer.due_ns = 0;
 	/* mail of a fork of this restore: the check takes it at once */
-	if (mailbox_arm(&agent->mailbox) == -EAGAIN)
+	if (mailbox_arm(&agent->mailbox) == -EAGAIN) {
 		agent->check_timer.due_ns = monotonic_ns();
-	else
-		agent->is_armed = true;
+		return;
+	}
+	agent->is_armed = true;
+	agent->armed_ns = monotonic_ns();
 }
 
 /* Log line, status file, record. Slow: never before the acknowledgement left. */

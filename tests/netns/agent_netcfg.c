@@ -156,6 +156,7 @@ static struct vmfork_identity identity(void)
 static void cfg_open(void)
 {
 	assert_int_equal(netcfg_open(&cfg), 0);
+	assert_int_equal(netcfg_refresh(&cfg), 0);
 	cfg.send = inject_send;
 }
 
