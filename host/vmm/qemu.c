@@ -18,6 +18,7 @@
 #include "vmm/qmp.h"
 
 #define COMMAND_MS   5000 /* a command that QEMU answers at once */
+#define RETRY_US     200
 #define GUEST_PAGE   4096
 #define LOG_TAIL     200
 #define GIB	     (1ULL << 30)
@@ -347,7 +348,18 @@ static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 
 static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
-	return run_command(vmm, "cont", "RESUME", at_us, err);
+	int64_t deadline_us = soon();
+	int ret;
+
+	/*
+	 * The event that tells of a migration's end comes before QEMU has put
+	 * it behind itself; until then it refuses to go on.
+	 */
+	do
+		ret = run_command(vmm, "cont", "RESUME", at_us, err);
+	while (ret == -EREMOTEIO && vf_now_us() < deadline_us &&
+	       usleep(RETRY_US) == 0);
+	return ret;
 }
 
 /*
