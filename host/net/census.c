@@ -91,6 +91,11 @@ static int index_init(struct port_index *index, struct net_port *ports,
 	return 0;
 }
 
+static void index_exit(struct port_index *index)
+{
+	free(index->ports);
+}
+
 static struct net_port *index_find(const struct port_index *index,
 				   const char *tap)
 {
@@ -166,8 +171,7 @@ int filter_ports_count(const struct net_conf *conf, struct net_port *ports,
 		       unsigned int num, struct vf_err *err)
 {
 	static const char *const names[] = { "ip4", "ip6", "arp", NULL };
-	__free struct net_port **sorted = NULL;
-	struct port_index index;
+	__cleanup(index_exit) struct port_index index = { 0 };
 	__json json_t *sets = NULL;
 	int ret;
 
@@ -176,7 +180,6 @@ int filter_ports_count(const struct net_conf *conf, struct net_port *ports,
 	ret = index_init(&index, ports, num, err);
 	if (ret < 0)
 		return ret;
-	sorted = index.ports;
 	ret = sets_read(conf, names, &sets, err);
 	if (ret < 0)
 		return ret;
