@@ -307,28 +307,41 @@ static void mail_boot(struct agent *agent)
 	boot_end(agent, ret);
 }
 
-/* Return: 0 if there is mail at boot which this boot has not seen applied */
-static int bootmail_take(struct agent *agent)
+/*
+ * No mail at boot, or an agent that is started again, which applies nothing
+ * twice: that mail may be older than what came since. But its page is a new
+ * one, and if that mail was the last, its sender is told.
+ */
+static void boot_again(struct agent *agent)
 {
-	static const uint8_t none[VMFORK_ID_LEN];
-	int ret;
+	struct identity_error why;
+	bool is_last = !memcmp(agent->record.applied_id, agent->mail.restore_id,
+			       VMFORK_ID_LEN);
 
-	if (memcmp(agent->record.applied_id, none, sizeof(none)) != 0)
-		return -EALREADY;
-	ret = bootmail_read(&agent->mail);
-	if (ret < 0 && ret != -ENOENT)
-		log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
-	return ret;
+	restore_arm(agent);
+	publish(agent);
+	if (is_last && !mail_check(&agent->mail, 0) &&
+	    !identity_decode(&agent->id, agent->mail.payload,
+			     agent->mail.payload_len, &why)) {
+		ack_set_peer(&agent->ack, &agent->mail, &agent->id);
+		tell(agent, VMFORK_ACK_ARMED);
+	}
+	report(agent);
 }
 
 void restore_boot(struct agent *agent)
 {
-	int ret;
+	static const uint8_t none[VMFORK_ID_LEN];
+	int ret = bootmail_read(&agent->mail);
 
-	if (bootmail_take(agent) < 0) {
-		restore_arm(agent);
-		publish(agent);
-		report(agent);
+	if (ret < 0) {
+		if (ret != -ENOENT)
+			log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
+		memset(&agent->mail, 0, sizeof(agent->mail));
+	}
+	if (ret < 0 ||
+	    memcmp(agent->record.applied_id, none, sizeof(none)) != 0) {
+		boot_again(agent);
 		return;
 	}
 	agent->is_boot = true;
@@ -347,6 +360,9 @@ void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
 
 	agent->ack_timer.due_ns = 0;
 	if (kind != VMFORK_ACK_APPLIED && kind != VMFORK_ACK_ARMED)
+		return;
+	/* a restarted agent's ARMED may be about what was settled before */
+	if (status->stage >= VMFORK_STAGE_ACKED)
 		return;
 	status_reach(status, VMFORK_STAGE_ACKED, monotonic_ns());
 	publish(agent);
