@@ -9,10 +9,12 @@ core_srcs := \
 	host/core/letter.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
+	host/core/prepare.c \
 	host/core/reap.c \
 	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \
 	host/core/take.c \
 	host/core/timeline.c \
-	host/core/vm.c
+	host/core/vm.c \
+	host/core/worker.c
