@@ -149,8 +149,8 @@ bool mailbox_has_mail(const struct mailbox *mbox)
 
 	barrier();
 	memcpy(id, mbox->page->mail.restore_id, sizeof(id));
-	return memcmp(id, none, sizeof(id)) &&
-	       memcmp(id, mbox->taken_id, sizeof(id));
+	return memcmp(id, none, sizeof(id)) != 0 &&
+	       memcmp(id, mbox->taken_id, sizeof(id)) != 0;
 }
 
 void mailbox_take(struct mailbox *mbox, struct vmfork_mail *mail)
