@@ -5,10 +5,11 @@ include host/base/build.mk
 include host/net/build.mk
 include host/vmm/build.mk
 include host/core/build.mk
+include host/bench/build.mk
 include host/cmd/build.mk
 
-host_srcs := $(base_srcs) $(net_srcs) $(vmm_srcs) $(core_srcs) $(cmd_srcs) \
-	host/main.c
+host_srcs := $(base_srcs) $(net_srcs) $(vmm_srcs) $(core_srcs) $(bench_srcs) \
+	$(cmd_srcs) host/main.c
 vmfork_objs := $(patsubst %.c,$(BUILD)/obj/%.o,$(host_srcs) $(shared_srcs))
 
 vmfork: $(BUILD)/vmfork

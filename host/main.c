@@ -24,6 +24,7 @@ static const struct {
 	{ "rmi", cmd_rmi, "remove snapshots" },
 	{ "fork", cmd_fork, "fork a snapshot" },
 	{ "net", cmd_net, "create, list and remove networks" },
+	{ "bench", cmd_bench, "measure" },
 	{ "gc", cmd_gc, "remove what dead commands and VMs left" },
 	{ "doctor", cmd_doctor, "check what this machine can do" },
 	{ "version", cmd_version, "print the version" },

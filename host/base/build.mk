@@ -3,4 +3,5 @@ base_srcs := \
 	host/base/err.c \
 	host/base/io.c \
 	host/base/json.c \
-	host/base/log.c
+	host/base/log.c \
+	host/base/unix.c

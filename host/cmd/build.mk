@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 cmd_srcs := \
+	host/cmd/bench.c \
 	host/cmd/console.c \
 	host/cmd/doctor.c \
 	host/cmd/fork.c \

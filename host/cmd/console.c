@@ -3,11 +3,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 
 #include "base/io.h"
+#include "base/unix.h"
 #include "cmd/cmd.h"
 #include "core/vm.h"
 
@@ -15,20 +14,15 @@
 
 static int console_connect(const struct vm *vm, struct vf_err *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	__close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET);
 
-	if (fd < 0)
-		return vf_err_errno(err, errno, "console");
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s",
-		 vm->run_fd, VMM_CONSOLE_SOCKET);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		vf_err_errno(err, errno, "VM %s: console", vm->name);
-		if (errno == ECONNREFUSED)
-			vf_err_hint(err, "the VM is not running");
-		return -err->num;
+	if (fd == -ECONNREFUSED) {
+		vf_err_set(err, ESRCH, "VM %s: not running", vm->name);
+		return -ESRCH;
 	}
-	return vf_steal_fd(&fd);
+	if (fd < 0)
+		return vf_err_errno(err, fd, "VM %s: console", vm->name);
+	return fd;
 }
 
 /* A terminal hands over each key; the guest's own terminal does the editing. */

@@ -11,6 +11,9 @@
 #include "net/nft.h"
 #include "net/record.h"
 
+/* so many fit one send by far: see PORTS_PER_RUN of pin.c */
+#define ELEMENTS_PER_RUN 200
+
 /* One element, in jansson's words; valid as long as the document is. */
 struct element {
 	const char *set; /* what follows the bridge's name and a dot */
@@ -201,7 +204,29 @@ struct sweep {
 	json_t *told;  /* object: TAP names that were reported */
 	json_t *removed;
 	FILE *out;
+	char *text;
+	size_t size;
+	unsigned int num; /* elements in this transaction */
 };
+
+static int sweep_begin(struct sweep *sweep)
+{
+	sweep->num = 0;
+	sweep->out = open_memstream(&sweep->text, &sweep->size);
+	return sweep->out ? 0 : -ENOMEM;
+}
+
+static int sweep_run(struct sweep *sweep)
+{
+	struct vf_err err;
+	int ret = -ENOMEM;
+
+	if (fclose(sweep->out) == 0)
+		ret = sweep->num ? nft_run(sweep->text, &err) : 0;
+	free(sweep->text);
+	sweep->out = NULL;
+	return ret == -ENOENT ? 0 : ret;
+}
 
 /*
  * A TAP may have another name than its lease says (net_port_open()): what
@@ -258,8 +283,16 @@ static int sweep_cb(const struct element *element, void *ctx)
 {
 	struct sweep *sweep = ctx;
 
+	int ret;
+
 	if (json_object_get(sweep->known, element->tap))
 		return 0;
+	if (sweep->num++ == ELEMENTS_PER_RUN) {
+		ret = sweep_run(sweep);
+		if (ret < 0 || sweep_begin(sweep) < 0)
+			return ret < 0 ? ret : -ENOMEM;
+		sweep->num = 1;
+	}
 	/* add first: its own command may have deleted it meanwhile */
 	element_print(sweep->out, "add", sweep->conf, element);
 	element_print(sweep->out, "delete", sweep->conf, element);
@@ -278,25 +311,23 @@ int filter_sweep(const struct net_conf *conf, json_t *sets,
 		 struct vf_err *err)
 {
 	__json json_t *known = json_object(), *told = json_object();
-	__free char *text = NULL;
 	struct sweep sweep = { .conf = conf,
 			       .leases = leases,
 			       .known = known,
 			       .told = told,
 			       .removed = removed };
-	size_t size;
-	int ret;
+	int ret, run_ret;
 
-	sweep.out = open_memstream(&text, &size);
-	if (!sweep.out)
+	if (sweep_begin(&sweep) < 0)
 		return vf_err_errno(err, ENOMEM, "nftables");
 	ret = elements_visit(conf, sets, known_cb, &sweep, err);
 	if (ret == 0)
 		ret = elements_visit(conf, sets, sweep_cb, &sweep, err);
-	if (fclose(sweep.out) != 0 && ret == 0)
-		ret = vf_err_errno(err, ENOMEM, "nftables");
-	if (ret < 0 || !*text)
+	if (!sweep.out)
 		return ret;
-	ret = nft_run(text, err);
-	return ret == -ENOENT ? 0 : ret;
+	run_ret = sweep_run(&sweep);
+	if (ret == 0 && run_ret < 0)
+		ret = vf_err_errno(err, run_ret, "nftables: set of %s",
+				   conf->bridge);
+	return ret;
 }

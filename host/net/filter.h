@@ -60,7 +60,7 @@ int filter_down(const struct net_conf *conf, struct vf_err *err);
  * @num:	how many
  * @err:	error
  *
- * All in one transaction; the counters begin at zero.
+ * In one transaction for up to 64 ports; the counters begin at zero.
  *
  * Return: 0 or -errno
  */

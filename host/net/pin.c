@@ -12,6 +12,12 @@
 #include "net/pool.h"
 #include "net/record.h"
 
+/*
+ * A transaction is one send, which without root must fit the default socket
+ * buffer (212992 bytes): three times some 800 bytes for each port.
+ */
+#define PORTS_PER_RUN 64
+
 /* A port's addresses as text, and as the numbers that raw payloads are. */
 struct pin {
 	const char *tap;
@@ -92,18 +98,15 @@ static void elements_print(FILE *out, const char *verb,
 	}
 }
 
-static int elements_run(const struct net_conf *conf,
-			const struct net_port *ports, unsigned int num,
-			const char *const *verbs, struct vf_err *err)
+static int chunk_run(const struct net_conf *conf, const struct net_port *ports,
+		     unsigned int num, const char *const *verbs,
+		     struct vf_err *err)
 {
-	__free struct pin *pins = calloc(num, sizeof(*pins));
+	struct pin pins[PORTS_PER_RUN];
 	__free char *text = NULL;
 	size_t size;
-	FILE *out;
+	FILE *out = open_memstream(&text, &size);
 
-	if (!num)
-		return 0;
-	out = pins ? open_memstream(&text, &size) : NULL;
 	if (!out)
 		return vf_err_errno(err, ENOMEM, "nftables");
 	for (unsigned int i = 0; i < num; i++)
@@ -113,6 +116,22 @@ static int elements_run(const struct net_conf *conf,
 	if (fclose(out) != 0)
 		return vf_err_errno(err, ENOMEM, "nftables");
 	return nft_run(text, err);
+}
+
+static int elements_run(const struct net_conf *conf,
+			const struct net_port *ports, unsigned int num,
+			const char *const *verbs, struct vf_err *err)
+{
+	unsigned int from, len;
+	int ret = 0;
+
+	for (from = 0; from < num && ret == 0; from += len) {
+		len = num - from;
+		if (len > PORTS_PER_RUN)
+			len = PORTS_PER_RUN;
+		ret = chunk_run(conf, &ports[from], len, verbs, err);
+	}
+	return ret;
 }
 
 int filter_ports_add(const struct net_conf *conf, const struct net_port *ports,

@@ -6,13 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/unix.h"
 #include "vmm/migration.h"
 #include "vmm/qemu.h"
 #include "vmm/qmp.h"
@@ -27,22 +26,6 @@
 static int64_t soon(void)
 {
 	return vf_now_us() + COMMAND_MS * 1000;
-}
-
-/* Listen before QEMU starts: a connect then waits for it, nothing polls. */
-static int listen_at(int dir_fd, const char *name, struct vf_err *err)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	__close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s",
-		 dir_fd, name);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    listen(fd, 1) < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	return vf_steal_fd(&fd);
 }
 
 static int qemu_check(char *version, size_t size, struct vf_err *err)
@@ -104,12 +87,13 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 	struct qemu_args args;
 	int ret;
 
-	qmp_fd = listen_at(vmm->run_fd, QEMU_QMP_SOCKET, err);
+	/* listening before QEMU starts: a connect waits for it, nothing polls */
+	qmp_fd = vf_unix_listen(vmm->run_fd, QEMU_QMP_SOCKET);
 	if (qmp_fd < 0)
-		return qmp_fd;
-	console_fd = listen_at(vmm->run_fd, VMM_CONSOLE_SOCKET, err);
+		return vf_err_errno(err, qmp_fd, QEMU_QMP_SOCKET);
+	console_fd = vf_unix_listen(vmm->run_fd, VMM_CONSOLE_SOCKET);
 	if (console_fd < 0)
-		return console_fd;
+		return vf_err_errno(err, console_fd, VMM_CONSOLE_SOCKET);
 	log_fd = openat(vmm->run_fd, VMM_CONSOLE_LOG,
 			O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (log_fd < 0)

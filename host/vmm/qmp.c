@@ -3,17 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/unix.h"
 #include "vmm/qmp.h"
 
 #define LINE_MAX_BYTES (1 << 20)
 #define DEPTH_MAX      32
 #define EVENTS_MAX     256
+#define SEND_S	       5 /* for a QEMU that does not read */
 
 /* How deep brackets nest in a line: jansson's own limit is a compiled-in 2048. */
 static bool is_too_deep(const char *line, size_t len)
@@ -233,20 +234,14 @@ int64_t qmp_event_us(const json_t *event)
 
 static int socket_connect(int dir_fd, const char *name, struct vf_err *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct timeval send_timeout = { .tv_sec = 5 };
-	__close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct timeval send_timeout = { .tv_sec = SEND_S };
+	int fd = vf_unix_connect(dir_fd, name);
 
 	if (fd < 0)
-		return vf_err_errno(err, errno, "QMP");
+		return vf_err_errno(err, fd, "QMP: %s", name);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout,
 		   sizeof(send_timeout));
-	/* a state directory may lie deeper than the 108 bytes of sun_path */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s",
-		 dir_fd, name);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return vf_err_errno(err, errno, "QMP: %s", name);
-	return vf_steal_fd(&fd);
+	return fd;
 }
 
 static int greet(struct qmp *qmp, int64_t deadline_us, struct vf_err *err)

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The guest's reconfiguration, from mail to applied, held against the same one
+ * by the guest's own busybox `ip` commands: in forks, where every instruction
+ * is cold the first time, and in one guest that has done it before. Both times
+ * are the guest's own. What the agent does and `ip` here does not (permanent
+ * neighbours, skipping duplicate address detection) is left out of the script,
+ * in its favour; its fork has settled after its wake-up, also in its favour.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "bench/bench.h"
+#include "bench/shell.h"
+#include "core/fork.h"
+#include "core/reap.h"
+
+#define FORK_PREFIX "bench-apply"
+#define STEP_MS	    30000
+#define POLL_US	    500
+#define WARM_UP	    3
+
+enum {
+	SERIES_AGENT_FORK,
+	SERIES_IP_FORK,
+	SERIES_AGENT_WARM,
+	SERIES_IP_WARM,
+	SERIES_NUM
+};
+
+static const char *const series[SERIES_NUM] = {
+	[SERIES_AGENT_FORK] = "agent, a fork's first",
+	[SERIES_IP_FORK] = "ip commands, a fork's first",
+	[SERIES_AGENT_WARM] = "agent, warm",
+	[SERIES_IP_WARM] = "ip commands, warm",
+};
+
+static const struct bench_ratio ratios[] = {
+	{ "first apply of a fork over ip commands", SERIES_AGENT_FORK,
+	  SERIES_IP_FORK, 1.0 / 3 },
+	{ "warm apply over ip commands", SERIES_AGENT_WARM, SERIES_IP_WARM,
+	  0.1 },
+};
+
+/* One fork that lives as long as somebody measures in it. */
+static int fork_one(struct fork_result *result, const struct bench_setup *setup,
+		    bool post, struct vf_err *err)
+{
+	const struct fork_request request = {
+		.prefix = FORK_PREFIX,
+		.num = 1,
+		.post = post,
+		.wait = post,
+		.timeout_ms = STEP_MS,
+		.cancel_fd = setup->cancel_fd,
+	};
+	int ret = fork_snapshot(result, setup->state, setup->snapshot, &request,
+				err);
+
+	if (!ret &&
+	    result->jobs[0].outcome != (post ? FORK_ACKED : FORK_RUNNING)) {
+		*err = result->jobs[0].err;
+		ret = -err->num;
+	}
+	return ret;
+}
+
+static void end_one(struct fork_result *result, const struct bench_setup *setup)
+{
+	struct vf_err ignored;
+
+	if (result->num && result->jobs[0].vm.run_fd >= 0)
+		reap_vm(setup->state, result->jobs[0].vm.name, &ignored);
+	fork_result_exit(result);
+}
+
+/* The same configuration as a fork's mail asks for, in `ip` commands. */
+static void write_script(char *script, size_t size, const struct net_conf *conf,
+			 const struct net_port *port)
+{
+	char a4[INET_ADDRSTRLEN], a6[INET6_ADDRSTRLEN];
+	char g4[INET_ADDRSTRLEN], g6[INET6_ADDRSTRLEN];
+	const uint8_t *m = port->mac;
+
+	inet_ntop(AF_INET, &port->addr4, a4, sizeof(a4));
+	inet_ntop(AF_INET6, &port->addr6, a6, sizeof(a6));
+	inet_ntop(AF_INET, &conf->addr4, g4, sizeof(g4));
+	inet_ntop(AF_INET6, &conf->addr6, g6, sizeof(g6));
+	snprintf(script, size,
+		 "ip link set dev eth0 address "
+		 "%02x:%02x:%02x:%02x:%02x:%02x; "
+		 "ip addr flush dev eth0; "
+		 "ip addr add %s/%u dev eth0; "
+		 "ip -6 addr add %s/%u dev eth0; "
+		 "ip route add default via %s dev eth0; "
+		 "ip -6 route add default via %s dev eth0",
+		 m[0], m[1], m[2], m[3], m[4], m[5], a4, conf->prefix4, a6,
+		 conf->prefix6, g4, g6);
+}
+
+static int run_script(const struct vm *vm, const struct net_conf *conf,
+		      int64_t *us, struct vf_err *err)
+{
+	char script[1024];
+
+	write_script(script, sizeof(script), conf, &vm->port);
+	return shell_time(vm, script, us, STEP_MS, err);
+}
+
+/* Wait until the guest says that it is done with a restore. */
+static int wait_status(struct vmm *vmm, uint64_t gpa, const uint8_t *id,
+		       struct vmfork_status *status, struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + STEP_MS * 1000;
+	int ret;
+
+	for (;;) {
+		ret = mailbox_status(vmm, gpa, status, err);
+		if (ret < 0)
+			return ret;
+		if (id ? status->stage == VMFORK_STAGE_SETTLED &&
+				    vmfork_id_equal(status->restore_id, id)
+		       : status->step == VMFORK_STEP_MAIL)
+			return 0;
+		if (vf_now_us() > deadline_us)
+			return vf_err_set(err, ETIMEDOUT,
+					  "the guest does not settle");
+		usleep(POLL_US);
+	}
+}
+
+static int sample_agent_fork(struct bench *bench,
+			     const struct bench_setup *setup,
+			     struct vf_err *err)
+{
+	struct fork_result result;
+	int ret = fork_one(&result, setup, true, err);
+
+	if (!ret) {
+		const int64_t *at_us = result.jobs[0].timeline.at_us;
+
+		bench_add(bench, SERIES_AGENT_FORK,
+			  at_us[TIMELINE_APPLIED] - at_us[TIMELINE_MAIL]);
+	}
+	end_one(&result, setup);
+	return ret;
+}
+
+static int sample_ip_fork(struct bench *bench, const struct bench_setup *setup,
+			  const struct net_conf *conf, struct vf_err *err)
+{
+	struct fork_result result;
+	struct vmfork_status status;
+	struct vmm vmm;
+	int64_t us;
+	int ret = fork_one(&result, setup, false, err);
+	const struct vm *vm = ret ? NULL : &result.jobs[0].vm;
+
+	if (!ret)
+		ret = vm_attach(vm, &vmm, setup->cancel_fd, err);
+	if (!ret) {
+		ret = wait_status(&vmm, vm->mailbox_gpa, NULL, &status, err);
+		vm_detach(&vmm);
+	}
+	if (!ret)
+		ret = run_script(vm, conf, &us, err);
+	if (!ret)
+		bench_add(bench, SERIES_IP_FORK, us);
+	end_one(&result, setup);
+	return ret;
+}
+
+/* Mail into a running guest: its agent looks when it is asked whether it lives. */
+static int sample_agent_warm(struct bench *bench, const struct vm *vm,
+			     const struct net_conf *conf, bool count,
+			     struct vf_err *err)
+{
+	struct vmfork_status status;
+	struct letter letter;
+	struct vmm vmm;
+	int64_t at_us;
+	int ret = letter_init(&letter, conf, &vm->port, vm->port.mac, 0, err);
+
+	if (!ret)
+		ret = vm_attach(vm, &vmm, -1, err);
+	if (ret < 0)
+		return ret;
+	ret = vmm.ops->pause(&vmm, &at_us, err);
+	if (!ret)
+		ret = mailbox_post(&vmm, vm->mailbox_gpa, &letter, err);
+	if (!ret)
+		ret = vmm.ops->resume(&vmm, &at_us, err);
+	if (!ret)
+		ret = wait_status(&vmm, vm->mailbox_gpa, letter.restore_id,
+				  &status, err);
+	vm_detach(&vmm);
+	if (!ret && count)
+		bench_add(bench, SERIES_AGENT_WARM,
+			  (int64_t)(status.time_ns[VMFORK_STAGE_APPLIED] -
+				    status.time_ns[VMFORK_STAGE_MAIL]) /
+				  1000);
+	return ret;
+}
+
+static int run_warm(struct bench *bench, const struct bench_setup *setup,
+		    const struct net_conf *conf, struct vf_err *err)
+{
+	struct fork_result result;
+	int64_t us;
+	int ret = fork_one(&result, setup, true, err);
+	const struct vm *vm = ret ? NULL : &result.jobs[0].vm;
+
+	for (unsigned int i = 0; !ret && i < setup->iterations + WARM_UP; i++) {
+		bool count = i >= WARM_UP;
+
+		ret = sample_agent_warm(bench, vm, conf, count, err);
+		if (!ret)
+			ret = run_script(vm, conf, &us, err);
+		if (!ret && count)
+			bench_add(bench, SERIES_IP_WARM, us);
+	}
+	end_one(&result, setup);
+	return ret;
+}
+
+static int run(struct bench *bench, const struct bench_setup *setup,
+	       struct vf_err *err)
+{
+	struct net *net;
+	const struct net_conf *conf;
+	int ret;
+
+	ret = net_open(&net, setup->state->net_fd, setup->snapshot->net_name,
+		       err);
+	if (ret < 0)
+		return ret;
+	conf = net_get_conf(net);
+	for (unsigned int i = 0; !ret && i < setup->iterations; i++) {
+		ret = sample_agent_fork(bench, setup, err);
+		if (!ret)
+			ret = sample_ip_fork(bench, setup, conf, err);
+	}
+	if (!ret)
+		ret = run_warm(bench, setup, conf, err);
+	net_close(net);
+	return ret;
+}
+
+const struct bench_kind bench_apply = {
+	.name = "apply",
+	.summary = "guest's reconfiguration against busybox ip commands",
+	.series = series,
+	.num_series = SERIES_NUM,
+	.ratios = ratios,
+	.num_ratios = ARRAY_SIZE(ratios),
+	.run = run,
+};

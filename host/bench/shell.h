@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VF_SHELL_H
+#define VF_SHELL_H
+
+#include "core/vm.h"
+
+/**
+ * shell_time() - Time commands in the root shell on a guest's console
+ * @vm:		VM whose console has a shell with $EPOCHREALTIME
+ * @commands:	what to run
+ * @us:		out: how long it took by the guest's clock, microseconds
+ * @timeout_ms:	how long to wait for the end
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EIO if the commands failed
+ */
+int shell_time(const struct vm *vm, const char *commands, int64_t *us,
+	       int timeout_ms, struct vf_err *err);
+
+#endif
