@@ -96,8 +96,8 @@ static void write_script(char *script, size_t size, const struct net_conf *conf,
 		 "ip addr flush dev eth0; "
 		 "ip addr add %s/%u dev eth0; "
 		 "ip -6 addr add %s/%u dev eth0; "
-		 "ip route add default via %s dev eth0; "
-		 "ip -6 route add default via %s dev eth0",
+		 "ip route replace default via %s dev eth0; "
+		 "ip -6 route replace default via %s dev eth0",
 		 m[0], m[1], m[2], m[3], m[4], m[5], a4, conf->prefix4, a6,
 		 conf->prefix6, g4, g6);
 }
