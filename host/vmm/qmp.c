@@ -70,6 +70,9 @@ static int receive(struct qmp *qmp, json_t **out, int64_t deadline_us,
 	size_t len;
 	int ret;
 
+	/* where there is always one more event nothing else would end */
+	if (vf_now_us() > deadline_us)
+		return vf_err_set(err, ETIMEDOUT, "QMP: no answer in time");
 	while (!(end = memchr(qmp->buf, '\n', qmp->used))) {
 		ret = fill(qmp, deadline_us, err);
 		if (ret < 0)
