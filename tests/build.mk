@@ -83,7 +83,7 @@ check-netns: $(filter $(BUILD)/tests/netns/%,$(test_progs))
 check-vm: all guest
 	$(Q)$(RUN) vm
 
-check-static: all
+check-static: all guest
 	$(Q)$(RUN) static
 
 check-san: tests-san
