@@ -14,6 +14,8 @@
 #include "core/stage.h"
 
 #define PROBE_MS	2500 /* the guest looks once a second */
+#define ARM_TRIES	20
+#define ARM_SLEEP_US	5000
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
 
@@ -74,21 +76,45 @@ static int find_mailbox(struct snapshot *s, const struct vm *vm,
 	return choose_mailbox(vm, vmm, found, num, &s->mailbox_gpa, err);
 }
 
+/*
+ * Pause the VM at a moment in which its mailbox is armed. The agent arms it anew
+ * after each restore and takes the magic away for some instructions: a snapshot
+ * of just that moment could never be told anything.
+ */
+static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
+		       struct vf_err *err)
+{
+	struct vmfork_mailbox page;
+	int64_t at_us;
+	int ret;
+
+	for (int i = 0;; i++) {
+		ret = vmm->ops->pause(vmm, paused_us, err);
+		if (ret < 0 || !s->mailbox_gpa)
+			return ret;
+		ret = mailbox_read(vmm, s->mailbox_gpa, &page, err);
+		if (ret != -ENOENT || i == ARM_TRIES)
+			return ret;
+		ret = vmm->ops->resume(vmm, &at_us, err);
+		if (ret < 0)
+			return ret;
+		usleep(ARM_SLEEP_US);
+	}
+}
+
 /* The pause: all that happens while the guest stands still. */
 static int save_paused(struct snapshot *s, struct vmm *vmm, struct vf_err *err)
 {
 	uint64_t mib = s->hardware.config.memory_bytes >> 20;
+	int64_t save_us =
+		(int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
 	int64_t paused_us = 0, resumed_us = 0;
 	struct vf_err resume_err;
 	int ret, resume_ret;
 
-	ret = vmm->ops->pause(vmm, &paused_us, err);
+	ret = pause_armed(s, vmm, &paused_us, err);
 	if (!ret)
-		ret = vmm->ops->save(vmm, s->dir_fd,
-				     vf_now_us() +
-					     (int64_t)(SAVE_FIXED_MS +
-						       mib * SAVE_MS_PER_MIB) *
-						     1000,
+		ret = vmm->ops->save(vmm, s->dir_fd, vf_now_us() + save_us,
 				     err);
 	/* nothing may keep the source from going on */
 	vmm->cancel_fd = -1;
