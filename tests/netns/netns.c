@@ -173,14 +173,16 @@ static void neigh_print(struct nl_object *obj, void *ctx)
 {
 	const int fixed = NUD_PERMANENT | NUD_NOARP;
 	struct rtnl_neigh *neigh = (struct rtnl_neigh *)obj;
+	struct nl_addr *mac = rtnl_neigh_get_lladdr(neigh);
 	int state = rtnl_neigh_get_state(neigh);
 	char dst[64], lladdr[64], dev[IFNAMSIZ];
 
-	/* of multicast addresses, as they are used */
-	if (state == NUD_NOARP && rtnl_neigh_get_family(neigh) != AF_BRIDGE)
+	/* the kernel's own, made as groups are joined and used */
+	if (mac && nl_addr_get_len(mac) == 6 &&
+	    *(const unsigned char *)nl_addr_get_binary_addr(mac) & 1)
 		return;
 	nl_addr2str(rtnl_neigh_get_dst(neigh), dst, sizeof(dst));
-	nl_addr2str(rtnl_neigh_get_lladdr(neigh), lladdr, sizeof(lladdr));
+	nl_addr2str(mac, lladdr, sizeof(lladdr));
 	ifname(rtnl_neigh_get_ifindex(neigh), dev);
 	if (state & fixed)
 		fprintf(ctx, "neigh %s dev %s lladdr %s state %#x\n", dst, dev,
