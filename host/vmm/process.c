@@ -263,7 +263,7 @@ int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
 		   struct vf_err *err)
 {
 	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
-	__close int rd = -1, wr = -1;
+	__close int rd = -1, wr = -1, pidfd = -1;
 	posix_spawn_file_actions_t actions;
 	int fds[2], ret, status = -1;
 	pid_t pid;
@@ -282,6 +282,10 @@ int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
 	close(vf_steal_fd(&wr));
 
 	ret = output_read(rd, out, size, deadline_us);
+	/* it may have closed its output and go on */
+	pidfd = pidfd_open_(pid);
+	if (!ret)
+		ret = vf_wait_readable(pidfd, -1, deadline_us);
 	if (ret < 0)
 		kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
