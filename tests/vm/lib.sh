@@ -15,7 +15,7 @@
 set -u
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-BUILD=$(cd "$ROOT/${BUILD:-build}" && pwd)
+BUILD=$(cd "$ROOT" && cd "${BUILD:-build}" && pwd)
 VMFORK=$BUILD/vmfork
 KERNEL=${KERNEL:-6.12}
 VMFORK_KERNEL=$BUILD/kernels/$KERNEL/vmlinuz
@@ -130,6 +130,19 @@ vm_field() { # VM FILTER
 		".[] | select(.name == \$name) | $2"
 }
 
+# Boot a VM, and wait until its console answers too.
+boot() { # NAME [OPTION]...
+	vmfork run "$@" && retry_until 60 guest "$1" true 10
+}
+
+# A shell function that is true if the arguments are equal; says so if not.
+same() { # WANTED GOT
+	[ "$1" = "$2" ] || {
+		diff <(echo "$1") <(echo "$2") | sed 's/^</wanted/;s/^>/got/'
+		return 1
+	}
+}
+
 # Run commands in a guest's root shell and print what they print. The status is
 # the commands' own, and only the guest can say it: it has to print words that
 # were made up for this call, so neither a hang nor garbage on the line can look
@@ -184,6 +197,69 @@ guest_talk() { # VM LINES TOKEN SECONDS
 	return $rc
 }
 
+# --- a guest's network -------------------------------------------------------
+
+# The link-local address that belongs to a MAC (RFC 4291, appendix A).
+linklocal() { # MAC
+	local a b c d e f
+
+	IFS=: read -r a b c d e f <<<"$1"
+	printf 'fe80::%x:%x:%x:%x\n' $((((0x$a ^ 2) << 8) + 0x$b)) \
+		$(((0x$c << 8) + 0xff)) $((0xfe00 + 0x$d)) $((0x$e$f)) |
+		sed 's/::0:/::/'
+}
+
+# All that makes up a guest's identity on the network, one fact a line.
+guest_network() { # VM
+	# shellcheck disable=SC2016 # the guest's shell expands
+	guest "$1" 'echo mac $(cat /sys/class/net/eth0/address)
+ip -o addr show dev eth0; ip route; ip -6 route; ip neigh' | awk '
+		/^mac / { print }
+		$3 ~ /^inet6?$/ {
+			print $3, $4, (/tentative|dadfailed/ ? "unusable" : "usable")
+		}
+		/^default via / { print $1, $3 }
+		/PERMANENT/ { print "neighbour", $1, $5 }' | sort
+}
+
+# The same, as it has to be, of what the host says of a VM.
+network_of() { # MAC IPV4 IPV6
+	local gateway
+
+	gateway=$(vmfork net ls --json | jq -r '
+		.[] | select(.name == "default") |
+		"default \(.ipv4)", "default \(.ipv6)",
+		"neighbour \(.ipv4) \(.mac)", "neighbour \(.ipv6) \(.mac)"' |
+		sed 's|/[0-9]*||')
+	printf '%s\n' "$gateway" "mac $1" "inet $2 usable" "inet6 $3 usable" \
+		"inet6 $(linklocal "$1")/64 usable" | sort
+}
+
+# Has the guest exactly the network that the host gave it, nothing of another?
+has_own_network() { # VM
+	local mac ipv4 ipv6
+
+	read -r mac ipv4 ipv6 < <(vm_field "$1" '"\(.mac) \(.ipv4) \(.ipv6)"')
+	same "$(network_of "$mac" "$ipv4" "$ipv6")" "$(guest_network "$1")"
+}
+
+# Does it answer the host, over both families?
+reachable() { # VM
+	ping4 "$(vm_field "$1" .ipv4)" && ping6 "$(vm_field "$1" .ipv6)"
+}
+
+# A value of the agent's status, as the guest tells it.
+agent_status() { # VM FILTER
+	guest "$1" 'vmfork-agent status' | jq -r "$2"
+}
+
+agent_says() { # VM FILTER, which has to be true
+	local status
+
+	status=$(guest "$1" 'vmfork-agent status') || return
+	holds "$status" "$2"
+}
+
 # --- the end -----------------------------------------------------------------
 
 cleanup() {
@@ -191,11 +267,12 @@ cleanup() {
 
 	if [ -x "$VMFORK" ]; then
 		vmfork stop --all >/dev/null 2>&1
-		for name in $(vmfork net list --json 2>/dev/null |
+		for name in $(vmfork net ls --json 2>/dev/null |
 			jq -r '.[].name'); do
-			vmfork net remove "$name" >/dev/null 2>&1
+			vmfork net rm "$name" >/dev/null 2>&1
 		done
 	fi
+	cp "$STATE/kvm-unusable" "$BUILD/tests/" 2>/dev/null
 	umount "$STATE" 2>/dev/null
 	rmdir "$STATE" 2>/dev/null
 }
@@ -205,3 +282,5 @@ trap cleanup EXIT
 trap 'exit 143' TERM INT
 mkdir -p "$STATE"
 mount -t tmpfs -o mode=700 vmfork-test "$STATE" || bail "no tmpfs for state"
+# Where KVM cannot run a guest, one test finds out for all: it takes seconds.
+cp "$BUILD/tests/kvm-unusable" "$STATE/" 2>/dev/null
