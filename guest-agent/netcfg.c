@@ -61,6 +61,9 @@ static int event_cb(const struct nlmsghdr *msg, void *arg)
 	if (msg->nlmsg_type == RTM_NEWNEIGH &&
 	    !(ndm->ndm_state & (NUD_PERMANENT | NUD_FAILED)))
 		return 0;
+	if (msg->nlmsg_type == RTM_NEWLINK &&
+	    !netstate_link_changed(&cfg->saved, msg))
+		return 0;
 	cfg->is_stale = true;
 	return 0;
 }
@@ -75,6 +78,8 @@ int netcfg_refresh(struct netcfg *cfg)
 {
 	int ret;
 
+	if (cfg->is_deaf && rtnl_listen(&cfg->events, EVENT_GROUPS) == 0)
+		cfg->is_deaf = false;
 	netcfg_listen(cfg);
 	if (!cfg->is_stale)
 		return 0;
@@ -133,7 +138,7 @@ static void put_link(struct rtnl_batch *batch, const struct identity_link *want,
 		     const struct netcfg_link *link)
 {
 	struct nlmsghdr *msg =
-		rtnl_batch_put(batch, RTM_NEWLINK, 0, VMFORK_STEP_LINK, 0);
+		rtnl_batch_put(batch, RTM_SETLINK, 0, VMFORK_STEP_LINK, 0);
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(msg, sizeof(*ifi));
 
 	ifi->ifi_index = link->index;
@@ -248,6 +253,15 @@ static void put_default_route(struct rtnl_batch *batch,
 	rtnl_batch_end(batch, msg);
 }
 
+/* Does an attribute hold just this address? */
+static bool attr_is(const struct nlattr *attr, uint8_t family, const void *addr)
+{
+	size_t len = family == AF_INET ? 4 : 16;
+
+	return attr && mnl_attr_get_payload_len(attr) == len &&
+	       !memcmp(mnl_attr_get_payload(attr), addr, len);
+}
+
 /* Is it a default route that the identity replaces? */
 static bool route_is_replaced(const struct nlmsghdr *route,
 			      const struct identity_link *want)
@@ -260,6 +274,18 @@ static bool route_is_replaced(const struct nlmsghdr *route,
 					  : want->has_gateway6;
 }
 
+/* The same next hop as the identity's: it is replaced by itself. */
+static bool route_is_same(const struct nlmsghdr *route,
+			  const struct identity_link *want)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(route);
+
+	return attr_is(netstate_attr(route, sizeof(*rtm), RTA_GATEWAY),
+		       rtm->rtm_family,
+		       rtm->rtm_family == AF_INET ? want->gateway4
+						  : want->gateway6);
+}
+
 static void put_gateways(struct netcfg *cfg, const struct identity_link *want,
 			 const struct netcfg_link *link)
 {
@@ -268,7 +294,7 @@ static void put_gateways(struct netcfg *cfg, const struct identity_link *want,
 
 	while ((old = netstate_next(&cfg->saved.routes, old))) {
 		if (netstate_ifindex(old) == link->index &&
-		    route_is_replaced(old, want))
+		    route_is_replaced(old, want) && !route_is_same(old, want))
 			rtnl_batch_copy(&cfg->batch, old, RTM_DELROUTE, 0,
 					VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
 	}
@@ -282,6 +308,22 @@ static void put_gateways(struct netcfg *cfg, const struct identity_link *want,
 		put_default_route(&cfg->batch, link, AF_INET, want->gateway4);
 	if (with6)
 		put_default_route(&cfg->batch, link, AF_INET6, want->gateway6);
+}
+
+/* Is it the entry of a gateway, which the identity brings anew? */
+static bool neigh_is_replaced(const struct nlmsghdr *neigh,
+			      const struct identity_link *want)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(neigh);
+	const struct nlattr *dst = netstate_attr(neigh, sizeof(*ndm), NDA_DST);
+
+	if (!want->has_gateway_mac)
+		return false;
+	return ndm->ndm_family == AF_INET
+		       ? want->has_gateway4 &&
+				 attr_is(dst, AF_INET, want->gateway4)
+		       : want->has_gateway6 &&
+				 attr_is(dst, AF_INET6, want->gateway6);
 }
 
 /*
@@ -308,7 +350,8 @@ static void put_kept(struct netcfg *cfg, const struct identity_link *want,
 	}
 	old = NULL;
 	while ((old = netstate_next(&cfg->saved.neighs, old))) {
-		if (netstate_ifindex(old) == link->index)
+		if (netstate_ifindex(old) == link->index &&
+		    !neigh_is_replaced(old, want))
 			rtnl_batch_copy(&cfg->batch, old, RTM_NEWNEIGH,
 					NLM_F_CREATE | NLM_F_EXCL,
 					VMFORK_STEP_NEIGH, RTNL_TOLERATE_ALL);
@@ -355,6 +398,11 @@ int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 		ret = batch_build(cfg, id, result);
 	if (ret < 0)
 		return fail(result, VMFORK_STEP_MATCH, -ret);
+	/*
+	 * The kernel would tell us of each change that we make. We know, and
+	 * everything will be dumped once there is time for it.
+	 */
+	cfg->is_deaf = rtnl_listen(&cfg->events, 0) == 0;
 	cfg->is_stale = true;
 	ret = cfg->send(&cfg->rtnl, &cfg->batch);
 	if (ret < 0) {

@@ -30,6 +30,7 @@ struct netcfg_result {
 struct netcfg {
 	struct rtnl rtnl;
 	struct rtnl events;
+	bool is_deaf; /* @events listens to nothing at the moment */
 	/* How a batch is sent: rtnl_batch_send(), or a test's wrapper of it. */
 	int (*send)(struct rtnl *rtnl, struct rtnl_batch *batch);
 	bool has_ipv6;

@@ -103,19 +103,11 @@ static bool ipv6_is_off(const struct nlattr *spec)
 	return off;
 }
 
-static int link_cb(const struct nlmsghdr *msg, void *arg)
+static void link_read(struct netstate_link *link, const struct nlmsghdr *msg)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
-	struct netstate *state = arg;
-	struct netstate_link *link = &state->links[state->num_links];
 	const struct nlattr *attr;
 
-	if (ifi->ifi_type != ARPHRD_ETHER)
-		return 0;
-	if (state->num_links == NETSTATE_LINKS_MAX) {
-		state->is_partial = true;
-		return 0;
-	}
 	memset(link, 0, sizeof(*link));
 	link->index = ifi->ifi_index;
 	link->flags = ifi->ifi_flags;
@@ -141,8 +133,43 @@ static int link_cb(const struct nlmsghdr *msg, void *arg)
 			break;
 		}
 	}
-	state->num_links++;
+}
+
+static int link_cb(const struct nlmsghdr *msg, void *arg)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
+	struct netstate *state = arg;
+
+	if (ifi->ifi_type != ARPHRD_ETHER)
+		return 0;
+	if (state->num_links == NETSTATE_LINKS_MAX) {
+		state->is_partial = true;
+		return 0;
+	}
+	link_read(&state->links[state->num_links++], msg);
 	return 0;
+}
+
+bool netstate_link_changed(const struct netstate *state,
+			   const struct nlmsghdr *msg)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
+	struct netstate_link now;
+
+	if (ifi->ifi_type != ARPHRD_ETHER)
+		return false;
+	link_read(&now, msg);
+	for (unsigned int i = 0; i < state->num_links; i++) {
+		const struct netstate_link *link = &state->links[i];
+
+		if (link->index != now.index)
+			continue;
+		return (link->flags ^ now.flags) & IFF_UP ||
+		       link->mtu != now.mtu ||
+		       memcmp(link->mac, now.mac, sizeof(now.mac)) != 0 ||
+		       strncmp(link->name, now.name, sizeof(now.name)) != 0;
+	}
+	return true;
 }
 
 static int addr_cb(const struct nlmsghdr *msg, void *arg)

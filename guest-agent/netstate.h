@@ -44,6 +44,17 @@ struct netstate {
 int netstate_dump(struct netstate *state, struct rtnl *rtnl);
 
 /**
+ * netstate_link_changed() - Does an event tell of a link what is not known yet?
+ * @state:	what is known
+ * @msg:	RTM_NEWLINK
+ *
+ * Return: false if it repeats what was dumped: drivers and the kernel announce
+ * links often, and a dump costs a fork's first wake more than all else
+ */
+bool netstate_link_changed(const struct netstate *state,
+			   const struct nlmsghdr *msg);
+
+/**
  * netstate_next() - Walk a list
  * @list:	list
  * @at:		NULL to begin, or the message before

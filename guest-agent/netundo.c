@@ -57,7 +57,7 @@ static void link_restore(struct netcfg *cfg, int index)
 	if (!link)
 		return;
 	batch_flush(cfg);
-	msg = rtnl_batch_put(&cfg->batch, RTM_NEWLINK, 0, VMFORK_STEP_LINK,
+	msg = rtnl_batch_put(&cfg->batch, RTM_SETLINK, 0, VMFORK_STEP_LINK,
 			     RTNL_TOLERATE_ALL);
 	ifi = mnl_nlmsg_put_extra_header(msg, sizeof(*ifi));
 	ifi->ifi_index = index;

@@ -14,19 +14,35 @@
 /* An acknowledgement is small, but is charged with its whole buffer. */
 #define RTNL_RCVBUF (1024 * 1024)
 
-int rtnl_open(struct rtnl *rtnl, uint32_t groups)
+int rtnl_listen(struct rtnl *rtnl, uint32_t groups)
 {
 	struct sockaddr_nl addr = { .nl_family = AF_NETLINK,
+				    .nl_pid = rtnl->portid,
 				    .nl_groups = groups };
+	socklen_t len = sizeof(addr);
+
+	if (bind(rtnl->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	if (rtnl->portid)
+		return 0;
+	if (getsockname(rtnl->fd, (struct sockaddr *)&addr, &len) < 0)
+		return -errno;
+	rtnl->portid = addr.nl_pid;
+	return 0;
+}
+
+int rtnl_open(struct rtnl *rtnl, uint32_t groups)
+{
 	int one = 1, size = RTNL_RCVBUF, ret;
 
 	rtnl->seq = 1;
+	rtnl->portid = 0;
 	rtnl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			  NETLINK_ROUTE);
 	if (rtnl->fd < 0)
 		return -errno;
-	if (bind(rtnl->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		ret = -errno;
+	ret = rtnl_listen(rtnl, groups);
+	if (ret < 0) {
 		rtnl_close(rtnl);
 		return ret;
 	}

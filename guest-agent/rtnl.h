@@ -16,6 +16,7 @@
 
 struct rtnl {
 	int fd;
+	uint32_t portid; /* the socket's own address */
 	uint32_t seq;
 	/* whole, aligned messages are received here */
 	uint8_t buf[RTNL_RECEIVE_SIZE] __attribute__((aligned(8)));
@@ -45,6 +46,15 @@ typedef int (*rtnl_cb)(const struct nlmsghdr *msg, void *arg);
  * Return: 0 or -errno
  */
 int rtnl_open(struct rtnl *rtnl, uint32_t groups);
+
+/**
+ * rtnl_listen() - Change what a socket listens to
+ * @rtnl:	socket
+ * @groups:	RTMGRP_* bits, 0 for none
+ *
+ * Return: 0 or -errno
+ */
+int rtnl_listen(struct rtnl *rtnl, uint32_t groups);
 
 /**
  * rtnl_close() - Close it
