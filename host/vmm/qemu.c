@@ -235,6 +235,14 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	if (!args)
 		return vf_err_errno(err, EBADF, VMM_STATE_FILE);
 	ret = set_capability(qmp, "events", true, err);
+	/*
+	 * QEMU, and the guest's driver at its behest, would announce a VM that
+	 * was moved: here, a copy with its parent's addresses.
+	 */
+	if (!ret)
+		ret = qmp_execute(qmp, "migrate-set-parameters",
+				  json_pack("{s:i}", "announce-rounds", 0),
+				  NULL, soon(), err);
 	if (ret < 0) {
 		json_decref(args);
 		return ret;
