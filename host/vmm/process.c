@@ -31,8 +31,7 @@ static int stat_parse(const char *stat, struct process_id *id)
 	if (!p || sscanf(stat, "%d", &id->pid) != 1 || id->pid <= 0)
 		return -EBADMSG;
 	/* after the name: state is field 3, starttime field 22: proc(5) */
-	p++;
-	for (int field = 3; field < 22; field++) {
+	for (int field = 2; field < 22; field++) {
 		p = strchr(p + 1, ' ');
 		if (!p)
 			return -EBADMSG;
