@@ -56,6 +56,26 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(shared_srcs)
 tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 	$(filter $(BUILD)/tests/netns/%,$(test_progs))
 
+# What whole-VM tests need beside the product: a program that writes mail with
+# faults, one that is put into a guest.
+vm_postmail := $(BUILD)/tests/vm/postmail
+vm_decoy := $(BUILD)/tests/vm/guest/decoy
+
+$(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
+		$(test_layer_core))
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) $(LDFLAGS) \
+		-o $@ $^ $(HOST_LIBS) -pthread
+
+$(vm_decoy): $(patsubst %.c,$(guest_dir)/%.o,tests/vm/guest/decoy.c \
+		$(shared_srcs))
+	$(call msg,LD-MUSL,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
+
+tests-vm: $(vm_postmail) $(vm_decoy)
+
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:
 	$(Q)mkdir -p $(@D)
@@ -71,7 +91,7 @@ RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') tests/run
 check: setup
 	$(Q)$(MAKE) --no-print-directory check-run
 
-check-run: all guest tests tests-san
+check-run: all guest tests tests-vm tests-san
 	$(Q)$(RUN) unit netns static san vm
 
 check-unit: $(filter $(BUILD)/tests/unit/%,$(test_progs))
@@ -80,7 +100,7 @@ check-unit: $(filter $(BUILD)/tests/unit/%,$(test_progs))
 check-netns: $(filter $(BUILD)/tests/netns/%,$(test_progs))
 	$(Q)$(RUN) netns
 
-check-vm: all guest
+check-vm: all guest tests-vm
 	$(Q)$(RUN) vm
 
 check-static: all guest
@@ -92,5 +112,5 @@ check-san: tests-san
 check-long: $(fuzz_progs)
 	$(Q)$(RUN) long
 
-.PHONY: tests tests-san check check-run check-unit check-netns check-vm \
+.PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
 	check-static check-san check-long

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# time: 180
+#
+# Acknowledgements that are lost: a few, and the fork says it again; all of one
+# fork's, and the host learns from the fork's memory how it went. The loss is on
+# the host's side, where no kernel of a guest has a part.
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+TIMEOUT_S=15
+
+lose() { # what of the datagrams to the host
+	nft -f - <<-RULES
+		table inet loss
+		delete table inet loss
+		table inet loss {
+			set victim { type ipv4_addr; size 1; flags dynamic; }
+			chain input {
+				type filter hook input priority 0
+				iifname "vfb-default" meta l4proto udp $1 counter drop
+			}
+		}
+	RULES
+}
+
+lost() {
+	nft -j list table inet loss | jq '[.nftables[].rule.expr[]?
+		| select(.counter) | .counter.packets] | add'
+}
+
+victim() {
+	nft -j list set inet loss victim |
+		jq -r '[.nftables[].set.elem[]?
+			| if type == "object" then .elem.val else . end] | .[0]'
+}
+
+command -v nft >/dev/null || skip_all "there is no nft"
+boot src || bail "no source"
+vmfork snapshot src ready || bail "no snapshot"
+
+lose 'numgen inc mod 1000000 < 3' || skip_all "this kernel has no numgen"
+forked=$(vmfork fork ready --name deaf --json)
+check "three lost: exit status 0" [ $? = 0 ]
+check "three lost: three were" same 3 "$(lost)"
+check "three lost: acknowledged once" holds "$forked" '.acked == 1
+	and .failed == 0 and (.forks | length) == 1 and .forks[0].error == null'
+check "three lost: the time tells" holds "$forked" '.forks[0] |
+	.timeline_us.acked > .timeline_us.applied + 40000 - .clock_error_us'
+check "three lost: the guest was answered" retry_until 10 agent_says deaf-1 \
+	'.stage == "settled" and .generation == 1'
+
+# A set of one element: the first that sends is the one that is never heard.
+lose 'add @victim { ip saddr }' || skip_all "this kernel has no dynamic sets"
+forked=$(vmfork fork ready -n 3 --name trio --timeout $TIMEOUT_S --json)
+check "all of one's lost: exit status 3" [ $? = 3 ]
+check "all of one's lost: two acknowledged" holds "$forked" \
+	'.acked == 2 and .failed == 0 and .wall_us >= 1000000 * '$TIMEOUT_S
+mute=$(jq -r --arg ip "$(victim)" '.forks[]
+	| select(.ipv4 | startswith($ip + "/")) | .name' <<<"$forked")
+check "all of one's lost: it is one of them" [ -n "$mute" ]
+check "it is not acknowledged, but configured" holds "$forked" "
+	.forks[] | select(.name == \"$mute\") | .state == \"running\"
+	and .reached == \"applied\" and .timeline_us.acked == null
+	and (.error | test(\"not acknowledged\")) and .signal != null"
+check "its siblings are not disturbed" holds "$forked" "
+	[.forks[] | select(.name != \"$mute\")] | length == 2
+	and all(.reached == \"settled\" and .error == null and .verified)"
+check "the record says the same" same \
+	"$(jq -S ".forks[] | select(.name == \"$mute\")" <<<"$forked")" \
+	"$(vmfork inspect "$mute" --json | jq -S .fork)"
+check "it lives, with its own network" has_own_network "$mute"
+check "it is reached" reachable "$mute"
+for vm in $(jq -r '.forks[].name' <<<"$forked"); do
+	[ "$vm" = "$mute" ] || check "$vm is reached" reachable "$vm"
+done
+nft delete table inet loss
+check "a snapshot of it" vmfork snapshot "$mute" later
+check "and a fork of that" holds "$(vmfork fork later --name next --json)" \
+	'.acked == 1'
+done_testing
