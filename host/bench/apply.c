@@ -185,7 +185,7 @@ static int sample_agent_warm(struct bench *bench, const struct vm *vm,
 		ret = vm_attach(vm, &vmm, -1, err);
 	if (ret < 0)
 		return ret;
-	ret = vmm.ops->pause(&vmm, &at_us, err);
+	ret = vm->hardware.engine->pause(&vmm, &at_us, err);
 	if (!ret)
 		ret = mailbox_post(&vmm, vm->mailbox_gpa, &letter, err);
 	if (!ret)

@@ -326,11 +326,11 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		.kernel_fd = -1,
 		.initrd_fd = -1,
 		.wake_fd = -1,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.attached_cond = PTHREAD_COND_INITIALIZER,
 	};
 	int ret;
 
+	pthread_mutex_init(&b.lock, NULL);
+	pthread_cond_init(&b.attached_cond, NULL);
 	*result = (struct fork_result){ .start_us = vf_now_us() };
 	ret = alloc_batch(&b, request->num, err);
 	if (!ret)

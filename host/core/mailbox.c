@@ -167,7 +167,7 @@ int mailbox_status(struct vmm *vmm, uint64_t gpa, struct vmfork_status *status,
 		   struct vf_err *err)
 {
 	uint64_t at = gpa + VMFORK_STATUS_OFFSET;
-	uint32_t seq;
+	uint32_t seq = 1;
 	int ret;
 
 	for (int i = 0; i < STATUS_TRIES; i++) {

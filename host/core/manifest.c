@@ -167,9 +167,9 @@ static int manifest_verify(const json_t *json, struct vf_err *err)
 
 int manifest_load(struct snapshot *s, struct vf_err *err)
 {
-	const char *id, *source, *mode, *net_name, *mac;
+	const char *id = "", *source, *mode, *net_name, *mac;
 	json_int_t created_s, gpa, pause_us, total_us, dirty_bytes;
-	json_t *hardware, *regions, *sizes;
+	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
 	__json json_t *json = NULL;
 	int ret;
 

@@ -275,7 +275,7 @@ int qmp_open(struct qmp *qmp, int dir_fd, const char *name, int cancel_fd,
 {
 	*qmp = (struct qmp){ .fd = -1, .cancel_fd = cancel_fd };
 	qmp->events = json_array();
-	qmp->buf = malloc(LINE_MAX_BYTES);
+	qmp->buf = calloc(1, LINE_MAX_BYTES);
 	if (!qmp->buf || !qmp->events)
 		return vf_err_errno(err, ENOMEM, "QMP");
 	qmp->fd = socket_connect(dir_fd, name, err);
