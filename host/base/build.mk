@@ -4,4 +4,5 @@ base_srcs := \
 	host/base/io.c \
 	host/base/json.c \
 	host/base/log.c \
+	host/base/process.c \
 	host/base/unix.c

@@ -8,7 +8,6 @@
 #include "base/json.h"
 #include "core/manifest.h"
 #include "core/stage.h"
-#include "vmm/process.h"
 
 static const char *const modes[SNAPSHOT_MODE_NUM] = {
 	[SNAPSHOT_MODE_FULL] = "full",

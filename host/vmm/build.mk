@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 vmm_srcs := \
 	host/vmm/migration.c \
-	host/vmm/process.c \
 	host/vmm/qemu.c \
 	host/vmm/qemu_args.c \
 	host/vmm/qmp.c \

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "vmm/process.h"
+#include "base/process.h"
 
 #define VMM_NICS_MAX	4
 #define VMM_REGIONS_MAX 2

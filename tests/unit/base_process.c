@@ -16,7 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "vmm/process.h"
+#include "base/process.h"
 
 #define LOG "log"
 

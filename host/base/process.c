@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "vmm/process.h"
+#include "base/process.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define STAT_SIZE    512

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An engine's process. While we know it as our own it is a pidfd; on disk it is
- * pid, start time and boot id, and all three are checked before any signal, so
- * that a stale record never hits a stranger.
+ * A process that outlives us. While we know it as our own it is a pidfd; on disk
+ * it is pid, start time and boot id, and all three are checked before any signal,
+ * so that a stale record never hits a stranger.
  */
 #ifndef VF_PROCESS_H
 #define VF_PROCESS_H
