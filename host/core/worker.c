@@ -52,8 +52,6 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 		.cancel_fd = b->request->cancel_fd,
 	};
 	ret = w->vmm.ops->spawn(&w->vmm, &spec, err);
-	/* from here on the TAP lives and dies with the engine */
-	close(vf_steal_fd(&w->tap_fd));
 	if (ret < 0)
 		return ret;
 	job->pid = w->vmm.proc.pid;
@@ -90,6 +88,11 @@ static int run_job(struct worker *w, struct vf_err *err)
 	ret = wait_attached(b, err);
 	if (ret < 0)
 		return ret;
+	/*
+	 * From here on the TAP lives and dies with the engine. Had it gone
+	 * before with an engine that died, no port could have been attached.
+	 */
+	close(vf_steal_fd(&w->tap_fd));
 	return vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
 				err);
 }
