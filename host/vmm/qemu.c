@@ -137,7 +137,7 @@ static int qemu_connect(struct vmm *vmm, int64_t deadline_us,
 	vmm->priv = qmp;
 	ret = qmp_open(qmp, vmm->run_fd, QEMU_QMP_SOCKET, vmm->cancel_fd,
 		       deadline_us, err);
-	if (ret < 0 && process_wait(&vmm->proc, 0) == 0)
+	if (ret < 0 && process_wait(&vmm->proc, 100) == 0)
 		ret = qemu_died(vmm, err);
 	if (ret < 0)
 		qemu_disconnect(vmm);
@@ -183,8 +183,8 @@ static int migration_wait(struct qmp *qmp, int64_t deadline_us,
 			  struct vf_err *err)
 {
 	for (;;) {
-		__json json_t *event = NULL;
-		const char *status;
+		__json json_t *event = NULL, *info = NULL;
+		const char *status, *why;
 		int ret = qmp_wait_event(qmp, "MIGRATION", &event, deadline_us,
 					 err);
 
@@ -194,9 +194,15 @@ static int migration_wait(struct qmp *qmp, int64_t deadline_us,
 			json_object_get(event, "data"), "status"));
 		if (status && !strcmp(status, "completed"))
 			return 0;
-		if (status &&
-		    (!strcmp(status, "failed") || !strcmp(status, "cancelled")))
-			return vf_err_set(err, EIO, "migration %s", status);
+		if (!status || (strcmp(status, "failed") != 0 &&
+				strcmp(status, "cancelled") != 0))
+			continue;
+		vf_err_set(err, EIO, "migration %s", status);
+		if (qmp_execute(qmp, "query-migrate", NULL, &info, soon(),
+				&(struct vf_err){ 0 }) < 0)
+			return -EIO;
+		why = json_string_value(json_object_get(info, "error-desc"));
+		return why ? vf_err_set(err, EIO, "%.200s", why) : -EIO;
 	}
 }
 
