@@ -58,7 +58,7 @@ static int stat_read(pid_t pid, struct process_id *id)
 static int record_write(int fd)
 {
 	char buf[STAT_SIZE];
-	ssize_t len;
+	ssize_t len, done;
 	int from;
 
 	for (int i = 0; i < 2; i++) {
@@ -68,8 +68,11 @@ static int record_write(int fd)
 			return -errno;
 		len = read(from, buf, sizeof(buf));
 		close(from);
-		if (len < 0 || write(fd, buf, (size_t)len) != len)
+		if (len < 0)
 			return -EIO;
+		done = write(fd, buf, (size_t)len);
+		if (done != len)
+			return done < 0 ? -errno : -ENOSPC;
 	}
 	return 0;
 }
@@ -102,7 +105,11 @@ int process_mark(int dir_fd, const char *name, struct vf_err *err)
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", name);
 	ret = record_write(fd);
-	return ret < 0 ? vf_err_errno(err, ret, "%s", name) : 0;
+	if (ret < 0) {
+		unlinkat(dir_fd, name, 0);
+		return vf_err_errno(err, ret, "%s", name);
+	}
+	return 0;
 }
 
 bool process_mark_lives(int dir_fd, const char *name)

@@ -97,7 +97,8 @@ int gc_command_begin(const struct vf_state *state, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	mark_name(name);
-	return process_mark(state->commands_fd, name, err);
+	ret = process_mark(state->commands_fd, name, err);
+	return ret < 0 ? vf_err_wrap(err, "state directory: commands") : 0;
 }
 
 void gc_command_end(const struct vf_state *state)
