@@ -9,7 +9,7 @@
 
 IDLE_S=5
 ENGINE_MS=1000 # of the engine's CPU in that time: an idle guest, emulated
-AGENT_MS=5     # of the agent's, in the guest: 0.1 %
+AGENT_MS=50    # of the agent's, in the guest: far from a spin
 
 cpu_ms() { # PID
 	awk -v hz="$(getconf CLK_TCK)" '{
