@@ -153,8 +153,12 @@ static void route_print(struct nl_object *obj, void *ctx)
 	struct rtnl_nexthop *nh;
 	int i;
 
-	/* ff00::/8 of each link: libnl keeps but one of them */
-	if (rtnl_route_get_type(route) == RTN_MULTICAST)
+	/*
+	 * ff00::/8 of each link: libnl keeps but one of them. What is local
+	 * follows from the addresses, some time later.
+	 */
+	if (rtnl_route_get_type(route) == RTN_MULTICAST ||
+	    rtnl_route_get_table(route) == RT_TABLE_LOCAL)
 		return;
 	nl_addr2str(rtnl_route_get_dst(route), dst, sizeof(dst));
 	fprintf(ctx, "route %s type %u table %u prio %u scope %u", dst,
