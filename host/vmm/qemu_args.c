@@ -115,8 +115,14 @@ static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
 
 		add_option(args, "-netdev", "tap,id=net%u,fd=%d", i,
 			   inherit(args, spec->nics[i].tap_fd));
+		/*
+		 * No fork is announced. Without rounds of that, the device
+		 * loses its timer if it could ask the driver to announce, and
+		 * QEMU 10.0 then dies in virtio_net_reset(): at a reboot.
+		 */
 		add_option(args, "-device",
 			   "virtio-net-pci,netdev=net%u,romfile=,"
+			   "guest_announce=off,"
 			   "mac=%02x:%02x:%02x:%02x:%02x:%02x",
 			   i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	}
