@@ -104,6 +104,7 @@ static int copy_boot_files(struct boot *b, struct vf_err *err)
 static int take_identity(struct boot *b, struct vf_err *err)
 {
 	struct vm *vm = b->vm;
+	struct vf_err ignored;
 	int ret;
 
 	ret = net_open(&b->net, b->state->net_fd, b->request->net_name, err);
@@ -115,7 +116,10 @@ static int take_identity(struct boot *b, struct vf_err *err)
 		return ret;
 	snprintf(vm->net_name, sizeof(vm->net_name), "%s",
 		 b->request->net_name);
-	return vm_save(vm, err);
+	ret = vm_save(vm, err);
+	if (ret < 0)
+		net_ports_release(b->net, &vm->port, 1, &ignored);
+	return ret;
 }
 
 static int write_mail(struct boot *b, struct vf_err *err)

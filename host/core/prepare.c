@@ -102,13 +102,26 @@ static int place_boot_files(struct batch *b, struct fork_job *job,
 	return ret;
 }
 
+/* Its identity is on record before anything is made of it: undoing reads that. */
+static int record_job(struct batch *b, struct fork_job *job, struct vf_err *err)
+{
+	struct vf_err ignored;
+	int ret = vm_save(&job->vm, err);
+
+	if (ret < 0)
+		net_ports_release(b->net, &job->vm.port, 1, &ignored);
+	return ret;
+}
+
 /* Everything about a fork that is not its engine. */
 static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 {
 	const struct net_conf *conf = net_get_conf(b->net);
 	struct fork_job *job = w->job;
-	int ret;
+	int ret = record_job(b, job, err);
 
+	if (ret < 0)
+		return ret;
 	w->tap_fd = net_port_open(&job->vm.port, err);
 	if (w->tap_fd < 0)
 		return w->tap_fd;
@@ -119,8 +132,6 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 		ret = place_boot_files(b, job, err);
 	if (!ret)
 		ret = write_boot_mail(b, job, err);
-	if (!ret)
-		ret = vm_save(&job->vm, err);
 	if (ret < 0)
 		return ret;
 	b->cases[job - b->result->jobs] = (struct ack_case){

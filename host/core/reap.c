@@ -138,6 +138,31 @@ static void free_ports(const struct vf_state *state, const json_t *names,
 	}
 }
 
+/*
+ * Give back room that only a living VM needs: on a full disk the lease file
+ * could not be written anew without it.
+ */
+static void make_room(const struct vf_state *state, const json_t *names)
+{
+	static const char *const files[] = {
+		VM_MAIL_FILE,
+		VMM_CONSOLE_LOG,
+		VMM_ENGINE_LOG,
+	};
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+	{
+		__close int fd =
+			openat(state->vms_fd, json_string_value(name),
+			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		for (size_t k = 0; fd >= 0 && k < ARRAY_SIZE(files); k++)
+			unlinkat(fd, files[k], 0);
+	}
+}
+
 int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
 	     struct vf_err *err)
 {
@@ -147,6 +172,8 @@ int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
 	size_t i;
 
 	kill_engines(state, names, grace_ms, &ret, err);
+	if (!ret)
+		make_room(state, names);
 	free_ports(state, names, &ret, err);
 	/* what could not be ended or freed stays on record, for the next try */
 	if (ret < 0)
