@@ -44,7 +44,8 @@ static _Noreturn void guard_run(int fd, const struct vm *vm)
 	_exit(0);
 }
 
-int guard_start(struct guard *guard, const struct vm *vm, struct vf_err *err)
+int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
+		struct vf_err *err)
 {
 	int fds[2];
 
@@ -58,6 +59,8 @@ int guard_start(struct guard *guard, const struct vm *vm, struct vf_err *err)
 	}
 	if (guard->pid == 0) {
 		close(fds[1]);
+		/* a copy of it would keep QEMU from serving anybody else */
+		vmm->ops->disconnect(vmm);
 		guard_run(fds[0], vm);
 	}
 	close(fds[0]);

@@ -17,13 +17,15 @@ struct guard {
  * guard_start() - Set a guard, before the VM is paused
  * @guard:	out
  * @vm:		VM
+ * @vmm:	the caller's connection to it
  * @err:	error
  *
  * Only for a single-threaded caller: the guard is a fork of it.
  *
  * Return: 0 or -errno
  */
-int guard_start(struct guard *guard, const struct vm *vm, struct vf_err *err);
+int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
+		struct vf_err *err);
 
 /**
  * guard_stop() - Dismiss it: the VM runs again

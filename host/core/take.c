@@ -131,7 +131,7 @@ static int save_guarded(struct snapshot *s, const struct vm *vm,
 			struct vmm *vmm, struct vf_err *err)
 {
 	struct guard guard;
-	int ret = guard_start(&guard, vm, err);
+	int ret = guard_start(&guard, vm, vmm, err);
 
 	if (ret < 0)
 		return ret;

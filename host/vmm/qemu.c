@@ -347,12 +347,13 @@ static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
 	int64_t deadline_us = soon();
+	struct vf_err ignored;
 	int ret;
 
-	/*
-	 * The event that tells of a migration's end comes before QEMU has put
-	 * it behind itself; until then it refuses to go on.
-	 */
+	/* the end of a save that a killed command began would pause it again */
+	qmp_execute(client(vmm), "migrate_cancel", NULL, NULL, soon(),
+		    &ignored);
+	/* until QEMU has put a migration behind itself it refuses to go on */
 	do
 		ret = run_command(vmm, "cont", "RESUME", at_us, err);
 	while (ret == -EREMOTEIO && vf_now_us() < deadline_us &&
