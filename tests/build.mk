@@ -57,9 +57,9 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 	$(filter $(BUILD)/tests/netns/%,$(test_progs))
 
 # What whole-VM tests need beside the product: a program that writes mail with
-# faults, one that is put into a guest.
+# faults, and those that are put into a guest.
 vm_postmail := $(BUILD)/tests/vm/postmail
-vm_decoy := $(BUILD)/tests/vm/guest/decoy
+vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy rawsend)
 
 $(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
 		$(test_layer_core))
@@ -68,13 +68,13 @@ $(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) $(LDFLAGS) \
 		-o $@ $^ $(HOST_LIBS) -pthread
 
-$(vm_decoy): $(patsubst %.c,$(guest_dir)/%.o,tests/vm/guest/decoy.c \
-		$(shared_srcs))
+$(vm_guest): $(BUILD)/tests/vm/guest/%: $(guest_dir)/tests/vm/guest/%.o \
+		$(patsubst %.c,$(guest_dir)/%.o,$(shared_srcs))
 	$(call msg,LD-MUSL,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
 
-tests-vm: $(vm_postmail) $(vm_decoy)
+tests-vm: $(vm_postmail) $(vm_guest)
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:
