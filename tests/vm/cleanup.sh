@@ -1,0 +1,240 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# time: 300
+#
+# Commands that are interrupted or killed, and engines that are: what was begun
+# is undone, at once or by the next gc, and the source goes on.
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+export BUILD
+
+INTERRUPTS=4	   # moments at which a fork is interrupted
+FORKS_KILLED=10	   # random moments at which a fork is killed
+SNAPSHOTS_KILLED=3 # and a snapshot
+
+# --- nothing is left ---------------------------------------------------------
+
+all_there_is() {
+	"$ROOT/tests/inventory.sh"
+	# where the search for a free lease begins may move
+	jq -S 'del(.cursor)' "$STATE"/net/*/leases.json
+}
+
+note_state() {
+	all_there_is >"$notes/before"
+}
+
+is_as_before() {
+	all_there_is >"$notes/after"
+	cmp -s "$notes/before" "$notes/after"
+}
+
+# What ends with its owner (a TAP with its VM) may need a moment.
+left_nothing() {
+	retry_until 5 is_as_before || {
+		diff "$notes/before" "$notes/after"
+		return 1
+	}
+}
+
+# --- the source --------------------------------------------------------------
+
+source_answers() {
+	ping4 "$source_ip"
+}
+
+# Paused or broken, it would not answer.
+source_goes_on() {
+	[ "$(vm_field src .state)" = running ] && source_answers
+}
+
+# --- commands that do not end by themselves ----------------------------------
+
+# Start a command, wait so long, send it a signal, and wait for its end; its exit
+# status. A deadline for the end, though: a command that hangs is killed.
+signalled() { # SIGNAL SECONDS COMMAND...
+	local signal=$1 seconds=$2 pid rc
+
+	shift 2
+	"$VMFORK" "$@" >"$notes/out" 2>&1 &
+	pid=$!
+	read -r -t "$seconds" <>"$notes/never"
+	kill "-$signal" "$pid" 2>/dev/null
+	timeout 30 tail --pid="$pid" -s 0.02 -f /dev/null ||
+		kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	rc=$?
+	echo "$* +$seconds s $signal: $rc $(tail -n 1 "$notes/out")"
+	return "$rc"
+}
+
+# One that was done before the signal came is no failure.
+interrupted() { # SECONDS COMMAND...
+	signalled INT "$@"
+	local rc=$?
+
+	case $rc in
+	0) return 0 ;;
+	1) grep -qiE 'interrupted|cancell?ed' "$notes/out" && left_nothing ;;
+	*) return 1 ;;
+	esac
+}
+
+interrupt_runs() {
+	local seconds
+
+	for seconds in 0.05 1; do
+		interrupted "$seconds" run late && left_nothing &&
+			source_goes_on || return
+	done
+}
+
+interrupt_snapshots() {
+	local seconds
+
+	for seconds in 0.01 0.03 0.06; do
+		interrupted "$seconds" snapshot src late || return
+		vmfork rmi late 2>/dev/null
+		left_nothing && source_goes_on || return
+	done
+}
+
+interrupt_forks() {
+	local i forks
+
+	for ((i = 1; i <= INTERRUPTS; i++)); do
+		interrupted "0.$((i * i * 3 + 1))" fork ready -n 2 --name web ||
+			return
+		forks=$(vmfork ps --json |
+			jq -r '.[] | select(.snapshot) | .name')
+		# shellcheck disable=SC2086 # one word for each fork
+		[ -z "$forks" ] || vmfork stop $forks
+		left_nothing && source_goes_on || return
+	done
+}
+
+# All that gc removes is gone; a second one has nothing to say.
+gc_restores() {
+	vmfork gc && left_nothing && [ -z "$(vmfork gc)" ]
+}
+
+random_ms() { # BELOW
+	printf '0.%03d' $((RANDOM % $1))
+}
+
+kill_forks() {
+	local i forks
+
+	for ((i = 0; i < FORKS_KILLED; i++)); do
+		signalled KILL "$(random_ms 600)" fork ready -n 2 --name web
+		# by turns: gc, or the next command that changes something
+		if [ $((i % 2)) = 0 ]; then
+			vmfork gc
+		else
+			vmfork net create aside && vmfork net rm aside
+		fi || return
+		# a fork that was whole is a VM like any other
+		forks=$(vmfork ps --json |
+			jq -r '.[] | select(.snapshot) | .name')
+		# shellcheck disable=SC2086 # one word for each fork
+		[ -z "$forks" ] || vmfork stop $forks || return
+		gc_restores && source_goes_on || return
+	done
+}
+
+# It has to run again within a second of the kill, whoever resumes it, and not
+# stop later: QEMU ends a migration that it goes on with by a pause.
+kill_snapshots() {
+	local i
+
+	for ((i = 0; i < SNAPSHOTS_KILLED; i++)); do
+		signalled KILL "0.0$((3 + i * 3))" snapshot src late
+		retry_until 1 source_answers || {
+			echo "the source does not answer"
+			return 1
+		}
+		vmfork gc || return
+		vmfork rmi late 2>/dev/null
+		gc_restores && source_goes_on || return
+		guest src 'true' || return
+	done
+}
+
+# --- engines that are killed -------------------------------------------------
+
+kill_engine() {
+	local pid
+
+	vmfork fork ready -n 2 --name web >/dev/null || return
+	vmfork inspect web-1 --json >"$notes/web-1"
+	pid=$(vm_field web-1 .pid)
+	kill -KILL "$pid"
+	timeout 30 tail --pid="$pid" -s 0.02 -f /dev/null
+}
+
+ps_says_dead() {
+	[ "$(vm_field web-1 .state)" = dead ] &&
+		[ "$(vm_field web-2 .state)" = running ]
+}
+
+# The address stays taken as long as nobody has cleared up after the dead.
+lease_is_kept() {
+	local dead new
+
+	dead=$(jq -r .ipv4 "$notes/web-1")
+	vmfork fork ready --name other >/dev/null || return
+	new=$(vm_field other-1 .ipv4)
+	vmfork stop other-1 && [ -n "$dead" ] && [ "$new" != "$dead" ] &&
+		grep -q '"web-1"' "$STATE"/net/default/leases.json
+}
+
+gc_removes_the_dead() {
+	local removed
+
+	removed=$(vmfork gc)
+	echo "$removed"
+	grep -q 'web-1' <<<"$removed" && ! grep -q 'web-2' <<<"$removed" &&
+		! grep -q '"web-1"' "$STATE"/net/default/leases.json &&
+		[ -z "$(vmfork gc)" ] && reachable web-2
+}
+
+name_is_free_again() {
+	vmfork fork ready --name web >/dev/null && reachable web-1
+}
+
+stop_frees_all() {
+	vmfork stop web-1 web-2 && left_nothing
+}
+
+# --- networks ----------------------------------------------------------------
+
+last_of_all() {
+	vmfork stop --all && vmfork rmi ready && vmfork net rm default &&
+		[ -z "$(vmfork gc)" ] && ! ip -o link show | grep -q 'vf[b0-9a-f]'
+}
+
+notes=$(mktemp -d)
+trap 'rm -rf "$notes"; cleanup' EXIT
+mkfifo "$notes/never"
+vmfork run src || bail "the source does not boot"
+vmfork snapshot src ready || bail "there is no snapshot to fork"
+source_ip=$(vm_field src .ipv4)
+note_state
+check "gc has nothing to do where nothing was left" gc_restores
+check "an interrupted run is undone" interrupt_runs
+check "an interrupted snapshot is undone" interrupt_snapshots
+check "an interrupted fork is undone" interrupt_forks
+check "what a killed fork leaves is removed" kill_forks
+check "what a killed snapshot leaves is removed" kill_snapshots
+check "a fork whose engine is killed" kill_engine
+check "is dead for ps" ps_says_dead
+check "keeps its lease" lease_is_kept
+check "goes with gc, and nothing else does" gc_removes_the_dead
+check "leaves its name to others" name_is_free_again
+check "stop frees all that a fork held" stop_frees_all
+check_fails "a network in use is not removed" 1 \
+	'^vmfork: network default: .*(use|lease)' vmfork net rm default
+check "which changes nothing" left_nothing
+check "the source has not noticed" source_goes_on
+check "nothing is left in the end" last_of_all
+done_testing
