@@ -21,7 +21,9 @@ static int resume(const struct vm *vm)
 
 	if (ret < 0)
 		return ret;
-	ret = vmm.ops->query(&vmm, &state, &err);
+	ret = vmm.ops->cancel(&vmm, &err);
+	if (!ret)
+		ret = vmm.ops->query(&vmm, &state, &err);
 	if (!ret && state == VMM_STATE_PAUSED)
 		ret = vmm.ops->resume(&vmm, &at_us, &err);
 	vm_detach(&vmm);

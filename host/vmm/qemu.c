@@ -347,12 +347,8 @@ static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
 	int64_t deadline_us = soon();
-	struct vf_err ignored;
 	int ret;
 
-	/* the end of a save that a killed command began would pause it again */
-	qmp_execute(client(vmm), "migrate_cancel", NULL, NULL, soon(),
-		    &ignored);
 	/* until QEMU has put a migration behind itself it refuses to go on */
 	do
 		ret = run_command(vmm, "cont", "RESUME", at_us, err);
@@ -482,6 +478,12 @@ static int qemu_finish(int image_fd, const struct vmm_config *config,
 	return 0;
 }
 
+static int qemu_cancel(struct vmm *vmm, struct vf_err *err)
+{
+	return qmp_execute(client(vmm), "migrate_cancel", NULL, NULL, soon(),
+			   err);
+}
+
 const struct vmm_ops qemu_ops = {
 	.name = "qemu",
 	.check = qemu_check,
@@ -494,6 +496,7 @@ const struct vmm_ops qemu_ops = {
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.save = qemu_save,
+	.cancel = qemu_cancel,
 	.finish = qemu_finish,
 	.query = qemu_query,
 };

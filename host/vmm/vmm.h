@@ -140,6 +140,12 @@ struct vmm_ops {
 		    struct vf_err *err);
 
 	/**
+	 * @cancel: give up a save that a command began which has gone since;
+	 * its end would pause the VM again. Nothing to give up is no error.
+	 */
+	int (*cancel)(struct vmm *vmm, struct vf_err *err);
+
+	/**
 	 * @finish: make what @save wrote loadable and say where memory stands.
 	 * Needs no connection: the VM may run again.
 	 */
