@@ -154,7 +154,7 @@ guest() { # VM COMMANDS [SECONDS]
 	token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 	line="echo 'b''$token'; { $commands"$'\n'"} 2>&1; echo 'e''$token'\$?"
 	out=$(guest_talk "$vm" "$line" "$token" "$limit") || {
-		echo "guest $vm: no answer within $limit s to: $commands" >&2
+		echo "guest $vm: no answer, or none within $limit s: $commands" >&2
 		return 124
 	}
 	rc=${out##*e"$token"}
