@@ -1,0 +1,363 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# time: 300
+#
+# What bad input gets: one line that names what and why, exit 1 or 2, and nothing
+# left behind. The inventory of the host and all files of the state directory,
+# with the leases in them, are the same after each refusal as before it.
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+export BUILD
+
+SOURCE=src-1 # a name that the forks of prefix "src" want
+TOO_LONG=$(printf 'a%.0s' {1..41})
+
+# --- nothing is left ---------------------------------------------------------
+
+all_there_is() {
+	# the test itself resizes its file system
+	"$ROOT/tests/inventory.sh" | sed 's/,size=[0-9]*k//'
+	# where the search for a free lease begins may move
+	jq -S 'del(.cursor)' "$STATE"/net/*/leases.json
+}
+
+note_state() {
+	all_there_is >"$notes/before"
+}
+
+# What ends with its owner (a TAP with its VM) may need a moment.
+is_as_before() {
+	all_there_is >"$notes/after"
+	cmp -s "$notes/before" "$notes/after"
+}
+
+left_nothing() {
+	retry_until 5 is_as_before || {
+		diff "$notes/before" "$notes/after"
+		return 1
+	}
+}
+
+# One line that matches, and at most one hint; the status.
+says() { # STATUS PATTERN COMMAND...
+	local status=$1 pattern=$2 rc text
+
+	shift 2
+	text=$("$@" 2>&1 >/dev/null </dev/null)
+	rc=$?
+	echo "$text"
+	[ "$rc" = "$status" ] || {
+		echo "exit status $rc instead of $status"
+		return 1
+	}
+	grep -Eq "^vmfork: .*($pattern)" <<<"$text" &&
+		[ "$(grep -cv '^vmfork: hint: ' <<<"$text")" = 1 ] &&
+		[ "$(wc -l <<<"$text")" -le 2 ]
+}
+
+refused() { # STATUS PATTERN COMMAND...
+	says "$@" && left_nothing
+}
+
+# --- command lines -----------------------------------------------------------
+
+usage_errors() {
+	local words
+
+	while read -ra words; do
+		says 2 '' vmfork "${words[@]}" || return
+	done <<-'LINES'
+		nosuchverb
+		run
+		run a b
+		run a --nosuch
+		run a --memory
+		run a --memory 3
+		run a --memory 64X
+		run a --memory 99999999999999999999
+		run a --memory -1
+		run a --cpus 0
+		run a --cpus 65
+		run a --cpus two
+		run a --timeout 1s
+		run a --accel hax
+		snapshot src-1
+		snapshot src-1 s --mode lazy
+		fork
+		fork ready -n 0
+		fork ready -n 1001
+		fork ready -n -1
+		fork ready -n 99999999999
+		fork ready -n
+		fork ready extra
+		stop
+		stop --all src-1
+		rmi
+		net
+		net nosuch
+		net create a --ipv4 10.0.0.1
+		net create a --ipv4 10.0.0.256/16
+		net create a --ipv6 ::/x
+		ps extra
+		gc extra
+	LINES
+	says 2 'kernel' env -u VMFORK_KERNEL "$VMFORK" run a && left_nothing
+}
+
+invalid_names() {
+	local name
+
+	for name in '' A .a ../a a/b 'a b' "$TOO_LONG"; do
+		says 1 'invalid' vmfork run "$name" &&
+			says 1 'invalid' vmfork snapshot "$SOURCE" "$name" &&
+			says 1 'invalid' vmfork fork "$name" &&
+			says 1 'invalid' vmfork fork ready --name "$name/" &&
+			says 1 'invalid' vmfork stop "$name" &&
+			says 1 'invalid' vmfork rmi "$name" &&
+			says 1 'invalid' vmfork net create "$name" || return
+	done
+	says 1 'invalid' vmfork net create twelve-chars &&
+		says 1 'invalid|none' vmfork run a --net ../a && left_nothing
+}
+
+missing_things() {
+	refused 1 'kernel /nonexistent: No such' \
+		vmfork run a --kernel /nonexistent &&
+		refused 1 'initrd /nonexistent: No such' \
+			vmfork run a --initrd /nonexistent &&
+		refused 1 'kernel /: ' vmfork run a --kernel / &&
+		refused 1 'nosuch.*(exist|none)' vmfork run a --net nosuch &&
+		refused 1 'nosuch: does not exist' vmfork fork nosuch &&
+		refused 1 'nosuch: does not exist' vmfork rmi nosuch &&
+		refused 1 'nosuch: does not exist' vmfork stop nosuch &&
+		refused 1 'nosuch: does not exist' \
+			vmfork snapshot nosuch a &&
+		refused 1 'nosuch: does not exist' vmfork console nosuch &&
+		refused 1 'nosuch: neither' vmfork inspect nosuch &&
+		refused 1 'nosuch' vmfork net rm nosuch
+}
+
+taken_names() {
+	refused 1 "$SOURCE: exists" vmfork run "$SOURCE" &&
+		refused 1 'ready: exists' vmfork snapshot "$SOURCE" ready &&
+		refused 1 "$SOURCE: exists" vmfork fork ready --name src &&
+		refused 1 'default: exists' vmfork net create default
+}
+
+# A bridge of that name that is somebody else's stays as it is.
+foreign_bridge() {
+	ip link add vfb-mine type bridge && note_state || return
+	refused 1 'vfb-mine exists and is not ours' vmfork net create mine
+	local rc=$?
+	ip link del vfb-mine
+	note_state
+	return "$rc"
+}
+
+# --- what a machine lacks ----------------------------------------------------
+
+script() { # NAME LINE...
+	printf '#!/bin/sh\n' >"$notes/$1"
+	printf '%s\n' "${@:2}" >>"$notes/$1"
+	chmod +x "$notes/$1"
+}
+
+engines() {
+	# shellcheck disable=SC2016 # the scripts expand
+	script old 'echo "QEMU emulator version 7.2.19 (Debian)"' \
+		'[ "$1" = --version ]'
+	# shellcheck disable=SC2016
+	script mute '[ "$1" = --version ] && echo QEMU emulator version 10.0.2'
+	refused 1 'too old: QEMU emulator version 7.2' \
+		env VMFORK_QEMU="$notes/old" "$VMFORK" run a &&
+		refused 1 'too old: QEMU emulator version 7.2' \
+			env VMFORK_QEMU="$notes/old" "$VMFORK" fork ready &&
+		refused 1 '/nonexistent: No such' \
+			env VMFORK_QEMU=/nonexistent "$VMFORK" run a &&
+		refused 1 '/nonexistent: No such' \
+			env VMFORK_QEMU=/nonexistent "$VMFORK" fork ready &&
+		refused 1 'QEMU ended' \
+			env VMFORK_QEMU="$notes/mute" "$VMFORK" run a
+}
+
+# In a mount namespace of its own, after a command that mounts something.
+mounted() { # MOUNT-COMMAND COMMAND...
+	unshare --mount sh -c "$1"' && exec "$@"' "$@"
+}
+
+no_tun() {
+	local no_tun='mount -t tmpfs tmpfs /dev/net'
+
+	refused 1 '/dev/net/tun: ' mounted "$no_tun" "$VMFORK" run a &&
+		refused 1 '/dev/net/tun: ' mounted "$no_tun" "$VMFORK" \
+			fork ready
+}
+
+no_state() {
+	local ro="mount --bind $STATE $STATE && mount -o remount,ro,bind $STATE"
+
+	refused 1 'state directory /dev/null: .*Not a dir' \
+		vmfork run a --state /dev/null &&
+		refused 1 'state directory /no/such' \
+			vmfork ps --state /no/such &&
+		refused 1 'Read-only file system' mounted "$ro" "$VMFORK" run a &&
+		refused 1 'Read-only file system' mounted "$ro" "$VMFORK" \
+			snapshot "$SOURCE" a &&
+		refused 1 'Read-only file system' mounted "$ro" "$VMFORK" \
+			fork ready &&
+		refused 1 'Read-only file system' mounted "$ro" "$VMFORK" \
+			stop "$SOURCE"
+}
+
+# Leave so many KiB of the state directory's file system.
+leave_room() { # KIB
+	local used
+
+	used=$(df -k --output=used "$STATE" | tail -n 1)
+	mount -o "remount,size=$((used + $1))k" "$STATE"
+}
+
+source_goes_on() {
+	[ "$(vm_field "$SOURCE" .state)" = running ] &&
+		ping4 "$(vm_field "$SOURCE" .ipv4)" && guest "$SOURCE" true
+}
+
+full_disk() {
+	local room rc=0
+
+	# shellcheck disable=SC2015 # each part says whether it failed
+	leave_room 1024 && {
+		refused 1 'No space left' vmfork run a &&
+			refused 1 'snapshot a: .*No space left' vmfork snapshot "$SOURCE" a &&
+			source_goes_on
+	} && leave_room 20480 && {
+		# here it ends in the middle of the memory image
+		refused 1 'snapshot a: .*No space left' vmfork snapshot "$SOURCE" a &&
+			source_goes_on
+	} || rc=1
+	for room in 0 4 8 16; do
+		leave_room "$room"
+		refused 1 'No space left' vmfork fork ready || rc=1
+	done
+	mount -o remount,size=4g "$STATE"
+	return "$rc"
+}
+
+# --- snapshots and guests ----------------------------------------------------
+
+# Copies of the snapshot, each with one fault.
+broken_snapshots() {
+	local name dir=$STATE/snapshots
+
+	for name in flipped truncated stateless empty; do
+		cp -r --sparse=always "$dir/ready" "$dir/$name" || return
+	done
+	# a digit of the mailbox's address
+	sed -i 's/\("mailbox_gpa": *[0-9]*\)[0-9]/\1x/; s/\([0-9]\)x/\1/' \
+		"$dir/flipped/manifest.json"
+	truncate -s -4096 "$dir/truncated/memory"
+	rm "$dir/stateless/state"
+	: >"$dir/empty/manifest.json"
+	note_state
+	for name in flipped truncated stateless empty; do
+		refused 1 "$name: does not verify: " vmfork fork "$name" -n 2 ||
+			return
+	done
+	holds "$(vmfork snapshots --json)" \
+		'map(select(.status == "broken")) | length == 4' || return
+	vmfork rmi flipped truncated stateless empty && note_state
+}
+
+without_mailbox() {
+	local rc
+
+	vmfork run deaf --no-wait --append 'console=ttyS0 vmfork.agent=none' &&
+		note_state || return
+	refused 1 'mailbox' vmfork snapshot deaf a
+	rc=$?
+	[ "$(vm_field deaf .state)" = running ] || rc=1
+	vmfork stop deaf && note_state
+	return "$rc"
+}
+
+# The reason is one line; before it stands the tail of the console.
+never_arms() {
+	local text rc
+
+	text=$(vmfork run a --timeout 3 \
+		--append 'console=ttyS0 vmfork.agent=none' 2>&1 >/dev/null)
+	rc=$?
+	echo "$text"
+	[ "$rc" = 1 ] && grep -q '^vmfork: VM a: did not arm within 3 s' \
+		<<<"$text" && grep -q '^vmfork: console: ' <<<"$text" &&
+		[ "$(grep -cv '^vmfork: console: ' <<<"$text")" = 1 ] &&
+		left_nothing
+}
+
+# --- one of three ------------------------------------------------------------
+
+fork_one_fails() {
+	# shellcheck disable=SC2016 # the script expands
+	script picky 'case " $* " in *" -name web-2 "*)' \
+		'echo "web-2 has no luck" >&2; exit 1;; esac' \
+		'exec qemu-system-x86_64 "$@"'
+	forks=$(VMFORK_QEMU=$notes/picky vmfork fork ready -n 3 --name web \
+		--json)
+	rc=$?
+	echo "exit status $rc"
+	[ "$rc" = 3 ]
+}
+
+the_record_is_exact() {
+	holds "$forks" '.requested == 3 and .acked == 2 and .failed == 1' &&
+		holds "$forks" '.forks | map(.name) ==
+			["web-1", "web-2", "web-3"]' &&
+		holds "$forks" '.forks[1] | .state == "failed" and
+			(.error | contains("web-2 has no luck")) and
+			.timeline_us.resumed == null' &&
+		holds "$forks" '[.forks[0], .forks[2]] | all(.state == "running"
+			and .error == null and .timeline_us.acked != null)'
+}
+
+siblings_live() {
+	reachable web-1 && reachable web-3 &&
+		guest web-1 'vmfork-agent status' >/dev/null
+}
+
+nothing_of_the_failed() {
+	local tap removed
+
+	removed=$(vmfork gc)
+	echo "gc removed: $removed"
+	tap=$(field "$forks" '.forks[1].tap')
+	[ "$(vmfork ps --json | jq -r 'map(.name) | join(" ")')" = \
+		"$SOURCE web-1 web-3" ] && [ ! -e "/sys/class/net/$tap" ] &&
+		holds "$(vmfork net ls --json)" '.[0].leases == 3' &&
+		[ -z "$removed" ]
+}
+
+notes=$(mktemp -d)
+trap 'rm -rf "$notes"; cleanup' EXIT
+vmfork run "$SOURCE" || bail "the source does not boot"
+vmfork snapshot "$SOURCE" ready || bail "there is no snapshot to fork"
+note_state
+check "command lines that make no sense" usage_errors
+check "names that are invalid" invalid_names
+check "things that are missing" missing_things
+check "names that are taken" taken_names
+check "a network whose bridge is somebody else's" foreign_bridge
+check "a QEMU that is too old, absent, or dies" engines
+check "no /dev/net/tun" no_tun
+check "a state directory that cannot be written" no_state
+check "a state directory that is full" full_disk
+check "snapshots that do not verify" broken_snapshots
+check "a guest without a mailbox" without_mailbox
+check "a guest that never arms" never_arms
+check "one of three forks fails" fork_one_fails
+check "the record says which and why" the_record_is_exact
+check "its siblings live" siblings_live
+check "nothing of it is left" nothing_of_the_failed
+vmfork stop web-1 web-3
+check "and nothing of its siblings, once they are stopped" left_nothing
+check "the source has not noticed" source_goes_on
+done_testing
