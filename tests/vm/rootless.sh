@@ -3,7 +3,6 @@
 # time: 180
 # All of it by somebody who is not root: a user of its own in a user, network
 # and mount namespace, with files of its own.
-# shellcheck disable=SC2317 # check gets functions by name
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
