@@ -48,8 +48,7 @@ struct peer {
 	struct vf_err err;
 };
 
-/* --- what a peer can do ------------------------------------------------------
- */
+/* --- what a peer can do --- */
 
 /* Return: false once the other end has gone. */
 static bool say(int fd, const char *text)
@@ -110,8 +109,7 @@ static void greet(int fd)
 	reply(fd, hear(fd), "\"return\": {}");
 }
 
-/* --- fixture -----------------------------------------------------------------
- */
+/* --- fixture --- */
 
 static void *peer_main(void *arg)
 {
@@ -188,8 +186,7 @@ static int execute(struct peer *peer, json_t **result, int64_t us)
 	return ret;
 }
 
-/* --- parts -------------------------------------------------------------------
- */
+/* --- parts --- */
 
 static void play_silent(int fd)
 {
@@ -320,8 +317,7 @@ static void play_garbage(int fd)
 	say(fd, "\n");
 }
 
-/* --- tests -------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void silent(void **state)
 {
