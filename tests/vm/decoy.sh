@@ -43,11 +43,14 @@ check_restart() { # SIGNAL
 	check_fork "SIG$1" src "after-$(tr '[:upper:]' '[:lower:]' <<<"$1")"
 }
 
-names_page() { # GPA
+# One line, with two pages in it that are among these.
+names_two_of() { # GPA...
 	local said
 
 	said=$(vmfork snapshot bare none 2>&1)
-	[ "$(wc -l <<<"$said")" = 1 ] && grep -Eq " $1( |$)" <<<"$said"
+	[ "$(wc -l <<<"$said")" = 1 ] &&
+		[ "$(grep -oE '0x[0-9a-f]+' <<<"$said" | sort -u |
+			grep -cxF "$(printf '%s\n' "$@")")" = 2 ]
 }
 
 snapshots() {
@@ -93,6 +96,7 @@ had=$(snapshots)
 check_fails "a decoy that answers: ambiguous" 1 \
 	'^vmfork: .*mailbox: ambiguous: pages at 0x[0-9a-f]+ and 0x[0-9a-f]+' \
 	vmfork snapshot bare none
-check "one of them is the decoy's" names_page "$liar"
+living=$(printf '0x%x' "$(agent_status bare .gpa)")
+check "it names two of the three" names_two_of "$living" "$right" "$liar"
 check "and nothing is left of that" same "$had" "$(snapshots)"
 done_testing
