@@ -58,7 +58,9 @@ static int open_cancel_fd(void)
 
 static int report(const struct cmd *cmd, const struct vf_err *err)
 {
-	fprintf(stderr, "vmfork: %s\n", err->msg);
+	/* where it was interrupted is of no interest */
+	fprintf(stderr, "vmfork: %s\n",
+		err->num == ECANCELED ? "interrupted" : err->msg);
 	if (err->hint[0])
 		fprintf(stderr, "vmfork: hint: %s\n", err->hint);
 	return cmd->usage_error ? CMD_EXIT_USAGE : CMD_EXIT_FAILED;

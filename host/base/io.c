@@ -274,3 +274,15 @@ void vf_hex(char *out, const void *buf, size_t len)
 	for (size_t i = 0; i < len; i++)
 		sprintf(out + 2 * i, "%02x", p[i]);
 }
+
+int vf_unhex(void *buf, size_t len, const char *text)
+{
+	uint8_t *p = buf;
+
+	if (strlen(text) != 2 * len ||
+	    strspn(text, "0123456789abcdef") != 2 * len)
+		return -EBADMSG;
+	for (size_t i = 0; i < len; i++)
+		sscanf(text + 2 * i, "%2hhx", &p[i]);
+	return 0;
+}

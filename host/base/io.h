@@ -147,6 +147,16 @@ bool vf_name_is_valid(const char *name, size_t max);
  */
 void vf_hex(char *out, const void *buf, size_t len);
 
+/**
+ * vf_unhex() - Read what vf_hex() wrote
+ * @buf:	out: bytes
+ * @len:	how many there have to be
+ * @text:	digits
+ *
+ * Return: 0 or -EBADMSG
+ */
+int vf_unhex(void *buf, size_t len, const char *text);
+
 #define VF_NAME_MAX 40 /* longest name of a VM or a snapshot */
 
 #endif

@@ -8,24 +8,23 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "core/accel.h"
 #include "core/ack.h"
 #include "core/boot.h"
 #include "core/reap.h"
 
 #define READY_MS     10000 /* for the engine's control interface */
 #define SLICE_MS     100
-#define KVM_TRIAL_MS 1000 /* without waiting: a KVM that cannot dies at once */
+#define KVM_TRIAL_MS 15000 /* a KVM that cannot was seen to die after 8 s */
 #define TAIL_LINES   5
 #define TAIL_BYTES   64
-#define KVM_PATH     "/dev/kvm"
-#define KVM_UNUSABLE "kvm-unusable"
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 /* All that one boot holds. */
 struct boot {
 	const struct vf_state *state;
 	const struct boot_request *request;
 	struct vm *vm;
+	enum accel_verdict kvm;
 	struct net *net;
 	struct ack_desk desk;
 	struct letter letter;
@@ -33,48 +32,6 @@ struct boot {
 	struct ack_case ack_case;
 	struct vmm vmm;
 };
-
-/* Has a guest died on this machine's KVM since the machine booted? */
-static bool kvm_is_known_bad(const struct vf_state *state)
-{
-	__free char *then = NULL, *now = NULL;
-	struct vf_err err;
-
-	return vf_read_file(state->fd, KVM_UNUSABLE, 64, &then, NULL, &err) ==
-		       0 &&
-	       vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &now, NULL, &err) ==
-		       0 &&
-	       !strcmp(then, now);
-}
-
-static void kvm_note_bad(const struct vf_state *state)
-{
-	__free char *now = NULL;
-	struct vf_err err;
-
-	if (vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &now, NULL, &err) == 0)
-		vf_write_file(state->fd, KVM_UNUSABLE, now, strlen(now), false,
-			      &err);
-	vf_log(VF_LOG_WARN, "KVM cannot run this guest here: using TCG, which "
-			    "is many times slower");
-}
-
-/* What to try first. Says once where there is no KVM at all. */
-static enum vmm_accel choose_accel(const struct vf_state *state,
-				   enum vmm_accel wanted)
-{
-	__close int fd = -1;
-
-	if (wanted != VMM_ACCEL_AUTO)
-		return wanted;
-	if (kvm_is_known_bad(state))
-		return VMM_ACCEL_TCG;
-	fd = open(KVM_PATH, O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		return VMM_ACCEL_KVM;
-	kvm_note_bad(state);
-	return VMM_ACCEL_TCG;
-}
 
 static int copy_boot_file(int run_fd, const char *path, const char *what,
 			  const char *name, struct vf_err *err)
@@ -116,6 +73,7 @@ static int take_identity(struct boot *b, struct vf_err *err)
 		return ret;
 	snprintf(vm->net_name, sizeof(vm->net_name), "%s",
 		 b->request->net_name);
+	memcpy(vm->guest_mac, vm->port.mac, sizeof(vm->guest_mac));
 	ret = vm_save(vm, err);
 	if (ret < 0)
 		net_ports_release(b->net, &vm->port, 1, &ignored);
@@ -296,6 +254,14 @@ static int note_mailbox(struct boot *b, struct vf_err *err)
 	return vm_save(b->vm, err);
 }
 
+/* Is this guest the one that shows whether KVM works? */
+static bool is_trial(const struct boot *b)
+{
+	return b->request->config.accel == VMM_ACCEL_AUTO &&
+	       b->vm->hardware.config.accel == VMM_ACCEL_KVM &&
+	       b->kvm == ACCEL_UNKNOWN;
+}
+
 static int start_and_wait(struct boot *b, struct vf_err *err)
 {
 	int ret;
@@ -308,13 +274,26 @@ static int start_and_wait(struct boot *b, struct vf_err *err)
 		.waiting = true,
 	};
 	ret = start(b, err);
-	/* without KVM in play there is nothing to find out */
-	if (!ret &&
-	    (b->request->wait || b->vm->hardware.config.accel == VMM_ACCEL_KVM))
+	if (!ret && (b->request->wait || is_trial(b)))
 		ret = wait_armed(b, err);
 	if (!ret)
 		ret = note_mailbox(b, err);
 	return ret;
+}
+
+/* Did the machine fail us, and not the guest? */
+static bool engine_gave_up(struct boot *b)
+{
+	enum vmm_state vm_state;
+	struct vf_err ignored;
+
+	if (b->vmm.proc.pidfd < 0)
+		return false;
+	if (process_wait(&b->vmm.proc, 0) == 0)
+		return true;
+	return b->vmm.priv &&
+	       b->vmm.ops->query(&b->vmm, &vm_state, &ignored) == 0 &&
+	       vm_state == VMM_STATE_BROKEN;
 }
 
 static int boot_prepared(struct boot *b, struct vf_err *err)
@@ -326,11 +305,13 @@ static int boot_prepared(struct boot *b, struct vf_err *err)
 		ret = write_mail(b, err);
 	if (!ret)
 		ret = start_and_wait(b, err);
-	if (ret < 0 && ret != -ECANCELED && ret != -ETIMEDOUT &&
-	    b->request->config.accel == VMM_ACCEL_AUTO &&
-	    config->accel == VMM_ACCEL_KVM) {
+	if (!is_trial(b))
+		return ret;
+	if (b->ack_case.acked)
+		accel_note(b->state, ACCEL_USABLE);
+	if (ret < 0 && engine_gave_up(b)) {
 		stop(b);
-		kvm_note_bad(b->state);
+		accel_note(b->state, ACCEL_UNUSABLE);
 		config->accel = VMM_ACCEL_TCG;
 		ret = start_and_wait(b, err);
 	}
@@ -355,7 +336,8 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 		return ret;
 	vm->hardware.engine = request->engine;
 	vm->hardware.config = request->config;
-	vm->hardware.config.accel = choose_accel(state, request->config.accel);
+	vm->hardware.config.accel =
+		accel_choose(state, request->config.accel, &b.kvm);
 	vm->hardware.has_initrd = request->initrd;
 	snprintf(vm->hardware.append, sizeof(vm->hardware.append), "%s",
 		 request->append);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 core_srcs := \
+	host/core/accel.c \
 	host/core/ack.c \
 	host/core/boot.c \
 	host/core/fork.c \

@@ -82,6 +82,21 @@ static bool is_done(struct batch *b, bool settled_too)
 	return true;
 }
 
+/* A fork whose engine ended is not waited for: it has nothing to say. */
+static void note_dead(struct batch *b)
+{
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct worker *w = &b->workers[i];
+
+		if (!w->has_thread || !atomic_load(&w->over) ||
+		    w->job->outcome != FORK_RUNNING ||
+		    process_wait(&w->vmm.proc, 0) < 0)
+			continue;
+		w->job->outcome = FORK_FAILED;
+		vf_err_set(&w->job->err, ECHILD, "its engine ended");
+	}
+}
+
 /* Sit at the desk until all is said, or the time is over. */
 static int serve_acks(struct batch *b)
 {
@@ -94,6 +109,7 @@ static int serve_acks(struct batch *b)
 		uint64_t count;
 		int ret;
 
+		note_dead(b);
 		if (is_done(b, false) && !settle_us)
 			settle_us = now_us + SETTLE_MS * 1000;
 		if (now_us > deadline_us || (settle_us && now_us > settle_us))
@@ -178,6 +194,12 @@ static void conclude_job(struct batch *b, struct worker *w)
 			     timeline_step_name(c->ack.step));
 	else
 		read_status(w);
+	/* it may be snapshotted all the same, and be found by what it has */
+	if (job->reached < VMFORK_STAGE_APPLIED) {
+		memcpy(job->vm.guest_mac, b->snapshot->mac,
+		       sizeof(job->vm.guest_mac));
+		vm_save(&job->vm, &ignored);
+	}
 }
 
 /* Did the bridge see each fork's own MAC and address on its port? */

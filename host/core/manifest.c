@@ -29,16 +29,6 @@ static json_t *hex_pack(const uint8_t *bytes, size_t len)
 	return json_string(text);
 }
 
-static int hex_unpack(uint8_t *bytes, size_t len, const char *text)
-{
-	if (strlen(text) != 2 * len)
-		return -EBADMSG;
-	for (size_t i = 0; i < len; i++)
-		if (sscanf(text + 2 * i, "%2hhx", &bytes[i]) != 1)
-			return -EBADMSG;
-	return 0;
-}
-
 /* The crc over the manifest's canonical form without the crc itself. */
 static int manifest_crc(const json_t *manifest, uint32_t *crc)
 {
@@ -194,8 +184,8 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 		ret = files_check(s->dir_fd, sizes, err);
 	if (ret < 0)
 		return ret;
-	if (hex_unpack(s->id, sizeof(s->id), id) < 0 ||
-	    hex_unpack(s->mac, sizeof(s->mac), mac) < 0 ||
+	if (vf_unhex(s->id, sizeof(s->id), id) < 0 ||
+	    vf_unhex(s->mac, sizeof(s->mac), mac) < 0 ||
 	    strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
 		return vf_err_set(err, EBADMSG, "the manifest is invalid");
 	s->mode = SNAPSHOT_MODE_FULL;

@@ -63,6 +63,9 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 		struct fork_job *job = &b->result->jobs[i];
 
 		job->vm.port = ports[i];
+		memcpy(job->vm.guest_mac,
+		       b->request->post ? ports[i].mac : b->snapshot->mac,
+		       sizeof(job->vm.guest_mac));
 		snprintf(job->vm.net_name, sizeof(job->vm.net_name), "%s",
 			 b->snapshot->net_name);
 		batch_reached(job, TIMELINE_IDENTITY);

@@ -35,23 +35,25 @@ static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
 			  const uint64_t *found, int num, uint64_t *gpa,
 			  struct vf_err *err)
 {
+	uint64_t alive[MAILBOX_CANDIDATES];
 	struct vf_err ignored;
-	int alive = 0;
+	int num_alive = 0;
 
-	for (int i = 0; i < num; i++) {
+	for (int i = 0; i < num; i++)
 		if (mailbox_probe(vmm, found[i], vm->port.addr4, PROBE_MS,
-				  &ignored) < 0)
-			continue;
-		*gpa = found[i];
-		alive++;
-	}
-	if (alive == 1)
+				  &ignored) == 0)
+			alive[num_alive++] = found[i];
+	if (num_alive == 1) {
+		*gpa = alive[0];
 		return 0;
+	}
+	if (num_alive > 1)
+		found = alive;
 	return vf_err_set(err, ENOTUNIQ,
 			  "mailbox: ambiguous: pages at 0x%" PRIx64
 			  " and 0x%" PRIx64 " both claim to be it, and %s",
 			  found[0], found[1],
-			  alive ? "several answer" : "none answers");
+			  num_alive ? "both answer" : "neither answers");
 }
 
 static int find_mailbox(struct snapshot *s, const struct vm *vm,
@@ -236,7 +238,7 @@ int snapshot_take(struct snapshot *s, const struct vf_state *state,
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	snprintf(s->source, sizeof(s->source), "%s", vm->name);
 	snprintf(s->net_name, sizeof(s->net_name), "%s", vm->net_name);
-	memcpy(s->mac, vm->port.mac, sizeof(s->mac));
+	memcpy(s->mac, vm->guest_mac, sizeof(s->mac));
 	ret = take_staged(s, state, vm, cancel_fd, start_us, err);
 	if (ret < 0) {
 		stage_discard(state, name);

@@ -50,6 +50,8 @@ struct vm {
 	char snapshot[VF_NAME_MAX + 1];	 /* that it was forked from, or empty */
 	char net_name[NET_NAME_MAX + 1]; /* empty: no port yet */
 	struct net_port port;
+	uint8_t guest_mac[6]; /* that its interface has: not its port's, if its
+				 mail was not applied */
 	uint64_t mailbox_gpa; /* as the guest told; 0: it did not */
 };
 
