@@ -282,7 +282,6 @@ static void arm_cb(void *arg)
 static void boot_end(struct agent *agent, int ret)
 {
 	agent->wait_end_ns = 0;
-	restore_arm(agent);
 	if (!ret && !agent->ack.has_peer)
 		settle(agent);
 	publish(agent);
@@ -318,7 +317,6 @@ static void boot_again(struct agent *agent)
 	bool is_last = !memcmp(agent->record.applied_id, agent->mail.restore_id,
 			       VMFORK_ID_LEN);
 
-	restore_arm(agent);
 	publish(agent);
 	if (is_last && !mail_check(&agent->mail, 0) &&
 	    !identity_decode(&agent->id, agent->mail.payload,
@@ -332,8 +330,11 @@ static void boot_again(struct agent *agent)
 void restore_boot(struct agent *agent)
 {
 	static const uint8_t none[VMFORK_ID_LEN];
-	int ret = bootmail_read(&agent->mail);
+	int ret;
 
+	/* the page is of use at once, the network may take its time */
+	restore_arm(agent);
+	ret = bootmail_read(&agent->mail);
 	if (ret < 0) {
 		if (ret != -ENOENT)
 			log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
