@@ -47,6 +47,8 @@ INSTALL ?= install
 
 KERNEL ?= 6.12
 KERNELS := 6.12 7.2
+# The modules are for older ones too.
+MODULE_KERNELS := 6.1 $(KERNELS)
 
 all: $(if $(wildcard host/build.mk),vmfork) \
 	$(if $(wildcard guest-agent/build.mk),agent)
@@ -60,6 +62,7 @@ $(BUILD)/obj/%.o: %.c
 include shared/build.mk
 -include $(or $(wildcard host/build.mk),$(wildcard host/*/build.mk))
 -include guest-agent/build.mk
+include guest-kmod/build.mk
 include initramfs/build.mk
 include tests/build.mk
 -include $(if $(wildcard $(BUILD)/obj),$(shell find $(BUILD)/obj -name '*.d'))
@@ -75,6 +78,10 @@ help:
 	@echo '  setup                install packages, fetch guest kernels'
 	@echo '  guest                initramfs of the test guest, each kernel'
 	@echo '  initramfs KERNEL=V   initramfs for one kernel: $(KERNELS)'
+	@echo '  modules KERNEL=V     kernel modules for one kernel: $(MODULE_KERNELS)'
+	@echo '  modules-all          for each of them'
+	@echo '  modules_install      INSTALL_MOD_PATH=$(INSTALL_MOD_PATH)'
+	@echo '  dkms_install         their sources, for DKMS'
 	@echo '  check-unit           unit tests, seconds'
 	@echo '  check-netns          tests in private network namespaces'
 	@echo '  check-vm             tests with whole VMs'
@@ -91,7 +98,8 @@ help:
 
 setup: setup-packages
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/deps/libmnl/libmnl.a \
-		$(KERNELS:%=$(BUILD)/kernels/%/version)
+		$(MODULE_KERNELS:%=$(BUILD)/kernels/%/version) \
+		$(MODULE_KERNELS:%=$(BUILD)/headers/%/version)
 
 setup-packages:
 	$(Q)BUILD=$(BUILD) host/packaging/deps.sh
@@ -123,7 +131,7 @@ uninstall:
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
 	-rmdir $(DESTDIR)$(datadir)/vmfork
 
-C_FOLDERS := shared host guest-agent tests
+C_FOLDERS := shared host guest-agent guest-kmod tests
 
 format:
 	$(Q)find $(C_FOLDERS) -name '*.[ch]' -exec clang-format -i {} +
@@ -135,7 +143,7 @@ compile_commands.json:
 
 clean:
 	$(Q)for path in $(BUILD)/*; do case $$path in \
-		*/apt|*/downloads|*/kernels|*/deps) ;; \
+		*/apt|*/downloads|*/kernels|*/headers|*/deps) ;; \
 		*) rm -rf "$$path";; esac; done
 	$(Q)rm -f compile_commands.json
 

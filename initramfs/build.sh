@@ -6,21 +6,22 @@
 # same input gives the same bytes.
 #
 #	build.sh --kernel DIR --agent FILE --out FILE [--busybox FILE]
-#		[--add /PATH=FILE]...
+#		[--add /PATH=FILE]... [--module FILE.ko]...
 #
 # DIR is what fetch.sh made of a kernel package; --add puts one more program
-# into the guest. Times of files are $SOURCE_DATE_EPOCH, or 0.
+# into the guest, --module one more module, which the word vmfork.load=NAME on
+# the kernel's command line loads. Times of files are $SOURCE_DATE_EPOCH, or 0.
 set -eu
 umask 022
 export LC_ALL=C
 
 # What the guest cannot do without, and what only some kernels have. Whatever
 # these depend on is found out.
-MODULES='virtio_net qemu_fw_cfg'
+MODULES='virtio_pci virtio_net qemu_fw_cfg'
 MODULES_OPTIONAL='ptp_vmclock'
 
 here=$(cd "$(dirname "$0")" && pwd)
-kernel='' agent='' out='' busybox=/bin/busybox adds=''
+kernel='' agent='' out='' busybox=/bin/busybox adds='' extras=''
 
 die() {
 	echo "initramfs: $*" >&2
@@ -35,6 +36,7 @@ parse() {
 		--out) out=$2 ;;
 		--busybox) busybox=$2 ;;
 		--add) adds="$adds $2" ;;
+		--module) extras="$extras $2" ;;
 		*) die "no such option: $1" ;;
 		esac
 		shift 2
@@ -88,6 +90,9 @@ add_modules() {
 	done
 	for name in $MODULES_OPTIONAL; do
 		[ -z "$(module_file "$name")" ] || module_add "$name"
+	done
+	for file in $extras; do
+		install -m 644 "$file" "$root/lib/modules/"
 	done
 }
 

@@ -7,6 +7,7 @@
 #
 #	apt-private.sh show SUITE PACKAGE...		print their control records
 #	apt-private.sh names SUITE			print all package names
+#	apt-private.sh needs SUITE PACKAGE...		print them and all that they need
 #	apt-private.sh unpack SUITE DIR PACKAGE...	unpack into DIR, not install
 #	apt-private.sh install SUITE PACKAGE...		install, needs root
 #
@@ -148,6 +149,15 @@ cmd_names() {
 	apt_candidate "$1" apt-cache pkgnames
 }
 
+# On a system that has nothing: what is essential is among them.
+cmd_needs() {
+	suite=$1
+	shift
+	suite_setup "$suite"
+	apt_candidate "$suite" apt-get install -s -y --no-install-recommends \
+		"$@" | sed -n 's/^Inst \([^ ]*\).*/\1/p'
+}
+
 cmd_unpack() {
 	suite=$1
 	mkdir -p "$2"
@@ -175,6 +185,6 @@ shift
 exec 9>"$BUILD/apt/lock"
 flock -w 600 9 || die "another apt-private.sh keeps $BUILD/apt/lock"
 case $command in
-show | names | unpack | install) "cmd_$command" "$@" ;;
+show | names | needs | unpack | install) "cmd_$command" "$@" ;;
 *) die "no such command: $command" ;;
 esac

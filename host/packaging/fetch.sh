@@ -3,8 +3,10 @@
 #
 # Fetch what is used from its package without being installed.
 #
-#	fetch.sh kernel 6.12|7.2	to BUILD/kernels/SERIES: vmlinuz, version,
+#	fetch.sh kernel 6.1|6.12|7.2	to BUILD/kernels/SERIES: vmlinuz, version,
 #					modules/ (what /lib/modules/VERSION holds)
+#	fetch.sh headers 6.1|6.12|7.2	of that kernel, to BUILD/headers/SERIES:
+#					version, root/usr/src/linux-headers-VERSION
 #	fetch.sh libmnl			to BUILD/deps/libmnl: libmnl.a, include/
 set -eu
 
@@ -24,6 +26,7 @@ apt_private() {
 
 kernel_suite() {
 	case $1:$codename in
+	6.1:*) echo bookworm ;;
 	6.12:bookworm) echo bookworm-backports ;;
 	6.12:trixie) echo trixie ;;
 	7.2:*) echo trixie-backports ;;
@@ -40,7 +43,7 @@ kernel_image() {
 	linux-image-"$1".*) ;;
 	*)
 		image=$(apt_private names "$2" |
-			grep -E "^linux-image-$1\.[0-9]+\+.*-cloud-amd64\$" |
+			grep -E "^linux-image-$1\.[0-9]+[+-].*-cloud-amd64\$" |
 			sort -V | tail -n 1)
 		;;
 	esac
@@ -87,6 +90,52 @@ fetch_kernel() {
 	echo "kernel $release in $dest" >&2
 }
 
+# The programs among a kernel's headers want the C library of its own suite, and
+# with it come its compiler and all that Kbuild calls. Everything is unpacked and
+# nothing installed, so the one link that installing makes is made here.
+headers_root() {
+	# shellcheck disable=SC2046 # one word for each package
+	apt_private unpack "$1" "$3" $(apt_private needs "$1" \
+		"linux-headers-$2" base-files binutils coreutils dash diffutils \
+		findutils grep make mawk sed)
+	ln -s mawk "$3/usr/bin/awk"
+	mkdir -p "$3/mnt/src"
+}
+
+# Debian's makefile of a kernel names its other half by where it is installed.
+headers_alone() {
+	parts=$(apt_private show "$1" "linux-headers-$2" |
+		sed -n 's/^Depends: //p' | tr ',' '\n' |
+		sed -n 's/^ *\(linux-headers-[^ ]*-common\|linux-kbuild-[^ ]*\).*/\1/p')
+	# shellcheck disable=SC2086 # one word for each package
+	apt_private unpack "$1" "$3" "linux-headers-$2" $parts
+	# shellcheck disable=SC2016 # make's dollars
+	sed -i 's|/usr/src/|$(dir $(lastword $(MAKEFILE_LIST)))../|' \
+		"$3/usr/src/linux-headers-$2/Makefile"
+}
+
+fetch_headers() {
+	series=$1
+	dest=$BUILD/headers/$series
+	[ -e "$dest/version" ] && return
+	release=$(cat "$BUILD/kernels/$series/version")
+	suite=$(kernel_suite "$series")
+	tmp=$BUILD/headers/.$series.$$
+	trap 'rm -rf "$tmp"' EXIT
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	case $suite:$codename in
+	trixie*:bookworm) headers_root "$suite" "$release" "$tmp/root" ;;
+	*) headers_alone "$suite" "$release" "$tmp/root" ;;
+	esac
+	[ -e "$tmp/root/usr/src/linux-headers-$release/Makefile" ] ||
+		die "linux-headers-$release: holds no headers"
+	echo "$release" >"$tmp/version"
+	rm -rf "$dest"
+	mv "$tmp" "$dest"
+	echo "headers of kernel $release in $dest" >&2
+}
+
 # Debian 12's package lacks the static library.
 fetch_libmnl() {
 	dest=$BUILD/deps/libmnl
@@ -104,6 +153,7 @@ fetch_libmnl() {
 
 case ${1:-} in
 kernel) fetch_kernel "${2:?series}" ;;
+headers) fetch_headers "${2:?series}" ;;
 libmnl) fetch_libmnl ;;
-*) die "usage: fetch.sh kernel SERIES | libmnl" ;;
+*) die "usage: fetch.sh kernel SERIES | headers SERIES | libmnl" ;;
 esac
