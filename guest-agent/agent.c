@@ -10,6 +10,7 @@
 
 #include "agent.h"
 #include "announce.h"
+#include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
 #include "restore.h"
@@ -237,6 +238,7 @@ int agent_open(struct agent *agent, const char *signal)
 	ret = mailbox_open(&agent->mailbox, agent->ack.port, capabilities);
 	if (ret < 0)
 		return fail("mailbox page", ret);
+	agent->random_fd = entropy_open(&agent->mailbox);
 	agent->stop_fd = stop_open();
 	if (agent->stop_fd < 0)
 		return fail("signalfd", agent->stop_fd);
@@ -294,6 +296,8 @@ void agent_close(struct agent *agent)
 	close(agent->stop_fd);
 	if (agent->announce_fd >= 0)
 		close(agent->announce_fd);
+	if (agent->random_fd >= 0)
+		close(agent->random_fd);
 	ack_close(&agent->ack);
 	netcfg_close(&agent->netcfg);
 	statedir_close(&agent->dir);

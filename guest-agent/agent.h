@@ -25,6 +25,7 @@ struct agent {
 	struct statedir dir;
 	struct statedir_record record; /* holds the status */
 	int announce_fd;
+	int random_fd;	   /* to reseed; -1: the kernel does it */
 	int stop_fd;	   /* SIGTERM and SIGINT */
 	uint64_t start_ns; /* of the process */
 	uint64_t armed_ns; /* last */

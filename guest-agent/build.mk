@@ -7,6 +7,7 @@ agent_srcs := \
 	guest-agent/announce.c \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
+	guest-agent/entropy.c \
 	guest-agent/log.c \
 	guest-agent/loop.c \
 	guest-agent/mailbox.c \
@@ -16,6 +17,7 @@ agent_srcs := \
 	guest-agent/netundo.c \
 	guest-agent/restore.c \
 	guest-agent/rtnl.c \
+	guest-agent/signal_mailbox.c \
 	guest-agent/signal_spin.c \
 	guest-agent/signal_vmclock.c \
 	guest-agent/signal_vmgenid.c \

@@ -16,10 +16,44 @@
 #define PAGEMAP_PRESENT (1ULL << 63)
 #define PAGEMAP_PFN	((1ULL << 55) - 1)
 
+#define MODULE_DEVICE "/dev/vmfork"
+
 /* The other side is a hypervisor: order is all it needs, and the compiler's. */
 static void barrier(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* The module's page, whose header says where it is and never moves. */
+static int page_get_module(struct mailbox *mbox)
+{
+	const struct vmfork_header *header;
+	void *page;
+	int ret;
+
+	mbox->page_fd = open(MODULE_DEVICE, O_RDWR | O_CLOEXEC);
+	if (mbox->page_fd < 0)
+		return -errno;
+	page = mmap(NULL, VMFORK_MAILBOX_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED, mbox->page_fd, 0);
+	if (page == MAP_FAILED) {
+		ret = -errno;
+		close(mbox->page_fd);
+		mbox->page_fd = -1;
+		return ret;
+	}
+	header = page;
+	if (header->version != VMFORK_MAILBOX_VERSION ||
+	    header->page_size != VMFORK_MAILBOX_SIZE || !header->gpa) {
+		munmap(page, VMFORK_MAILBOX_SIZE);
+		close(mbox->page_fd);
+		mbox->page_fd = -1;
+		return -EPROTO;
+	}
+	mbox->page = page;
+	mbox->module_gpa = header->gpa;
+	mbox->capabilities |= VMFORK_CAP_PINNED;
+	return 0;
 }
 
 /*
@@ -39,20 +73,20 @@ static int page_get_pinned(struct mailbox *mbox)
 	int version = TPACKET_V2, ret;
 	void *page;
 
-	mbox->ring_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (mbox->ring_fd < 0)
+	mbox->page_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (mbox->page_fd < 0)
 		return -errno;
 	page = MAP_FAILED;
-	if (!setsockopt(mbox->ring_fd, SOL_PACKET, PACKET_VERSION, &version,
+	if (!setsockopt(mbox->page_fd, SOL_PACKET, PACKET_VERSION, &version,
 			sizeof(version)) &&
-	    !setsockopt(mbox->ring_fd, SOL_PACKET, PACKET_RX_RING, &req,
+	    !setsockopt(mbox->page_fd, SOL_PACKET, PACKET_RX_RING, &req,
 			sizeof(req)))
 		page = mmap(NULL, VMFORK_MAILBOX_SIZE, PROT_READ | PROT_WRITE,
-			    MAP_SHARED, mbox->ring_fd, 0);
+			    MAP_SHARED, mbox->page_fd, 0);
 	if (page == MAP_FAILED) {
 		ret = -errno;
-		close(mbox->ring_fd);
-		mbox->ring_fd = -1;
+		close(mbox->page_fd);
+		mbox->page_fd = -1;
 		return ret;
 	}
 	mbox->page = page;
@@ -83,6 +117,8 @@ static uint64_t page_gpa(const struct mailbox *mbox)
 	off_t at = (off_t)((uintptr_t)mbox->page / VMFORK_MAILBOX_SIZE * 8);
 	uint64_t entry;
 
+	if (mbox->module_gpa)
+		return mbox->module_gpa;
 	if (pread(mbox->pagemap_fd, &entry, sizeof(entry), at) != 8)
 		return 0;
 	if (!(entry & PAGEMAP_PRESENT))
@@ -98,27 +134,56 @@ static void arm_seq_init(struct mailbox *mbox)
 		mbox->arm_seq = monotonic_ns() * 0x9e3779b97f4a7c15ULL;
 }
 
-int mailbox_open(struct mailbox *mbox, uint16_t hint_port,
-		 uint32_t capabilities)
+static void mailbox_disarm(struct mailbox *mbox)
+{
+	memset(mbox->page->header.magic, 0, VMFORK_MAGIC_LEN);
+	barrier();
+}
+
+static int page_get_own(struct mailbox *mbox)
 {
 	int ret;
 
-	*mbox = (struct mailbox){
-		.ring_fd = -1,
-		.capabilities = capabilities,
-		.hint_port = hint_port,
-	};
 	mbox->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (mbox->pagemap_fd < 0)
 		return -errno;
 	ret = page_get_pinned(mbox);
 	if (ret < 0)
 		ret = page_get_anonymous(mbox);
-	if (ret < 0) {
+	if (ret < 0)
 		close(mbox->pagemap_fd);
+	return ret;
+}
+
+/*
+ * The module's page may hold what an agent left that was killed. Where it is
+ * stays, for the next one.
+ */
+static void page_clear(struct mailbox *mbox)
+{
+	size_t from = offsetof(struct vmfork_header, arm_seq);
+
+	mailbox_disarm(mbox);
+	memset((uint8_t *)mbox->page + from, 0, sizeof(*mbox->page) - from);
+}
+
+int mailbox_open(struct mailbox *mbox, uint16_t hint_port,
+		 uint32_t capabilities)
+{
+	int ret;
+
+	*mbox = (struct mailbox){
+		.page_fd = -1,
+		.pagemap_fd = -1,
+		.capabilities = capabilities,
+		.hint_port = hint_port,
+	};
+	ret = page_get_module(mbox);
+	if (ret < 0)
+		ret = page_get_own(mbox);
+	if (ret < 0)
 		return ret;
-	}
-	memset(mbox->page, 0, sizeof(*mbox->page));
+	page_clear(mbox);
 	arm_seq_init(mbox);
 	if (!page_gpa(mbox)) {
 		mailbox_close(mbox);
@@ -127,19 +192,14 @@ int mailbox_open(struct mailbox *mbox, uint16_t hint_port,
 	return 0;
 }
 
-static void mailbox_disarm(struct mailbox *mbox)
-{
-	memset(mbox->page->header.magic, 0, VMFORK_MAGIC_LEN);
-	barrier();
-}
-
 void mailbox_close(struct mailbox *mbox)
 {
 	mailbox_disarm(mbox);
 	munmap(mbox->page, VMFORK_MAILBOX_SIZE);
-	if (mbox->ring_fd >= 0)
-		close(mbox->ring_fd);
-	close(mbox->pagemap_fd);
+	if (mbox->page_fd >= 0)
+		close(mbox->page_fd);
+	if (mbox->pagemap_fd >= 0)
+		close(mbox->pagemap_fd);
 }
 
 bool mailbox_has_mail(const struct mailbox *mbox)

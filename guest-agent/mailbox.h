@@ -10,9 +10,10 @@
 
 struct mailbox {
 	struct vmfork_mailbox *page;
-	int ring_fd;	/* keeps the page's memory; -1: anonymous memory */
-	int pagemap_fd; /* /proc/self/pagemap */
+	int page_fd;	/* keeps the page's memory; -1: anonymous memory */
+	int pagemap_fd; /* /proc/self/pagemap; -1: not needed */
 	uint64_t gpa;
+	uint64_t module_gpa; /* of the module's page; 0: it is ours */
 	uint64_t arm_seq;
 	uint32_t capabilities;
 	uint16_t hint_port;

@@ -34,6 +34,7 @@ static const char help_text[] =
 	"\n"
 	"  --signal SIGNAL      what tells of a restore:\n"
 	"      auto             all of the below that can notify (default)\n"
+	"      mailbox          the vmfork_mailbox module, /dev/vmfork\n"
 	"      vmgenid          VMGenID, through the kernel's log\n"
 	"      vmclock          VMClock; sampled each ms where it cannot "
 	"notify\n"

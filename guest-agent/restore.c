@@ -8,6 +8,7 @@
 
 #include "announce.h"
 #include "bootmail.h"
+#include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
 #include "restore.h"
@@ -201,6 +202,7 @@ static void restore_run(struct agent *agent)
 	status->generation++;
 	status_begin(status, agent->waker, agent->woken_ns);
 	mailbox_take(&agent->mailbox, &agent->mail);
+	status->reseed = entropy_reseed(agent->random_fd);
 	ret = mail_open(agent, arm_seq);
 	publish(agent);
 	if (!ret)
@@ -223,6 +225,7 @@ static void give_up_on_mail(struct agent *agent)
 {
 	agent->wait_end_ns = 0;
 	status_of(agent)->generation++;
+	status_of(agent)->reseed = entropy_reseed(agent->random_fd);
 	fail(agent, VMFORK_STEP_MAIL, ETIMEDOUT);
 	publish(agent);
 	restore_arm(agent);

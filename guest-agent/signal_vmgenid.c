@@ -31,7 +31,7 @@ static bool driver_has_device(const char *path)
 }
 
 /* It was an ACPI driver before it became a platform driver. */
-static bool device_is_there(void)
+bool vmgenid_is_bound(void)
 {
 	return driver_has_device("/sys/bus/platform/drivers/vmgenid") ||
 	       driver_has_device("/sys/bus/acpi/drivers/vmgenid");
@@ -65,7 +65,7 @@ static int vmgenid_open(struct signal_source *src, bool chosen,
 			const char **why)
 {
 	(void)chosen;
-	if (!device_is_there()) {
+	if (!vmgenid_is_bound()) {
 		*why = "there is no VMGenID device, or no driver for it";
 		return -ENODEV;
 	}

@@ -10,6 +10,7 @@
 #define LATE_NS (10 * NS_PER_S)
 
 static const struct signal_ops *const all_ops[] = {
+	&signal_mailbox,
 	&signal_vmgenid,
 	&signal_vmclock,
 	&signal_vmclock_spin,

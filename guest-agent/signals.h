@@ -43,7 +43,7 @@ struct signal_source {
 	int dev_fd;  /* the device, where @fd is something else; -1 */
 	bool failed; /* it is not asked any more */
 	const volatile struct vmclock *clock;
-	uint64_t seen; /* VMClock: generation or disruption marker */
+	uint64_t seen; /* generation, or VMClock: disruption marker */
 };
 
 struct signals {
@@ -54,6 +54,7 @@ struct signals {
 	struct signal_source *watched; /* the one with ops->watch, or NULL */
 };
 
+extern const struct signal_ops signal_mailbox;
 extern const struct signal_ops signal_vmgenid;
 extern const struct signal_ops signal_vmclock;
 extern const struct signal_ops signal_vmclock_spin;
@@ -100,6 +101,13 @@ void signals_account(struct signals *sigs, enum vmfork_signal kind);
  * Return: true if so; userspace cannot write such a record
  */
 bool kmsg_is_fork(const char *record, unsigned long len);
+
+/**
+ * vmgenid_is_bound() - Has the kernel a driver for this machine's VMGenID?
+ *
+ * Return: true if so; it then reseeds the random numbers of a fork itself
+ */
+bool vmgenid_is_bound(void);
 
 /**
  * vmclock_value() - What a VMClock page says of its generation

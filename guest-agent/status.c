@@ -56,6 +56,7 @@ void status_begin(struct vmfork_status *status, enum vmfork_signal signal,
 {
 	status->error = 0;
 	status->step = VMFORK_STEP_NONE;
+	status->reseed = VMFORK_RESEED_NONE;
 	status->signal = signal;
 	memset(status->restore_id, 0, sizeof(status->restore_id));
 	memset(status->time_ns, 0, sizeof(status->time_ns));
@@ -178,10 +179,21 @@ static void format_restore(struct status_text *text,
 		text_put(text, "null");
 }
 
+/* null: not ours to do */
+static void format_reseed(struct status_text *text,
+			  const struct vmfork_status *status)
+{
+	text_put(text, ",\"reseeded\":%s",
+		 status->reseed == VMFORK_RESEED_DONE	  ? "true"
+		 : status->reseed == VMFORK_RESEED_FAILED ? "false"
+							  : "null");
+}
+
 void status_format(struct status_text *text, const struct vmfork_status *status,
 		   uint64_t gpa, const struct netstate *net)
 {
 	format_restore(text, status);
+	format_reseed(text, status);
 	text_put(text, ",\"gpa\":%" PRIu64 ",\"interfaces\":[", gpa);
 	for (unsigned int i = 0; i < net->num_links; i++) {
 		if (i)

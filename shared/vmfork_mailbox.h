@@ -172,6 +172,14 @@ enum vmfork_step {
 	VMFORK_STEP_NUM
 };
 
+/* The kernel's random numbers, where the kernel does not see to them itself. */
+enum vmfork_reseed {
+	VMFORK_RESEED_NONE, /* not the agent's business */
+	VMFORK_RESEED_DONE,
+	VMFORK_RESEED_FAILED, /* the numbers may be the parent's */
+	VMFORK_RESEED_NUM
+};
+
 struct vmfork_status {
 	__le32 seq;	       /* odd while the guest writes */
 	__le32 stage;	       /* enum vmfork_stage */
@@ -180,8 +188,8 @@ struct vmfork_status {
 	__le32 step;	       /* enum vmfork_step */
 	__le32 request_seen;   /* the last request counter answered */
 	__le32 request_result; /* errno, 0 if done */
-	__le32 reserved0;
-	__le64 generation; /* restores counted since the guest booted */
+	__le32 reseed;	       /* enum vmfork_reseed */
+	__le64 generation;     /* restores counted since the guest booted */
 	__u8 restore_id[VMFORK_ID_LEN];
 	__le64 time_ns[8]; /* CLOCK_MONOTONIC at each stage, 0 if not reached */
 	__u8 reserved[392];

@@ -18,7 +18,7 @@ static struct mailbox setup(void)
 {
 	memset(&page, 0, sizeof(page));
 	return (struct mailbox){
-		.page = &page, .ring_fd = -1, .pagemap_fd = -1, .gpa = 4096
+		.page = &page, .page_fd = -1, .pagemap_fd = -1, .gpa = 4096
 	};
 }
 
