@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -16,16 +15,21 @@
 #include "vmm/qemu.h"
 #include "vmm/qmp.h"
 
-#define COMMAND_MS   5000 /* a command that QEMU answers at once */
-#define RETRY_US     200
-#define GUEST_PAGE   4096
-#define LOG_TAIL     200
-#define GIB	     (1ULL << 30)
-#define LOWMEM_SPLIT 0xb0000000ULL /* from here on memory is split at 2 GiB */
+#define COMMAND_MS 5000 /* a command that QEMU answers at once */
+#define RETRY_US   200
+#define LOG_TAIL   200
 
-static int64_t soon(void)
+int64_t qemu_soon(void)
 {
 	return vf_now_us() + COMMAND_MS * 1000;
+}
+
+struct qmp *qemu_client(struct vmm *vmm)
+{
+	struct qmp *qmp = vmm->priv;
+
+	qmp->cancel_fd = vmm->cancel_fd;
+	return qmp;
 }
 
 static int qemu_check(char *version, size_t size, struct vf_err *err)
@@ -144,22 +148,13 @@ static int qemu_connect(struct vmm *vmm, int64_t deadline_us,
 	return ret;
 }
 
-/* The connection; whether the user may end a wait can change between two. */
-static struct qmp *client(struct vmm *vmm)
-{
-	struct qmp *qmp = vmm->priv;
-
-	qmp->cancel_fd = vmm->cancel_fd;
-	return qmp;
-}
-
 static int set_capability(struct qmp *qmp, const char *name, bool on,
 			  struct vf_err *err)
 {
 	return qmp_execute(qmp, "migrate-set-capabilities",
 			   json_pack("{s:[{s:s,s:b}]}", "capabilities",
 				     "capability", name, "state", on),
-			   NULL, soon(), err);
+			   NULL, qemu_soon(), err);
 }
 
 /* The argument that names a file of a directory as the channel of a migration. */
@@ -198,7 +193,7 @@ static int migration_wait(struct qmp *qmp, int64_t deadline_us,
 				strcmp(status, "cancelled") != 0))
 			continue;
 		vf_err_set(err, EIO, "migration %s", status);
-		if (qmp_execute(qmp, "query-migrate", NULL, &info, soon(),
+		if (qmp_execute(qmp, "query-migrate", NULL, &info, qemu_soon(),
 				&(struct vf_err){ 0 }) < 0)
 			return -EIO;
 		why = json_string_value(json_object_get(info, "error-desc"));
@@ -211,8 +206,8 @@ static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 {
 	__json json_t *result = NULL;
 	const char *status;
-	int ret = qmp_execute(client(vmm), "query-status", NULL, &result,
-			      soon(), err);
+	int ret = qmp_execute(qemu_client(vmm), "query-status", NULL, &result,
+			      qemu_soon(), err);
 
 	if (ret < 0)
 		return ret;
@@ -234,7 +229,7 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		     struct vf_err *err)
 {
 	json_t *args = channel_pack(image_fd, VMM_STATE_FILE);
-	struct qmp *qmp = client(vmm);
+	struct qmp *qmp = qemu_client(vmm);
 	enum vmm_state state;
 	int ret;
 
@@ -248,12 +243,13 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	if (!ret)
 		ret = qmp_execute(qmp, "migrate-set-parameters",
 				  json_pack("{s:i}", "announce-rounds", 0),
-				  NULL, soon(), err);
+				  NULL, qemu_soon(), err);
 	if (ret < 0) {
 		json_decref(args);
 		return ret;
 	}
-	ret = qmp_execute(qmp, "migrate-incoming", args, NULL, soon(), err);
+	ret = qmp_execute(qmp, "migrate-incoming", args, NULL, qemu_soon(),
+			  err);
 	if (!ret)
 		ret = migration_wait(qmp, deadline_us, err);
 	/* the answer says that it began, the event that it ended; this, how */
@@ -266,74 +262,15 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	return ret;
 }
 
-/* Where a guest page stands in QEMU's address space. */
-static int gpa_to_hva(struct qmp *qmp, uint64_t gpa, uint64_t *hva,
-		      struct vf_err *err)
-{
-	char line[64], answer[256], block[64];
-	int ret;
-
-	snprintf(line, sizeof(line), "gpa2hva 0x%" PRIx64, gpa);
-	ret = qmp_monitor(qmp, line, answer, sizeof(answer), soon(), err);
-	if (ret < 0)
-		return ret;
-	if (sscanf(answer, "Host virtual address for %*s (%63[^)]) is %" SCNx64,
-		   block, hva) != 2 ||
-	    strcmp(block, QEMU_RAM_BLOCK) != 0)
-		return vf_err_set(err, EFAULT,
-				  "guest address 0x%" PRIx64 ": not memory",
-				  gpa);
-	return 0;
-}
-
-static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
-		    bool write, struct vf_err *err)
-{
-	struct iovec local = { .iov_base = buf, .iov_len = len }, remote;
-	uint64_t hva;
-	ssize_t n;
-	int ret;
-
-	if (gpa / GUEST_PAGE != (gpa + len - 1) / GUEST_PAGE)
-		return vf_err_set(err, EINVAL,
-				  "guest address 0x%" PRIx64
-				  ": %zu bytes cross a page",
-				  gpa, len);
-	ret = gpa_to_hva(client(vmm), gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva,
-			 err);
-	if (ret < 0)
-		return ret;
-	remote.iov_base = (void *)(uintptr_t)(hva + gpa % GUEST_PAGE);
-	remote.iov_len = len;
-	n = write ? process_vm_writev(vmm->proc.pid, &local, 1, &remote, 1, 0)
-		  : process_vm_readv(vmm->proc.pid, &local, 1, &remote, 1, 0);
-	if (n != (ssize_t)len)
-		return vf_err_errno(err, n < 0 ? errno : EFAULT,
-				    "guest address 0x%" PRIx64, gpa);
-	return 0;
-}
-
-static int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
-		     struct vf_err *err)
-{
-	return transfer(vmm, gpa, buf, len, false, err);
-}
-
-static int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
-		     struct vf_err *err)
-{
-	return transfer(vmm, gpa, (void *)buf, len, true, err);
-}
-
 static int run_command(struct vmm *vmm, const char *command, const char *event,
 		       int64_t *at_us, struct vf_err *err)
 {
 	__json json_t *e = NULL;
-	struct qmp *qmp = client(vmm);
-	int ret = qmp_execute(qmp, command, NULL, NULL, soon(), err);
+	struct qmp *qmp = qemu_client(vmm);
+	int ret = qmp_execute(qmp, command, NULL, NULL, qemu_soon(), err);
 
 	if (!ret)
-		ret = qmp_wait_event(qmp, event, &e, soon(), err);
+		ret = qmp_wait_event(qmp, event, &e, qemu_soon(), err);
 	if (!ret)
 		*at_us = qmp_event_us(e);
 	return ret;
@@ -346,7 +283,7 @@ static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 
 static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
-	int64_t deadline_us = soon();
+	int64_t deadline_us = qemu_soon();
 	int ret;
 
 	/* until QEMU has put a migration behind itself it refuses to go on */
@@ -357,53 +294,12 @@ static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 	return ret;
 }
 
-/*
- * Where q35 puts memory: pc_q35_init() in hw/i386/pc_q35.c. What does not fit
- * under the PCI hole continues at 4 GiB.
- */
-static void layout_regions(uint64_t offset, uint64_t bytes,
-			   struct vmm_image *image)
-{
-	uint64_t low = bytes < LOWMEM_SPLIT ? bytes : 2 * GIB;
-
-	image->num_regions = 1;
-	image->regions[0] = (struct vmm_region){ 0, offset, low };
-	if (low < bytes) {
-		image->num_regions = 2;
-		image->regions[1] = (struct vmm_region){ 4 * GIB, offset + low,
-							 bytes - low };
-	}
-}
-
-/* Ask QEMU whether memory lies where layout_regions() says. */
-static int layout_check(struct qmp *qmp, uint64_t memory_bytes,
-			struct vf_err *err)
-{
-	struct vmm_image image;
-	uint64_t base, hva;
-	int ret;
-
-	layout_regions(0, memory_bytes, &image);
-	ret = gpa_to_hva(qmp, 0, &base, err);
-	for (unsigned int i = 0; !ret && i < image.num_regions; i++) {
-		const struct vmm_region *r = &image.regions[i];
-
-		ret = gpa_to_hva(qmp, r->gpa + r->bytes - GUEST_PAGE, &hva,
-				 err);
-		if (!ret && hva - base != r->offset + r->bytes - GUEST_PAGE)
-			return vf_err_set(err, ENOTSUP,
-					  "this machine's memory is laid out "
-					  "in an unknown way");
-	}
-	return ret;
-}
-
 static uint64_t memory_bytes_of(struct qmp *qmp, struct vf_err *err)
 {
 	__json json_t *result = NULL;
 
-	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result, soon(),
-			err) < 0)
+	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result,
+			qemu_soon(), err) < 0)
 		return 0;
 	return (uint64_t)json_integer_value(
 		json_object_get(result, "base-memory"));
@@ -414,12 +310,12 @@ static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 {
 	json_t *args = channel_pack(image_fd, VMM_MEMORY_FILE);
 	struct vf_err ignored;
-	struct qmp *qmp = client(vmm);
+	struct qmp *qmp = qemu_client(vmm);
 	int ret;
 
 	if (!args)
 		return vf_err_errno(err, EBADF, VMM_MEMORY_FILE);
-	ret = layout_check(qmp, memory_bytes_of(qmp, err), err);
+	ret = qemu_layout_check(qmp, memory_bytes_of(qmp, err), err);
 	if (!ret)
 		ret = set_capability(qmp, "events", true, err);
 	if (!ret)
@@ -429,20 +325,20 @@ static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		ret = qmp_execute(qmp, "migrate-set-parameters",
 				  json_pack("{s:I}", "max-bandwidth",
 					    (json_int_t)1 << 40),
-				  NULL, soon(), err);
+				  NULL, qemu_soon(), err);
 	if (ret < 0) {
 		json_decref(args);
 		return ret;
 	}
-	ret = qmp_execute(qmp, "migrate", args, NULL, soon(), err);
+	ret = qmp_execute(qmp, "migrate", args, NULL, qemu_soon(), err);
 	if (!ret)
 		ret = migration_wait(qmp, deadline_us, err);
 	/* whatever happened, the VM has to be able to go on */
 	qmp->cancel_fd = -1;
 	if (ret == -ETIMEDOUT || ret == -ECANCELED) {
-		qmp_execute(qmp, "migrate_cancel", NULL, NULL, soon(),
+		qmp_execute(qmp, "migrate_cancel", NULL, NULL, qemu_soon(),
 			    &ignored);
-		migration_wait(qmp, soon(), &ignored);
+		migration_wait(qmp, qemu_soon(), &ignored);
 	}
 	set_capability(qmp, "mapped-ram", false, &ignored);
 	return ret;
@@ -474,14 +370,14 @@ static int qemu_finish(int image_fd, const struct vmm_config *config,
 	if (fsync(memory_fd) < 0 || fsync(state_fd) < 0)
 		return vf_err_errno(err, errno, "snapshot");
 	snprintf(image->machine, sizeof(image->machine), "%s", layout.machine);
-	layout_regions(layout.ram_offset, layout.ram_bytes, image);
+	qemu_layout(layout.ram_offset, layout.ram_bytes, image);
 	return 0;
 }
 
 static int qemu_cancel(struct vmm *vmm, struct vf_err *err)
 {
-	return qmp_execute(client(vmm), "migrate_cancel", NULL, NULL, soon(),
-			   err);
+	return qmp_execute(qemu_client(vmm), "migrate_cancel", NULL, NULL,
+			   qemu_soon(), err);
 }
 
 const struct vmm_ops qemu_ops = {

@@ -3,6 +3,7 @@
 #ifndef VF_QEMU_H
 #define VF_QEMU_H
 
+#include "vmm/qmp.h"
 #include "vmm/vmm.h"
 
 #define QEMU_QMP_SOCKET	    "qmp.sock"
@@ -45,5 +46,51 @@ int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
  * @args:	command line
  */
 void qemu_args_exit(struct qemu_args *args);
+
+/**
+ * qemu_soon() - When a command that QEMU answers at once should be answered
+ *
+ * Return: a deadline on vf_now_us()'s clock
+ */
+int64_t qemu_soon(void);
+
+/**
+ * qemu_client() - The control connection of a VM
+ * @vmm:	connected engine
+ *
+ * Return: it, with the present descriptor by which the user gives up
+ */
+struct qmp *qemu_client(struct vmm *vmm);
+
+/**
+ * qemu_peek() - See struct vmm_ops
+ */
+int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
+	      struct vf_err *err);
+
+/**
+ * qemu_poke() - See struct vmm_ops
+ */
+int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
+	      struct vf_err *err);
+
+/**
+ * qemu_layout() - Where guest memory stands in a file that holds it as one piece
+ * @offset:	where that piece begins in the file, bytes
+ * @bytes:	its size
+ * @image:	out: regions
+ */
+void qemu_layout(uint64_t offset, uint64_t bytes, struct vmm_image *image);
+
+/**
+ * qemu_layout_check() - Ask QEMU whether memory lies where qemu_layout() says
+ * @qmp:		connection
+ * @memory_bytes:	size of guest memory
+ * @err:		error
+ *
+ * Return: 0 or -errno, -ENOTSUP if it does not
+ */
+int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
+		      struct vf_err *err);
 
 #endif

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/* Guest memory in a QEMU process: where it lies, how it is read and written. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "vmm/qemu.h"
+
+#define GUEST_PAGE   4096
+#define GIB	     (1ULL << 30)
+#define LOWMEM_SPLIT 0xb0000000ULL /* from here on memory is split at 2 GiB */
+
+/* Where a guest page stands in QEMU's address space. */
+static int gpa_to_hva(struct qmp *qmp, uint64_t gpa, uint64_t *hva,
+		      struct vf_err *err)
+{
+	char line[64], answer[256], block[64];
+	int ret;
+
+	snprintf(line, sizeof(line), "gpa2hva 0x%" PRIx64, gpa);
+	ret = qmp_monitor(qmp, line, answer, sizeof(answer), qemu_soon(), err);
+	if (ret < 0)
+		return ret;
+	if (sscanf(answer, "Host virtual address for %*s (%63[^)]) is %" SCNx64,
+		   block, hva) != 2 ||
+	    strcmp(block, QEMU_RAM_BLOCK) != 0)
+		return vf_err_set(err, EFAULT,
+				  "guest address 0x%" PRIx64 ": not memory",
+				  gpa);
+	return 0;
+}
+
+static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
+		    bool write, struct vf_err *err)
+{
+	struct iovec local = { .iov_base = buf, .iov_len = len }, remote;
+	uint64_t hva;
+	ssize_t n;
+	int ret;
+
+	if (gpa / GUEST_PAGE != (gpa + len - 1) / GUEST_PAGE)
+		return vf_err_set(err, EINVAL,
+				  "guest address 0x%" PRIx64
+				  ": %zu bytes cross a page",
+				  gpa, len);
+	ret = gpa_to_hva(qemu_client(vmm), gpa & ~(uint64_t)(GUEST_PAGE - 1),
+			 &hva, err);
+	if (ret < 0)
+		return ret;
+	remote.iov_base = (void *)(uintptr_t)(hva + gpa % GUEST_PAGE);
+	remote.iov_len = len;
+	n = write ? process_vm_writev(vmm->proc.pid, &local, 1, &remote, 1, 0)
+		  : process_vm_readv(vmm->proc.pid, &local, 1, &remote, 1, 0);
+	if (n != (ssize_t)len)
+		return vf_err_errno(err, n < 0 ? errno : EFAULT,
+				    "guest address 0x%" PRIx64, gpa);
+	return 0;
+}
+
+int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
+	      struct vf_err *err)
+{
+	return transfer(vmm, gpa, buf, len, false, err);
+}
+
+int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
+	      struct vf_err *err)
+{
+	return transfer(vmm, gpa, (void *)buf, len, true, err);
+}
+
+/*
+ * Where q35 puts memory: pc_q35_init() in hw/i386/pc_q35.c. What does not fit
+ * under the PCI hole continues at 4 GiB.
+ */
+void qemu_layout(uint64_t offset, uint64_t bytes, struct vmm_image *image)
+{
+	uint64_t low = bytes < LOWMEM_SPLIT ? bytes : 2 * GIB;
+
+	image->num_regions = 1;
+	image->regions[0] = (struct vmm_region){ 0, offset, low };
+	if (low < bytes) {
+		image->num_regions = 2;
+		image->regions[1] = (struct vmm_region){ 4 * GIB, offset + low,
+							 bytes - low };
+	}
+}
+
+/* Ask QEMU whether memory lies where qemu_layout() says. */
+int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
+		      struct vf_err *err)
+{
+	struct vmm_image image;
+	uint64_t base, hva;
+	int ret;
+
+	qemu_layout(0, memory_bytes, &image);
+	ret = gpa_to_hva(qmp, 0, &base, err);
+	for (unsigned int i = 0; !ret && i < image.num_regions; i++) {
+		const struct vmm_region *r = &image.regions[i];
+
+		ret = gpa_to_hva(qmp, r->gpa + r->bytes - GUEST_PAGE, &hva,
+				 err);
+		if (!ret && hva - base != r->offset + r->bytes - GUEST_PAGE)
+			return vf_err_set(err, ENOTSUP,
+					  "this machine's memory is laid out "
+					  "in an unknown way");
+	}
+	return ret;
+}
