@@ -16,11 +16,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "unit/scratch.h"
 
 /* Each test has an empty directory of its own. */
 struct fixture {
-	char path[64];
-	int dir_fd;
+	struct scratch dir;
 	struct vf_err err;
 };
 
@@ -30,20 +30,15 @@ static int setup(void **state)
 
 	if (!fix)
 		return -1;
-	snprintf(fix->path, sizeof(fix->path), "/tmp/vmfork-unit.%d", getpid());
-	if (mkdir(fix->path, 0700) < 0)
-		return -1;
-	fix->dir_fd = open(fix->path, O_DIRECTORY | O_CLOEXEC);
 	*state = fix;
-	return fix->dir_fd < 0 ? -1 : 0;
+	return scratch_init(&fix->dir);
 }
 
 static int teardown(void **state)
 {
 	struct fixture *fix = *state;
-	int ret = vf_remove_tree(AT_FDCWD, fix->path);
+	int ret = scratch_exit(&fix->dir);
 
-	close(fix->dir_fd);
 	free(fix);
 	return ret;
 }
@@ -67,27 +62,27 @@ static void write_then_read(void **state)
 	size_t len = 0;
 
 	for (int durable = 0; durable < 2; durable++) {
-		assert_int_equal(vf_write_file(fix->dir_fd, "f", "old", 3,
+		assert_int_equal(vf_write_file(fix->dir.dir_fd, "f", "old", 3,
 					       durable, &fix->err),
 				 0);
-		assert_int_equal(vf_write_file(fix->dir_fd, "f", "newer", 5,
+		assert_int_equal(vf_write_file(fix->dir.dir_fd, "f", "newer", 5,
 					       durable, &fix->err),
 				 0);
-		assert_int_equal(vf_read_file(fix->dir_fd, "f", 5, &text, &len,
-					      &fix->err),
+		assert_int_equal(vf_read_file(fix->dir.dir_fd, "f", 5, &text,
+					      &len, &fix->err),
 				 0);
 		assert_int_equal(len, 5);
 		assert_string_equal(text, "newer");
 		free(text);
 	}
-	assert_int_equal(num_entries(fix->dir_fd), 1);
-	assert_int_equal(fstatat(fix->dir_fd, "f", &st, 0), 0);
+	assert_int_equal(num_entries(fix->dir.dir_fd), 1);
+	assert_int_equal(fstatat(fix->dir.dir_fd, "f", &st, 0), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(
-		vf_read_file(fix->dir_fd, "f", 4, &text, &len, &fix->err),
+		vf_read_file(fix->dir.dir_fd, "f", 4, &text, &len, &fix->err),
 		-EFBIG);
 	assert_int_equal(
-		vf_read_file(fix->dir_fd, "g", 4, &text, &len, &fix->err),
+		vf_read_file(fix->dir.dir_fd, "g", 4, &text, &len, &fix->err),
 		-ENOENT);
 	assert_string_equal(fix->err.msg, "g: No such file or directory");
 }
@@ -110,23 +105,25 @@ static void failed_write_leaves_nothing(void **state)
 	int ret;
 
 	assert_int_equal(
-		vf_write_file(fix->dir_fd, "f", "old", 3, false, &fix->err), 0);
+		vf_write_file(fix->dir.dir_fd, "f", "old", 3, false, &fix->err),
+		0);
 	limit_file_size(4);
-	ret = vf_write_file(fix->dir_fd, "f", "newer", 5, false, &fix->err);
+	ret = vf_write_file(fix->dir.dir_fd, "f", "newer", 5, false, &fix->err);
 	limit_file_size(RLIM_INFINITY);
 	assert_int_equal(ret, -EFBIG);
 	assert_int_equal(
-		vf_read_file(fix->dir_fd, "f", 9, &text, NULL, &fix->err), 0);
+		vf_read_file(fix->dir.dir_fd, "f", 9, &text, NULL, &fix->err),
+		0);
 	assert_string_equal(text, "old");
 	free(text);
-	assert_int_equal(num_entries(fix->dir_fd), 1);
+	assert_int_equal(num_entries(fix->dir.dir_fd), 1);
 
 	/* the last step fails */
-	assert_int_equal(mkdirat(fix->dir_fd, "d", 0700), 0);
+	assert_int_equal(mkdirat(fix->dir.dir_fd, "d", 0700), 0);
 	assert_int_equal(
-		vf_write_file(fix->dir_fd, "d", "x", 1, false, &fix->err),
+		vf_write_file(fix->dir.dir_fd, "d", "x", 1, false, &fix->err),
 		-EISDIR);
-	assert_int_equal(num_entries(fix->dir_fd), 2);
+	assert_int_equal(num_entries(fix->dir.dir_fd), 2);
 }
 
 static void copy(void **state)
@@ -136,23 +133,24 @@ static void copy(void **state)
 	char *text = NULL;
 	int ret;
 
-	assert_int_equal(vf_write_file(fix->dir_fd, "f", "contents", 8, false,
-				       &fix->err),
+	assert_int_equal(vf_write_file(fix->dir.dir_fd, "f", "contents", 8,
+				       false, &fix->err),
 			 0);
-	fd = openat(fix->dir_fd, "f", O_RDONLY | O_CLOEXEC);
+	fd = openat(fix->dir.dir_fd, "f", O_RDONLY | O_CLOEXEC);
 	assert_true(lseek(fd, 3, SEEK_SET) == 3); /* no matter */
-	assert_int_equal(vf_copy_file(fd, fix->dir_fd, "g", &fix->err), 0);
+	assert_int_equal(vf_copy_file(fd, fix->dir.dir_fd, "g", &fix->err), 0);
 	assert_int_equal(
-		vf_read_file(fix->dir_fd, "g", 8, &text, NULL, &fix->err), 0);
+		vf_read_file(fix->dir.dir_fd, "g", 8, &text, NULL, &fix->err),
+		0);
 	assert_string_equal(text, "contents");
 	free(text);
-	assert_int_equal(vf_copy_file(fd, fix->dir_fd, "g", &fix->err),
+	assert_int_equal(vf_copy_file(fd, fix->dir.dir_fd, "g", &fix->err),
 			 -EEXIST);
 	limit_file_size(4);
-	ret = vf_copy_file(fd, fix->dir_fd, "h", &fix->err);
+	ret = vf_copy_file(fd, fix->dir.dir_fd, "h", &fix->err);
 	limit_file_size(RLIM_INFINITY);
 	assert_true(ret < 0);
-	assert_int_equal(num_entries(fix->dir_fd), 2);
+	assert_int_equal(num_entries(fix->dir.dir_fd), 2);
 }
 
 static void short_read_is_an_error(void **state)
@@ -161,10 +159,10 @@ static void short_read_is_an_error(void **state)
 	__close int fd = -1;
 	char buf[8];
 
-	assert_int_equal(vf_write_file(fix->dir_fd, "f", "12345678", 8, false,
-				       &fix->err),
+	assert_int_equal(vf_write_file(fix->dir.dir_fd, "f", "12345678", 8,
+				       false, &fix->err),
 			 0);
-	fd = openat(fix->dir_fd, "f", O_RDONLY | O_CLOEXEC);
+	fd = openat(fix->dir.dir_fd, "f", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(vf_pread_all(fd, buf, 8, 0), 0);
 	assert_int_equal(vf_pread_all(fd, buf, 4, 4), 0);
 	assert_memory_equal(buf, "5678", 4);
@@ -176,8 +174,8 @@ static void short_read_is_an_error(void **state)
 static void remove_tree_follows_no_link(void **state)
 {
 	struct fixture *fix = *state;
-	__close int keep_fd = vf_mkdir_open(fix->dir_fd, "keep", &fix->err);
-	__close int tree_fd = vf_mkdir_open(fix->dir_fd, "tree", &fix->err);
+	__close int keep_fd = vf_mkdir_open(fix->dir.dir_fd, "keep", &fix->err);
+	__close int tree_fd = vf_mkdir_open(fix->dir.dir_fd, "tree", &fix->err);
 	__close int deep_fd = vf_mkdir_open(tree_fd, "deep", &fix->err);
 
 	assert_true(keep_fd >= 0 && tree_fd >= 0 && deep_fd >= 0);
@@ -186,38 +184,38 @@ static void remove_tree_follows_no_link(void **state)
 	assert_int_equal(vf_write_file(deep_fd, "f", "x", 1, false, &fix->err),
 			 0);
 	assert_int_equal(symlinkat("../../keep", deep_fd, "link"), 0);
-	assert_int_equal(symlinkat("keep", fix->dir_fd, "direct"), 0);
-	assert_int_equal(vf_remove_tree(fix->dir_fd, "tree"), 0);
-	assert_int_equal(faccessat(fix->dir_fd, "tree", F_OK, 0), -1);
-	assert_true(vf_remove_tree(fix->dir_fd, "direct") < 0);
+	assert_int_equal(symlinkat("keep", fix->dir.dir_fd, "direct"), 0);
+	assert_int_equal(vf_remove_tree(fix->dir.dir_fd, "tree"), 0);
+	assert_int_equal(faccessat(fix->dir.dir_fd, "tree", F_OK, 0), -1);
+	assert_true(vf_remove_tree(fix->dir.dir_fd, "direct") < 0);
 	assert_int_equal(num_entries(keep_fd), 1);
-	assert_int_equal(vf_remove_tree(fix->dir_fd, "tree"), 0); /* none */
+	assert_int_equal(vf_remove_tree(fix->dir.dir_fd, "tree"), 0); /* none */
 }
 
 static void lock_has_a_time_limit(void **state)
 {
 	struct fixture *fix = *state;
-	int fd = vf_lock(fix->dir_fd, "lock", 0, &fix->err);
+	int fd = vf_lock(fix->dir.dir_fd, "lock", 0, &fix->err);
 	int64_t start_us = vf_now_us();
 	int status;
 
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(vf_lock(fix->dir_fd, "lock", 50, &fix->err),
+	assert_int_equal(vf_lock(fix->dir.dir_fd, "lock", 50, &fix->err),
 			 -ETIMEDOUT);
 	assert_in_range(vf_now_us() - start_us, 50000, 2000000);
 	close(fd);
-	fd = vf_lock(fix->dir_fd, "lock", 0, &fix->err);
+	fd = vf_lock(fix->dir.dir_fd, "lock", 0, &fix->err);
 	assert_true(fd >= 0);
 	close(fd);
 
 	/* a killed holder holds nothing */
 	if (fork() == 0) {
-		vf_lock(fix->dir_fd, "lock", 0, &fix->err);
+		vf_lock(fix->dir.dir_fd, "lock", 0, &fix->err);
 		raise(SIGKILL);
 	}
 	wait(&status);
-	fd = vf_lock(fix->dir_fd, "lock", 1000, &fix->err);
+	fd = vf_lock(fix->dir.dir_fd, "lock", 1000, &fix->err);
 	assert_true(fd >= 0);
 	close(fd);
 }

@@ -7,16 +7,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/io.h"
 #include "base/json.h"
+#include "unit/scratch.h"
 
 struct fixture {
-	char path[64];
-	int dir_fd;
+	struct scratch dir;
 	struct vf_err err;
 };
 
@@ -26,30 +25,25 @@ static int setup(void **state)
 
 	if (!fix)
 		return -1;
-	snprintf(fix->path, sizeof(fix->path), "/tmp/vmfork-unit.%d", getpid());
-	if (mkdir(fix->path, 0700) < 0)
-		return -1;
-	fix->dir_fd = open(fix->path, O_DIRECTORY | O_CLOEXEC);
 	*state = fix;
-	return fix->dir_fd < 0 ? -1 : 0;
+	return scratch_init(&fix->dir);
 }
 
 static int teardown(void **state)
 {
 	struct fixture *fix = *state;
-	int ret = vf_remove_tree(AT_FDCWD, fix->path);
+	int ret = scratch_exit(&fix->dir);
 
-	close(fix->dir_fd);
 	free(fix);
 	return ret;
 }
 
 static int load(struct fixture *fix, const char *text, size_t len, json_t **out)
 {
-	assert_int_equal(
-		vf_write_file(fix->dir_fd, "f", text, len, false, &fix->err),
-		0);
-	return vf_json_load(fix->dir_fd, "f", out, &fix->err);
+	assert_int_equal(vf_write_file(fix->dir.dir_fd, "f", text, len, false,
+				       &fix->err),
+			 0);
+	return vf_json_load(fix->dir.dir_fd, "f", out, &fix->err);
 }
 
 static void save_then_load(void **state)
@@ -59,11 +53,11 @@ static void save_then_load(void **state)
 					"pid", 4711, "list", 1);
 	__json json_t *to = NULL;
 
-	assert_int_equal(vf_json_save(fix->dir_fd, "f", from, true, &fix->err),
-			 0);
-	assert_int_equal(vf_json_load(fix->dir_fd, "f", &to, &fix->err), 0);
+	assert_int_equal(
+		vf_json_save(fix->dir.dir_fd, "f", from, true, &fix->err), 0);
+	assert_int_equal(vf_json_load(fix->dir.dir_fd, "f", &to, &fix->err), 0);
 	assert_true(json_equal(from, to));
-	assert_int_equal(vf_json_load(fix->dir_fd, "g", &to, &fix->err),
+	assert_int_equal(vf_json_load(fix->dir.dir_fd, "g", &to, &fix->err),
 			 -ENOENT);
 }
 

@@ -11,18 +11,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/process.h"
+#include "unit/scratch.h"
 
 #define LOG "log"
 
 struct fixture {
-	char path[64];
-	int dir_fd;
+	struct scratch dir;
 	struct process proc;
 	struct vf_err err;
 };
@@ -34,12 +33,8 @@ static int setup(void **state)
 	if (!fix)
 		return -1;
 	fix->proc.pidfd = -1;
-	snprintf(fix->path, sizeof(fix->path), "/tmp/vmfork-unit.%d", getpid());
-	if (mkdir(fix->path, 0700) < 0)
-		return -1;
-	fix->dir_fd = open(fix->path, O_DIRECTORY | O_CLOEXEC);
 	*state = fix;
-	return fix->dir_fd < 0 ? -1 : 0;
+	return scratch_init(&fix->dir);
 }
 
 static int teardown(void **state)
@@ -48,8 +43,7 @@ static int teardown(void **state)
 
 	process_kill(&fix->proc, 0);
 	process_close(&fix->proc);
-	close(fix->dir_fd);
-	vf_remove_tree(AT_FDCWD, fix->path);
+	scratch_exit(&fix->dir);
 	free(fix);
 	return 0;
 }
@@ -58,7 +52,7 @@ static int spawn(struct fixture *fix, const char *command)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
 
-	return process_spawn(&fix->proc, fix->dir_fd, LOG, argv, NULL, 0,
+	return process_spawn(&fix->proc, fix->dir.dir_fd, LOG, argv, NULL, 0,
 			     &fix->err);
 }
 
@@ -69,14 +63,14 @@ static void spawn_sleep(struct fixture *fix)
 
 static void record_read(struct fixture *fix, char **record)
 {
-	assert_int_equal(vf_read_file(fix->dir_fd, PROCESS_FILE, 4096, record,
-				      NULL, &fix->err),
+	assert_int_equal(vf_read_file(fix->dir.dir_fd, PROCESS_FILE, 4096,
+				      record, NULL, &fix->err),
 			 0);
 }
 
 static void record_write(struct fixture *fix, const char *record)
 {
-	assert_int_equal(vf_write_file(fix->dir_fd, PROCESS_FILE, record,
+	assert_int_equal(vf_write_file(fix->dir.dir_fd, PROCESS_FILE, record,
 				       strlen(record), false, &fix->err),
 			 0);
 }
@@ -84,7 +78,7 @@ static void record_write(struct fixture *fix, const char *record)
 static bool lives(struct fixture *fix)
 {
 	struct process proc;
-	bool found = process_open(&proc, fix->dir_fd);
+	bool found = process_open(&proc, fix->dir.dir_fd);
 
 	process_close(&proc);
 	return found;
@@ -97,14 +91,14 @@ static void life(void **state)
 
 	assert_false(lives(fix));
 	spawn_sleep(fix);
-	assert_true(process_open(&found, fix->dir_fd));
+	assert_true(process_open(&found, fix->dir.dir_fd));
 	assert_int_equal(found.pid, fix->proc.pid);
 	assert_int_equal(process_wait(&found, 0), -ETIMEDOUT);
-	assert_true(process_mark_lives(fix->dir_fd, PROCESS_FILE));
+	assert_true(process_mark_lives(fix->dir.dir_fd, PROCESS_FILE));
 	assert_int_equal(process_kill(&found, 1000), 0);
 	assert_int_equal(process_wait(&found, 0), 0);
 	assert_false(lives(fix));
-	assert_false(process_mark_lives(fix->dir_fd, PROCESS_FILE));
+	assert_false(process_mark_lives(fix->dir.dir_fd, PROCESS_FILE));
 	/* it was our child, and it does not stay as a zombie */
 	assert_int_equal(waitpid(fix->proc.pid, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -123,8 +117,8 @@ static void stubborn(void **state)
 	for (;;) {
 		__free char *log = NULL;
 
-		assert_int_equal(vf_read_file(fix->dir_fd, LOG, 64, &log, NULL,
-					      &fix->err),
+		assert_int_equal(vf_read_file(fix->dir.dir_fd, LOG, 64, &log,
+					      NULL, &fix->err),
 				 0);
 		if (!strcmp(log, "ready\n"))
 			break;
@@ -141,8 +135,8 @@ static void no_program(void **state)
 	struct fixture *fix = *state;
 	char *argv[] = { (char *)"vmfork-no-such-program", NULL };
 
-	assert_int_equal(process_spawn(&fix->proc, fix->dir_fd, LOG, argv, NULL,
-				       0, &fix->err),
+	assert_int_equal(process_spawn(&fix->proc, fix->dir.dir_fd, LOG, argv,
+				       NULL, 0, &fix->err),
 			 -ENOENT);
 	assert_int_equal(fix->proc.pidfd, -1);
 	assert_false(lives(fix));
@@ -163,12 +157,13 @@ static void inheritance(void **state)
 		 "[ -e /proc/$$/fd/%d ] && [ ! -e /proc/$$/fd/%d ] && "
 		 "echo both",
 		 given, kept);
-	assert_int_equal(process_spawn(&fix->proc, fix->dir_fd, LOG, argv,
+	assert_int_equal(process_spawn(&fix->proc, fix->dir.dir_fd, LOG, argv,
 				       &given, 1, &fix->err),
 			 0);
 	assert_int_equal(process_wait(&fix->proc, 10000), 0);
 	assert_int_equal(
-		vf_read_file(fix->dir_fd, LOG, 64, &log, NULL, &fix->err), 0);
+		vf_read_file(fix->dir.dir_fd, LOG, 64, &log, NULL, &fix->err),
+		0);
 	assert_string_equal(log, "both\n");
 }
 
@@ -262,10 +257,10 @@ static void odd_name(void **state)
 	char path[128];
 	char *argv[] = { path, (char *)"1000", NULL };
 
-	snprintf(path, sizeof(path), "%s/%s", fix->path, name);
-	assert_int_equal(symlinkat("/bin/sleep", fix->dir_fd, name), 0);
-	assert_int_equal(process_spawn(&fix->proc, fix->dir_fd, LOG, argv, NULL,
-				       0, &fix->err),
+	snprintf(path, sizeof(path), "%s/%s", fix->dir.path, name);
+	assert_int_equal(symlinkat("/bin/sleep", fix->dir.dir_fd, name), 0);
+	assert_int_equal(process_spawn(&fix->proc, fix->dir.dir_fd, LOG, argv,
+				       NULL, 0, &fix->err),
 			 0);
 	assert_true(lives(fix));
 }
@@ -276,15 +271,15 @@ static void mark(void **state)
 	int status;
 	pid_t pid;
 
-	assert_false(process_mark_lives(fix->dir_fd, "mark"));
-	assert_int_equal(process_mark(fix->dir_fd, "mark", &fix->err), 0);
-	assert_true(process_mark_lives(fix->dir_fd, "mark"));
+	assert_false(process_mark_lives(fix->dir.dir_fd, "mark"));
+	assert_int_equal(process_mark(fix->dir.dir_fd, "mark", &fix->err), 0);
+	assert_true(process_mark_lives(fix->dir.dir_fd, "mark"));
 	pid = fork();
 	if (pid == 0)
-		_exit(process_mark(fix->dir_fd, "mark", &fix->err) ? 1 : 0);
+		_exit(process_mark(fix->dir.dir_fd, "mark", &fix->err) ? 1 : 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_false(process_mark_lives(fix->dir_fd, "mark"));
+	assert_false(process_mark_lives(fix->dir.dir_fd, "mark"));
 }
 
 static int output(struct fixture *fix, const char *command, char *out,

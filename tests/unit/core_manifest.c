@@ -15,11 +15,12 @@
 
 #include "base/cleanup.h"
 #include "core/manifest.h"
+#include "unit/scratch.h"
 
 #define MEMORY_BYTES (3ULL << 30)
 
 struct fixture {
-	char path[64];
+	struct scratch dir;
 	struct snapshot saved;
 	struct snapshot loaded;
 	struct vf_err err;
@@ -80,10 +81,9 @@ static int setup(void **state)
 
 	if (!fix)
 		return -1;
-	snprintf(fix->path, sizeof(fix->path), "/tmp/vmfork-unit.%d", getpid());
-	if (mkdir(fix->path, 0700) < 0)
+	if (scratch_init(&fix->dir) < 0)
 		return -1;
-	fix->saved = example(open(fix->path, O_DIRECTORY | O_CLOEXEC));
+	fix->saved = example(fix->dir.dir_fd);
 	write_file(fix, VMM_MEMORY_FILE, "what a guest remembers");
 	write_file(fix, VMM_STATE_FILE, "what its devices do");
 	write_file(fix, VM_KERNEL_FILE, "kernel");
@@ -96,8 +96,7 @@ static int teardown(void **state)
 {
 	struct fixture *fix = *state;
 
-	close(fix->saved.dir_fd);
-	vf_remove_tree(AT_FDCWD, fix->path);
+	scratch_exit(&fix->dir);
 	free(fix);
 	return 0;
 }

@@ -18,12 +18,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "unit/scratch.h"
 #include "vmm/qmp.h"
 
 #define SOCKET	   "qmp"
@@ -39,8 +39,7 @@
 	" \"major\": 10}}, \"capabilities\": []}}\n"
 
 struct peer {
-	char path[64];
-	int dir_fd;
+	struct scratch dir;
 	int listen_fd;
 	pthread_t thread;
 	void (*play)(int fd); /* NULL: silent */
@@ -134,15 +133,12 @@ static int setup(void **state)
 
 	if (!peer)
 		return -1;
-	snprintf(peer->path, sizeof(peer->path), "/tmp/vmfork-unit.%d",
-		 getpid());
-	if (mkdir(peer->path, 0700) < 0)
+	*state = peer;
+	if (scratch_init(&peer->dir) < 0)
 		return -1;
-	peer->dir_fd = open(peer->path, O_DIRECTORY | O_CLOEXEC);
 	peer->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" SOCKET,
-		 peer->path);
-	*state = peer;
+		 peer->dir.path);
 	if (bind(peer->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -1;
 	return listen(peer->listen_fd, 1);
@@ -155,8 +151,7 @@ static int teardown(void **state)
 	qmp_close(&peer->qmp);
 	pthread_join(peer->thread, NULL);
 	close(peer->listen_fd);
-	close(peer->dir_fd);
-	vf_remove_tree(AT_FDCWD, peer->path);
+	scratch_exit(&peer->dir);
 	free(peer);
 	return 0;
 }
@@ -166,8 +161,8 @@ static int open_with(struct peer *peer, void (*play)(int fd), int64_t us)
 	peer->play = play;
 	assert_int_equal(pthread_create(&peer->thread, NULL, peer_main, peer),
 			 0);
-	return qmp_open(&peer->qmp, peer->dir_fd, SOCKET, -1, vf_now_us() + us,
-			&peer->err);
+	return qmp_open(&peer->qmp, peer->dir.dir_fd, SOCKET, -1,
+			vf_now_us() + us, &peer->err);
 }
 
 static void open_ok(struct peer *peer, void (*play)(int fd))
@@ -455,7 +450,7 @@ static void nobody(void **state)
 	struct peer *peer = *state;
 
 	/* the peer that teardown waits for is served by the second call */
-	assert_int_equal(qmp_open(&peer->qmp, peer->dir_fd, "elsewhere", -1,
+	assert_int_equal(qmp_open(&peer->qmp, peer->dir.dir_fd, "elsewhere", -1,
 				  vf_now_us() + LONG_US, &peer->err),
 			 -ENOENT);
 	qmp_close(&peer->qmp);
