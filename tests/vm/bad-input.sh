@@ -7,53 +7,9 @@
 # with the leases in them, are the same after each refusal as before it.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
-export BUILD
 
 SOURCE=src-1 # a name that the forks of prefix "src" want
 TOO_LONG=$(printf 'a%.0s' {1..41})
-
-# --- nothing is left ---------------------------------------------------------
-
-all_there_is() {
-	# the test itself resizes its file system
-	"$ROOT/tests/inventory.sh" | sed 's/,size=[0-9]*k//'
-	# where the search for a free lease begins may move
-	jq -S 'del(.cursor)' "$STATE"/net/*/leases.json
-}
-
-note_state() {
-	all_there_is >"$notes/before"
-}
-
-# What ends with its owner (a TAP with its VM) may need a moment.
-is_as_before() {
-	all_there_is >"$notes/after"
-	cmp -s "$notes/before" "$notes/after"
-}
-
-left_nothing() {
-	retry_until 5 is_as_before || {
-		diff "$notes/before" "$notes/after"
-		return 1
-	}
-}
-
-# One line that matches, and at most one hint; the status.
-says() { # STATUS PATTERN COMMAND...
-	local status=$1 pattern=$2 rc text
-
-	shift 2
-	text=$("$@" 2>&1 >/dev/null </dev/null)
-	rc=$?
-	echo "$text"
-	[ "$rc" = "$status" ] || {
-		echo "exit status $rc instead of $status"
-		return 1
-	}
-	grep -Eq "^vmfork: .*($pattern)" <<<"$text" &&
-		[ "$(grep -cv '^vmfork: hint: ' <<<"$text")" = 1 ] &&
-		[ "$(wc -l <<<"$text")" -le 2 ]
-}
 
 refused() { # STATUS PATTERN COMMAND...
 	says "$@" && left_nothing
@@ -336,8 +292,6 @@ nothing_of_the_failed() {
 		[ -z "$removed" ]
 }
 
-notes=$(mktemp -d)
-trap 'rm -rf "$notes"; cleanup' EXIT
 vmfork run "$SOURCE" || bail "the source does not boot"
 vmfork snapshot "$SOURCE" ready || bail "there is no snapshot to fork"
 note_state

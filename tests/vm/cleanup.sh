@@ -6,36 +6,10 @@
 # is undone, at once or by the next gc, and the source goes on.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
-export BUILD
 
 INTERRUPTS=4	   # moments at which a fork is interrupted
 FORKS_KILLED=10	   # random moments at which a fork is killed
 SNAPSHOTS_KILLED=3 # and a snapshot
-
-# --- nothing is left ---------------------------------------------------------
-
-all_there_is() {
-	"$ROOT/tests/inventory.sh"
-	# where the search for a free lease begins may move
-	jq -S 'del(.cursor)' "$STATE"/net/*/leases.json
-}
-
-note_state() {
-	all_there_is >"$notes/before"
-}
-
-is_as_before() {
-	all_there_is >"$notes/after"
-	cmp -s "$notes/before" "$notes/after"
-}
-
-# What ends with its owner (a TAP with its VM) may need a moment.
-left_nothing() {
-	retry_until 5 is_as_before || {
-		diff "$notes/before" "$notes/after"
-		return 1
-	}
-}
 
 # --- the source --------------------------------------------------------------
 
@@ -48,25 +22,7 @@ source_goes_on() {
 	[ "$(vm_field src .state)" = running ] && source_answers
 }
 
-# --- commands that do not end by themselves ----------------------------------
-
-# Start a command, wait so long, send it a signal, and wait for its end; its exit
-# status. A deadline for the end, though: a command that hangs is killed.
-signalled() { # SIGNAL SECONDS COMMAND...
-	local signal=$1 seconds=$2 pid rc
-
-	shift 2
-	"$VMFORK" "$@" >"$notes/out" 2>&1 &
-	pid=$!
-	read -r -t "$seconds" <>"$notes/never"
-	kill "-$signal" "$pid" 2>/dev/null
-	timeout 30 tail --pid="$pid" -s 0.02 -f /dev/null ||
-		kill -KILL "$pid"
-	wait "$pid" 2>/dev/null
-	rc=$?
-	echo "$* +$seconds s $signal: $rc $(tail -n 1 "$notes/out")"
-	return "$rc"
-}
+# --- commands that are interrupted or killed ---------------------------------
 
 # One that was done before the signal came is no failure.
 interrupted() { # SECONDS COMMAND...
@@ -111,11 +67,6 @@ interrupt_forks() {
 		[ -z "$forks" ] || vmfork stop $forks
 		left_nothing && source_goes_on || return
 	done
-}
-
-# All that gc removes is gone; a second one has nothing to say.
-gc_restores() {
-	vmfork gc && left_nothing && [ -z "$(vmfork gc)" ]
 }
 
 random_ms() { # BELOW
@@ -169,7 +120,7 @@ kill_engine() {
 	vmfork inspect web-1 --json >"$notes/web-1"
 	pid=$(vm_field web-1 .pid)
 	kill -KILL "$pid"
-	timeout 30 tail --pid="$pid" -s 0.02 -f /dev/null
+	wait_end "$pid"
 }
 
 ps_says_dead() {
@@ -213,9 +164,6 @@ last_of_all() {
 		[ -z "$(vmfork gc)" ] && ! ip -o link show | grep -q 'vf[b0-9a-f]'
 }
 
-notes=$(mktemp -d)
-trap 'rm -rf "$notes"; cleanup' EXIT
-mkfifo "$notes/never"
 vmfork run src || bail "the source does not boot"
 vmfork snapshot src ready || bail "there is no snapshot to fork"
 source_ip=$(vm_field src .ipv4)

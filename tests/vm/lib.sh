@@ -10,8 +10,9 @@
 #
 # is run by tests/run, in namespaces of its own, and says what holds with ok,
 # not_ok, check and skip; done_testing ends it. Its state directory, $STATE, is
-# a tmpfs of its own. Whatever way it ends, its VMs and networks are removed, by
-# vmfork's own commands: if these leave something, the run says so.
+# a tmpfs of its own; $notes is a directory for its notes. Whatever way it ends,
+# its VMs and networks are removed, by vmfork's own commands: if these leave
+# something, the run says so.
 set -u
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -21,7 +22,7 @@ KERNEL=${KERNEL:-6.12}
 VMFORK_KERNEL=$BUILD/kernels/$KERNEL/vmlinuz
 VMFORK_INITRD=$BUILD/guest-$KERNEL.cpio.gz
 STATE=$BUILD/tests/state
-export VMFORK_KERNEL VMFORK_INITRD VMFORK_STATE=$STATE
+export BUILD VMFORK_KERNEL VMFORK_INITRD VMFORK_STATE=$STATE
 points=0
 
 # --- results -----------------------------------------------------------------
@@ -68,6 +69,23 @@ check_fails() { # NAME STATUS PATTERN COMMAND...
 		echo "wanted status $status and /$pattern/, got $rc"
 		not_ok "$name"
 	fi
+}
+
+# One line of vmfork's that matches, and at most one hint; the status.
+says() { # STATUS PATTERN COMMAND...
+	local status=$1 pattern=$2 rc text
+
+	shift 2
+	text=$("$@" 2>&1 >/dev/null </dev/null)
+	rc=$?
+	echo "$text"
+	[ "$rc" = "$status" ] || {
+		echo "exit status $rc instead of $status"
+		return 1
+	}
+	grep -Eq "^vmfork: .*($pattern)" <<<"$text" &&
+		[ "$(grep -cv '^vmfork: hint: ' <<<"$text")" = 1 ] &&
+		[ "$(wc -l <<<"$text")" -le 2 ]
 }
 
 bail() { # WHY: nothing that follows could tell anything
@@ -197,6 +215,60 @@ guest_talk() { # VM LINES TOKEN SECONDS
 	return $rc
 }
 
+# --- nothing is left ---------------------------------------------------------
+
+all_there_is() {
+	# a test may resize its own file system
+	"$ROOT/tests/inventory.sh" | sed 's/,size=[0-9]*k//'
+	# where the search for a free lease begins may move
+	jq -S 'del(.cursor)' "$STATE"/net/*/leases.json
+}
+
+note_state() {
+	all_there_is >"$notes/before"
+}
+
+is_as_before() {
+	all_there_is >"$notes/after"
+	cmp -s "$notes/before" "$notes/after"
+}
+
+# What ends with its owner (a TAP with its VM) may need a moment.
+left_nothing() {
+	retry_until 5 is_as_before || {
+		diff "$notes/before" "$notes/after"
+		return 1
+	}
+}
+
+# All that gc removes is gone; a second one has nothing to say.
+gc_restores() {
+	vmfork gc && left_nothing && [ -z "$(vmfork gc)" ]
+}
+
+# --- commands that do not end by themselves ----------------------------------
+
+# Start a command, wait so long, send it a signal, and wait for its end; its exit
+# status. A deadline for the end, though: a command that hangs is killed.
+signalled() { # SIGNAL SECONDS COMMAND...
+	local signal=$1 seconds=$2 pid rc
+
+	shift 2
+	"$VMFORK" "$@" >"$notes/out" 2>&1 </dev/null &
+	pid=$!
+	read -r -t "$seconds" <>"$notes/never"
+	kill "-$signal" "$pid" 2>/dev/null
+	wait_end "$pid" || kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	rc=$?
+	echo "$* +$seconds s $signal: $rc $(tail -n 1 "$notes/out")"
+	return "$rc"
+}
+
+wait_end() { # PID
+	timeout 30 tail --pid="$1" -s 0.02 -f /dev/null
+}
+
 # --- a guest's network -------------------------------------------------------
 
 # The link-local address that belongs to a MAC (RFC 4291, appendix A).
@@ -273,13 +345,16 @@ cleanup() {
 		done
 	fi
 	cp "$STATE/kvm-unusable" "$BUILD/tests/" 2>/dev/null
+	rm -rf "$notes"
 	umount "$STATE" 2>/dev/null
 	rmdir "$STATE" 2>/dev/null
 }
 
-[ -x "$VMFORK" ] || skip_all "there is no $VMFORK"
+notes=$(mktemp -d)
+mkfifo "$notes/never"
 trap cleanup EXIT
 trap 'exit 143' TERM INT
+[ -x "$VMFORK" ] || skip_all "there is no $VMFORK"
 mkdir -p "$STATE"
 mount -t tmpfs -o mode=700 vmfork-test "$STATE" || bail "no tmpfs for state"
 # Where KVM cannot run a guest, one test finds out for all: it takes seconds.
