@@ -11,6 +11,7 @@
 #include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
+#include "names.h"
 #include "restore.h"
 
 #define WAIT_FOR_MAIL_NS    (1 * NS_PER_S)
@@ -75,13 +76,13 @@ static void log_restore(const struct agent *agent)
 	if (status->error)
 		log_line(LOG_ERROR, "generation %llu by %s failed: %s: %s",
 			 (unsigned long long)status->generation,
-			 status_signal_name(status->signal),
-			 status_step_name(status->step),
+			 vmfork_signal_name(status->signal),
+			 vmfork_step_name(status->step),
 			 strerror((int)status->error));
 	else
 		log_line(LOG_INFO, "generation %llu by %s: applied in %llu us",
 			 (unsigned long long)status->generation,
-			 status_signal_name(status->signal),
+			 vmfork_signal_name(status->signal),
 			 (unsigned long long)(status->time_ns
 						      [VMFORK_STAGE_APPLIED] -
 					      status->time_ns

@@ -7,48 +7,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "names.h"
 #include "status.h"
 
-static const char *const stage_names[] = {
-	[VMFORK_STAGE_NONE] = "none",	[VMFORK_STAGE_SIGNAL] = "signal",
-	[VMFORK_STAGE_MAIL] = "mail",	[VMFORK_STAGE_APPLIED] = "applied",
-	[VMFORK_STAGE_ACKED] = "acked", [VMFORK_STAGE_SETTLED] = "settled",
-};
-static_assert(sizeof(stage_names) / sizeof(char *) == VMFORK_STAGE_NUM, "");
-
-static const char *const signal_names[] = {
-	[VMFORK_SIGNAL_NONE] = "none",
-	[VMFORK_SIGNAL_MAILBOX] = "mailbox",
-	[VMFORK_SIGNAL_VMCLOCK] = "vmclock",
-	[VMFORK_SIGNAL_VMCLOCK_SPIN] = "vmclock-spin",
-	[VMFORK_SIGNAL_VMGENID] = "vmgenid",
-	[VMFORK_SIGNAL_CHECK] = "check",
-	[VMFORK_SIGNAL_BOOT] = "boot",
-};
-static_assert(sizeof(signal_names) / sizeof(char *) == VMFORK_SIGNAL_NUM, "");
-
-static const char *const step_names[] = {
-	[VMFORK_STEP_NONE] = "none",
-	[VMFORK_STEP_MAIL] = "mail",
-	[VMFORK_STEP_VERIFY] = "verify",
-	[VMFORK_STEP_DECODE] = "decode",
-	[VMFORK_STEP_MATCH] = "match",
-	[VMFORK_STEP_LINK] = "link",
-	[VMFORK_STEP_ADDR_DEL] = "addr-del",
-	[VMFORK_STEP_ADDR_ADD] = "addr-add",
-	[VMFORK_STEP_NEIGH] = "neigh",
-	[VMFORK_STEP_ROUTE] = "route",
-};
-static_assert(sizeof(step_names) / sizeof(char *) == VMFORK_STEP_NUM, "");
-
-const char *status_signal_name(uint32_t signal)
+/* A number of ours, so there is a name; but a record may be of another agent. */
+static const char *known(const char *name)
 {
-	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : "?";
-}
-
-const char *status_step_name(uint32_t step)
-{
-	return step < VMFORK_STEP_NUM ? step_names[step] : "?";
+	return name ? name : "?";
 }
 
 void status_begin(struct vmfork_status *status, enum vmfork_signal signal,
@@ -148,7 +113,7 @@ static void format_times(struct status_text *text,
 {
 	for (unsigned int i = VMFORK_STAGE_SIGNAL; i < VMFORK_STAGE_NUM; i++) {
 		text_put(text, "%s\"%s\":", i > VMFORK_STAGE_SIGNAL ? "," : "",
-			 stage_names[i]);
+			 known(vmfork_stage_name(i)));
 		if (status->time_ns[i])
 			text_put(text, "%" PRIu64,
 				 (uint64_t)status->time_ns[i]);
@@ -165,16 +130,15 @@ static void format_restore(struct status_text *text,
 	for (unsigned int i = 0; i < VMFORK_ID_LEN; i++)
 		text_put(text, "%02x", status->restore_id[i]);
 	text_put(text, "\",\"signal\":\"%s\",\"stage\":\"%s\",\"error\":",
-		 status_signal_name(status->signal),
-		 status->stage < VMFORK_STAGE_NUM ? stage_names[status->stage]
-						  : "?");
+		 known(vmfork_signal_name(status->signal)),
+		 known(vmfork_stage_name(status->stage)));
 	if (status->error)
 		status_format_string(text, strerror((int)status->error));
 	else
 		text_put(text, "null");
 	text_put(text, ",\"errno\":%u,\"step\":", status->error);
 	if (status->step)
-		text_put(text, "\"%s\"", status_step_name(status->step));
+		text_put(text, "\"%s\"", known(vmfork_step_name(status->step)));
 	else
 		text_put(text, "null");
 }

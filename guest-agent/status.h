@@ -62,20 +62,4 @@ void status_format(struct status_text *text, const struct vmfork_status *status,
  */
 void status_format_string(struct status_text *text, const char *str);
 
-/**
- * status_signal_name() - Name of a signal
- * @signal:	enum vmfork_signal
- *
- * Return: static
- */
-const char *status_signal_name(uint32_t signal);
-
-/**
- * status_step_name() - Name of a step
- * @step:	enum vmfork_step
- *
- * Return: static
- */
-const char *status_step_name(uint32_t step);
-
 #endif

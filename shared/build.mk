@@ -5,4 +5,5 @@ shared_srcs := \
 	shared/crc32c.c \
 	shared/identity.c \
 	shared/mail.c \
+	shared/names.c \
 	shared/vmfork_ack.c

@@ -169,6 +169,7 @@ enum vmfork_step {
 	VMFORK_STEP_ADDR_ADD,
 	VMFORK_STEP_NEIGH,
 	VMFORK_STEP_ROUTE,
+	VMFORK_STEP_UNDO, /* the way back: the old network is not whole either */
 	VMFORK_STEP_NUM
 };
 

@@ -161,7 +161,7 @@ static void read_status(struct worker *w)
 	job->reached = status.stage;
 	if (status.error)
 		vf_err_errno(&job->err, (int)(status.error & 0xfff),
-			     "not acknowledged: %s",
+			     "not acknowledged: it failed at step %s",
 			     timeline_step_name(status.step));
 	else
 		vf_err_set(&job->err, ETIMEDOUT,
@@ -190,7 +190,8 @@ static void conclude_job(struct batch *b, struct worker *w)
 	}
 	job->outcome = FORK_UNACKED;
 	if (c->failed)
-		vf_err_errno(&job->err, (int)(c->ack.error & 0xfff), "%s",
+		vf_err_errno(&job->err, (int)(c->ack.error & 0xfff),
+			     "the guest failed at step %s",
 			     timeline_step_name(c->ack.step));
 	else
 		read_status(w);

@@ -5,6 +5,7 @@
 
 #include "base/io.h"
 #include "core/fork.h"
+#include "names.h"
 
 /* The last stage that a fork reached, as far as the host knows. */
 static const char *stage_reached(const struct fork_job *job)
@@ -38,7 +39,8 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	bool runs = job->outcome != FORK_FAILED;
 	const struct net_port *port = &job->vm.port;
 	char id[2 * VMFORK_ID_LEN + 1];
-	const char *signal = timeline_signal_name(job->signal);
+	const char *signal = job->signal ? vmfork_signal_name(job->signal)
+					 : NULL;
 	json_t *json;
 
 	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);

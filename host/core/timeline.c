@@ -4,41 +4,20 @@
 #include <string.h>
 
 #include "core/timeline.h"
+#include "names.h"
 
+/* The host's own; those of the guest follow in the guest's order. */
 static const char *const stage_names[] = {
 	[TIMELINE_IDENTITY] = "identity", [TIMELINE_TAP] = "tap",
 	[TIMELINE_SPAWNED] = "spawned",	  [TIMELINE_READY] = "ready",
 	[TIMELINE_LOADED] = "loaded",	  [TIMELINE_PATCHED] = "patched",
-	[TIMELINE_RESUMED] = "resumed",	  [TIMELINE_SIGNAL] = "signal",
-	[TIMELINE_MAIL] = "mail",	  [TIMELINE_APPLIED] = "applied",
-	[TIMELINE_ACKED] = "acked",	  [TIMELINE_SETTLED] = "settled",
+	[TIMELINE_RESUMED] = "resumed",
 };
-static_assert(sizeof(stage_names) / sizeof(char *) == TIMELINE_NUM, "stages");
-
-static const char *const signal_names[] = {
-	[VMFORK_SIGNAL_MAILBOX] = "mailbox",
-	[VMFORK_SIGNAL_VMCLOCK] = "vmclock",
-	[VMFORK_SIGNAL_VMCLOCK_SPIN] = "vmclock-spin",
-	[VMFORK_SIGNAL_VMGENID] = "vmgenid",
-	[VMFORK_SIGNAL_CHECK] = "check",
-	[VMFORK_SIGNAL_BOOT] = "boot",
-};
-static_assert(sizeof(signal_names) / sizeof(char *) == VMFORK_SIGNAL_NUM,
-	      "signals");
-
-static const char *const step_names[] = {
-	[VMFORK_STEP_NONE] = "nothing",
-	[VMFORK_STEP_MAIL] = "waiting for mail",
-	[VMFORK_STEP_VERIFY] = "verifying the mail",
-	[VMFORK_STEP_DECODE] = "reading the mail",
-	[VMFORK_STEP_MATCH] = "finding the interface",
-	[VMFORK_STEP_LINK] = "setting the link",
-	[VMFORK_STEP_ADDR_DEL] = "removing an address",
-	[VMFORK_STEP_ADDR_ADD] = "adding an address",
-	[VMFORK_STEP_NEIGH] = "adding a neighbour",
-	[VMFORK_STEP_ROUTE] = "adding a route",
-};
-static_assert(sizeof(step_names) / sizeof(char *) == VMFORK_STEP_NUM, "steps");
+static_assert(sizeof(stage_names) / sizeof(char *) == TIMELINE_SIGNAL,
+	      "stages");
+static_assert(TIMELINE_NUM - TIMELINE_SIGNAL ==
+		      VMFORK_STAGE_NUM - VMFORK_STAGE_SIGNAL,
+	      "the guest's stages");
 
 /* Which of the guest's stages stands behind which of ours. */
 static const struct {
@@ -113,7 +92,7 @@ json_t *timeline_pack(const struct timeline *tl, int64_t start_us)
 
 	for (int i = 0; i < TIMELINE_NUM; i++)
 		json_object_set_new(
-			json, stage_names[i],
+			json, timeline_stage_name((enum timeline_stage)i),
 			tl->at_us[i] ? json_integer(tl->at_us[i] - start_us)
 				     : json_null());
 	return json;
@@ -121,15 +100,14 @@ json_t *timeline_pack(const struct timeline *tl, int64_t start_us)
 
 const char *timeline_stage_name(enum timeline_stage stage)
 {
-	return stage_names[stage];
-}
-
-const char *timeline_signal_name(uint32_t signal)
-{
-	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : NULL;
+	if (stage < TIMELINE_SIGNAL)
+		return stage_names[stage];
+	return vmfork_stage_name(stage - TIMELINE_SIGNAL + VMFORK_STAGE_SIGNAL);
 }
 
 const char *timeline_step_name(uint32_t step)
 {
-	return step < VMFORK_STEP_NUM ? step_names[step] : "an unknown step";
+	const char *name = vmfork_step_name(step);
+
+	return name ? name : "unknown";
 }

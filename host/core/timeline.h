@@ -89,15 +89,7 @@ json_t *timeline_pack(const struct timeline *tl, int64_t start_us);
 const char *timeline_stage_name(enum timeline_stage stage);
 
 /**
- * timeline_signal_name() - A signal's name in JSON and tables
- * @signal:	enum vmfork_signal as the guest sent it, unchecked
- *
- * Return: a literal, NULL if there is no such signal
- */
-const char *timeline_signal_name(uint32_t signal);
-
-/**
- * timeline_step_name() - Where a guest failed, in words
+ * timeline_step_name() - Where a guest failed, for a message
  * @step:	enum vmfork_step as the guest sent it, unchecked
  *
  * Return: a literal

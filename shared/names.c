@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include <assert.h>
+#include <stddef.h>
+
+#include "names.h"
+#include "vmfork_mailbox.h"
+
+static const char *const signal_names[] = {
+	[VMFORK_SIGNAL_NONE] = "none",
+	[VMFORK_SIGNAL_MAILBOX] = "mailbox",
+	[VMFORK_SIGNAL_VMCLOCK] = "vmclock",
+	[VMFORK_SIGNAL_VMCLOCK_SPIN] = "vmclock-spin",
+	[VMFORK_SIGNAL_VMGENID] = "vmgenid",
+	[VMFORK_SIGNAL_CHECK] = "check",
+	[VMFORK_SIGNAL_BOOT] = "boot",
+};
+static_assert(sizeof(signal_names) / sizeof(char *) == VMFORK_SIGNAL_NUM,
+	      "signals");
+
+static const char *const stage_names[] = {
+	[VMFORK_STAGE_NONE] = "none",	[VMFORK_STAGE_SIGNAL] = "signal",
+	[VMFORK_STAGE_MAIL] = "mail",	[VMFORK_STAGE_APPLIED] = "applied",
+	[VMFORK_STAGE_ACKED] = "acked", [VMFORK_STAGE_SETTLED] = "settled",
+};
+static_assert(sizeof(stage_names) / sizeof(char *) == VMFORK_STAGE_NUM,
+	      "stages");
+
+static const char *const step_names[] = {
+	[VMFORK_STEP_NONE] = "none",
+	[VMFORK_STEP_MAIL] = "mail",
+	[VMFORK_STEP_VERIFY] = "verify",
+	[VMFORK_STEP_DECODE] = "decode",
+	[VMFORK_STEP_MATCH] = "match",
+	[VMFORK_STEP_LINK] = "link",
+	[VMFORK_STEP_ADDR_DEL] = "addr-del",
+	[VMFORK_STEP_ADDR_ADD] = "addr-add",
+	[VMFORK_STEP_NEIGH] = "neigh",
+	[VMFORK_STEP_ROUTE] = "route",
+	[VMFORK_STEP_UNDO] = "undo",
+};
+static_assert(sizeof(step_names) / sizeof(char *) == VMFORK_STEP_NUM, "steps");
+
+const char *vmfork_signal_name(uint32_t signal)
+{
+	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : NULL;
+}
+
+const char *vmfork_stage_name(uint32_t stage)
+{
+	return stage < VMFORK_STAGE_NUM ? stage_names[stage] : NULL;
+}
+
+const char *vmfork_step_name(uint32_t step)
+{
+	return step < VMFORK_STEP_NUM ? step_names[step] : NULL;
+}
