@@ -139,6 +139,8 @@ static int start(struct boot *b, struct vf_err *err)
 	if (!ret)
 		ret = b->vmm.ops->connect(&b->vmm,
 					  vf_now_us() + READY_MS * 1000, err);
+	if (!ret)
+		ret = b->vmm.ops->boot(&b->vmm, err);
 	return ret;
 }
 

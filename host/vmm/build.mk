@@ -4,5 +4,6 @@ vmm_srcs := \
 	host/vmm/qemu.c \
 	host/vmm/qemu_args.c \
 	host/vmm/qemu_memory.c \
+	host/vmm/qemu_vmclock.c \
 	host/vmm/qmp.c \
 	host/vmm/vmm.c

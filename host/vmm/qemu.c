@@ -257,6 +257,8 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		ret = qemu_query(vmm, &state, err);
 	if (!ret && state != VMM_STATE_PAUSED)
 		return vf_err_set(err, EIO, "not paused after loading");
+	if (!ret)
+		ret = qemu_vmclock_raise(vmm, err);
 	if (ret < 0 && process_wait(&vmm->proc, 100) == 0)
 		return qemu_died(vmm, err);
 	return ret;
@@ -292,6 +294,15 @@ static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 	while (ret == -EREMOTEIO && vf_now_us() < deadline_us &&
 	       usleep(RETRY_US) == 0);
 	return ret;
+}
+
+/* What the guest shall find from its first instruction on is there before it. */
+static int qemu_boot(struct vmm *vmm, struct vf_err *err)
+{
+	int64_t at_us;
+	int ret = qemu_vmclock_enable(vmm, err);
+
+	return ret < 0 ? ret : qemu_resume(vmm, &at_us, err);
 }
 
 static uint64_t memory_bytes_of(struct qmp *qmp, struct vf_err *err)
@@ -386,6 +397,7 @@ const struct vmm_ops qemu_ops = {
 	.spawn = qemu_spawn,
 	.connect = qemu_connect,
 	.disconnect = qemu_disconnect,
+	.boot = qemu_boot,
 	.load = qemu_load,
 	.peek = qemu_peek,
 	.poke = qemu_poke,

@@ -63,6 +63,19 @@ int64_t qemu_soon(void);
 struct qmp *qemu_client(struct vmm *vmm);
 
 /**
+ * qemu_memory_find() - Where does guest memory stand in QEMU's address space?
+ * @qmp:	connection
+ * @block:	the memory block that it has to belong to
+ * @gpa:	guest-physical address
+ * @hva:	out: QEMU's address, good to the end of the guest's page
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EFAULT if there is no such memory
+ */
+int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
+		     uint64_t *hva, struct vf_err *err);
+
+/**
  * qemu_peek() - See struct vmm_ops
  */
 int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
@@ -92,5 +105,23 @@ void qemu_layout(uint64_t offset, uint64_t bytes, struct vmm_image *image);
  */
 int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
 		      struct vf_err *err);
+
+/**
+ * qemu_vmclock_enable() - Give the VMClock a generation counter
+ * @vmm:	VM that has not run yet
+ * @err:	error
+ *
+ * Return: 0, also where there is no VMClock, or -errno
+ */
+int qemu_vmclock_enable(struct vmm *vmm, struct vf_err *err);
+
+/**
+ * qemu_vmclock_raise() - Raise that counter: the VM was restored
+ * @vmm:	VM that was loaded and has not run yet
+ * @err:	error
+ *
+ * Return: 0, also where there is no VMClock or it has no counter, or -errno
+ */
+int qemu_vmclock_raise(struct vmm *vmm, struct vf_err *err);
 
 #endif

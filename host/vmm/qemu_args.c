@@ -151,15 +151,15 @@ int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
 		   inherit(args, console_fd), inherit(args, log_fd));
 	add_option(args, "-serial", "chardev:console");
 	add_devices(args, spec);
-	if (spec->image) {
-		/*
-		 * -S is essential: a state that was saved from a running VM
-		 * would otherwise run the moment it is loaded, and there would
-		 * be no moment in which its mail can be written.
-		 */
-		add(args, "-S");
+	/*
+	 * -S is essential: a state that was saved from a running VM would
+	 * otherwise run the moment it is loaded, and there would be no moment
+	 * in which its mail can be written; nor, in a VM that boots, its
+	 * VMClock completed.
+	 */
+	add(args, "-S");
+	if (spec->image)
 		add_option(args, "-incoming", "defer");
-	}
 	return args->failed ? -ENOMEM : 0;
 }
 

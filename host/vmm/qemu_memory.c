@@ -12,11 +12,10 @@
 #define GIB	     (1ULL << 30)
 #define LOWMEM_SPLIT 0xb0000000ULL /* from here on memory is split at 2 GiB */
 
-/* Where a guest page stands in QEMU's address space. */
-static int gpa_to_hva(struct qmp *qmp, uint64_t gpa, uint64_t *hva,
-		      struct vf_err *err)
+int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
+		     uint64_t *hva, struct vf_err *err)
 {
-	char line[64], answer[256], block[64];
+	char line[64], answer[256], found[64];
 	int ret;
 
 	snprintf(line, sizeof(line), "gpa2hva 0x%" PRIx64, gpa);
@@ -24,8 +23,8 @@ static int gpa_to_hva(struct qmp *qmp, uint64_t gpa, uint64_t *hva,
 	if (ret < 0)
 		return ret;
 	if (sscanf(answer, "Host virtual address for %*s (%63[^)]) is %" SCNx64,
-		   block, hva) != 2 ||
-	    strcmp(block, QEMU_RAM_BLOCK) != 0)
+		   found, hva) != 2 ||
+	    strcmp(found, block) != 0)
 		return vf_err_set(err, EFAULT,
 				  "guest address 0x%" PRIx64 ": not memory",
 				  gpa);
@@ -45,8 +44,8 @@ static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
 				  "guest address 0x%" PRIx64
 				  ": %zu bytes cross a page",
 				  gpa, len);
-	ret = gpa_to_hva(qemu_client(vmm), gpa & ~(uint64_t)(GUEST_PAGE - 1),
-			 &hva, err);
+	ret = qemu_memory_find(qemu_client(vmm), QEMU_RAM_BLOCK,
+			       gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva, err);
 	if (ret < 0)
 		return ret;
 	remote.iov_base = (void *)(uintptr_t)(hva + gpa % GUEST_PAGE);
@@ -97,12 +96,13 @@ int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
 	int ret;
 
 	qemu_layout(0, memory_bytes, &image);
-	ret = gpa_to_hva(qmp, 0, &base, err);
+	ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &base, err);
 	for (unsigned int i = 0; !ret && i < image.num_regions; i++) {
 		const struct vmm_region *r = &image.regions[i];
 
-		ret = gpa_to_hva(qmp, r->gpa + r->bytes - GUEST_PAGE, &hva,
-				 err);
+		ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK,
+				       r->gpa + r->bytes - GUEST_PAGE, &hva,
+				       err);
 		if (!ret && hva - base != r->offset + r->bytes - GUEST_PAGE)
 			return vf_err_set(err, ENOTSUP,
 					  "this machine's memory is laid out "

@@ -104,8 +104,8 @@ struct vmm_ops {
 	int (*check)(char *version, size_t size, struct vf_err *err);
 
 	/**
-	 * @spawn: start the process, which then boots or, with an image, waits
-	 * to load it. It outlives the caller; vmm->proc is set.
+	 * @spawn: start the process, which then waits for @boot or, with an
+	 * image, for @load. It outlives the caller; vmm->proc is set.
 	 */
 	int (*spawn)(struct vmm *vmm, const struct vmm_spec *spec,
 		     struct vf_err *err);
@@ -116,6 +116,9 @@ struct vmm_ops {
 
 	/** @disconnect: let go of it; the VM goes on. */
 	void (*disconnect)(struct vmm *vmm);
+
+	/** @boot: let a VM that was spawned without an image run. */
+	int (*boot)(struct vmm *vmm, struct vf_err *err);
 
 	/** @load: load an image's state; afterwards the VM is paused. */
 	int (*load)(struct vmm *vmm, int image_fd, int64_t deadline_us,
