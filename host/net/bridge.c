@@ -63,9 +63,9 @@ static int link_create_add(struct rtnl *rtnl, const struct net_conf *conf)
 	struct nlattr *info, *data;
 	struct nl_msg *msg;
 
-	msg = rtnl_add(rtnl, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-		       "bridge %s", conf->bridge);
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+	msg = rtnl_add_link(rtnl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi,
+			    "bridge %s", conf->bridge);
+	if (!msg)
 		return -ENOMEM;
 	/* all at once: udev rewrites a MAC that is set later */
 	NLA_PUT_STRING(msg, IFLA_IFNAME, conf->bridge);
@@ -95,23 +95,13 @@ static int link_set_up_add(struct rtnl *rtnl, const struct net_conf *conf,
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC,
 				 .ifi_flags = flags,
 				 .ifi_change = flags };
-	struct nlattr *spec, *inet6;
 	struct nl_msg *msg;
 
-	msg = rtnl_add(rtnl, RTM_NEWLINK, NLM_F_ACK, "bridge %s", conf->bridge);
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+	msg = rtnl_add_link(rtnl, RTM_NEWLINK, 0, &ifi, "bridge %s",
+			    conf->bridge);
+	if (!msg || nla_put_string(msg, IFLA_IFNAME, conf->bridge) < 0)
 		return -ENOMEM;
-	NLA_PUT_STRING(msg, IFLA_IFNAME, conf->bridge);
-	spec = nla_nest_start(msg, IFLA_AF_SPEC);
-	inet6 = spec ? nla_nest_start(msg, AF_INET6) : NULL;
-	if (!inet6)
-		goto nla_put_failure;
-	NLA_PUT_U8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	nla_nest_end(msg, inet6);
-	nla_nest_end(msg, spec);
-	return 0;
-nla_put_failure:
-	return -ENOMEM;
+	return rtnl_put_no_autoconf(msg);
 }
 
 static int link_alias_add(struct rtnl *rtnl, const struct net_conf *conf)
@@ -121,15 +111,12 @@ static int link_alias_add(struct rtnl *rtnl, const struct net_conf *conf)
 	struct nl_msg *msg;
 
 	alias_format(conf, alias);
-	msg = rtnl_add(rtnl, RTM_NEWLINK, NLM_F_ACK, "bridge %s: alias",
-		       conf->bridge);
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+	msg = rtnl_add_link(rtnl, RTM_NEWLINK, 0, &ifi, "bridge %s: alias",
+			    conf->bridge);
+	if (!msg || nla_put_string(msg, IFLA_IFNAME, conf->bridge) < 0 ||
+	    nla_put_string(msg, IFLA_IFALIAS, alias) < 0)
 		return -ENOMEM;
-	NLA_PUT_STRING(msg, IFLA_IFNAME, conf->bridge);
-	NLA_PUT_STRING(msg, IFLA_IFALIAS, alias);
 	return 0;
-nla_put_failure:
-	return -ENOMEM;
 }
 
 static int addr_add(struct rtnl *rtnl, const struct net_conf *conf, int ifindex,
@@ -267,8 +254,9 @@ int bridge_down(struct rtnl *rtnl, const struct net_conf *conf,
 	if (state < 0 || state == BRIDGE_ABSENT || state == BRIDGE_FOREIGN)
 		return state < 0 ? state : 0;
 	ifi.ifi_index = if_nametoindex(conf->bridge);
-	msg = rtnl_add(rtnl, RTM_DELLINK, NLM_F_ACK, "bridge %s", conf->bridge);
-	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+	msg = rtnl_add_link(rtnl, RTM_DELLINK, 0, &ifi, "bridge %s",
+			    conf->bridge);
+	if (!msg)
 		return vf_err_errno(err, ENOMEM, "bridge %s", conf->bridge);
 	return rtnl_commit(rtnl, RTNL_UNDO, err);
 }

@@ -85,10 +85,9 @@ static int links_remove(struct gc *gc, const struct tap_links *links,
 			continue;
 		if (gc->is_alive(link->owner, gc->ctx))
 			continue;
-		msg = rtnl_add(&gc->rtnl, RTM_DELLINK, NLM_F_ACK, "TAP %s",
-			       link->name);
-		if (!msg ||
-		    nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0)
+		msg = rtnl_add_link(&gc->rtnl, RTM_DELLINK, 0, &ifi, "TAP %s",
+				    link->name);
+		if (!msg)
 			return vf_err_errno(err, ENOMEM, "TAP %s", link->name);
 		report(gc, "TAP", link->name);
 	}

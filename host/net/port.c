@@ -15,14 +15,8 @@ static struct nl_msg *link_request(struct rtnl *rtnl,
 				   const struct net_port *port,
 				   const struct ifinfomsg *ifi)
 {
-	struct nl_msg *msg;
-
-	msg = rtnl_add(rtnl, RTM_NEWLINK, NLM_F_ACK, "port %s of %s", port->tap,
-		       port->owner);
-	if (!msg ||
-	    nlmsg_append(msg, (void *)ifi, sizeof(*ifi), NLMSG_ALIGNTO) < 0)
-		return NULL;
-	return msg;
+	return rtnl_add_link(rtnl, RTM_NEWLINK, 0, ifi, "port %s of %s",
+			     port->tap, port->owner);
 }
 
 /*
@@ -36,7 +30,6 @@ static int enslave_add(struct rtnl *rtnl, const struct net_port *port,
 {
 	struct ifinfomsg ifi = { .ifi_index = ifindex };
 	char alias[sizeof(PORT_ALIAS_PREFIX) + VF_NAME_MAX];
-	struct nlattr *spec, *inet6;
 	struct nl_msg *msg;
 
 	snprintf(alias, sizeof(alias), PORT_ALIAS_PREFIX "%s", port->owner);
@@ -46,14 +39,7 @@ static int enslave_add(struct rtnl *rtnl, const struct net_port *port,
 	NLA_PUT_U32(msg, IFLA_GROUP, NET_LINK_GROUP);
 	NLA_PUT_STRING(msg, IFLA_IFALIAS, alias);
 	NLA_PUT_U32(msg, IFLA_MASTER, bridge_ifindex);
-	spec = nla_nest_start(msg, IFLA_AF_SPEC);
-	inet6 = spec ? nla_nest_start(msg, AF_INET6) : NULL;
-	if (!inet6)
-		goto nla_put_failure;
-	NLA_PUT_U8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	nla_nest_end(msg, inet6);
-	nla_nest_end(msg, spec);
-	return 0;
+	return rtnl_put_no_autoconf(msg);
 nla_put_failure:
 	return -ENOMEM;
 }

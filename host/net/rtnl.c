@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
@@ -127,12 +128,11 @@ static int requests_grow(struct rtnl *rtnl)
 	return 0;
 }
 
-struct nl_msg *rtnl_add(struct rtnl *rtnl, int type, int flags, const char *fmt,
-			...)
+static struct nl_msg *request_add(struct rtnl *rtnl, int type, int flags,
+				  const char *fmt, va_list ap)
 {
 	struct rtnl_request *req;
 	struct nl_msg *msg;
-	va_list ap;
 
 	if (requests_grow(rtnl) < 0)
 		return NULL;
@@ -147,10 +147,48 @@ struct nl_msg *rtnl_add(struct rtnl *rtnl, int type, int flags, const char *fmt,
 	}
 	req = &rtnl->requests[rtnl->num++];
 	*req = (struct rtnl_request){ .msg = msg };
-	va_start(ap, fmt);
 	vsnprintf(req->what, sizeof(req->what), fmt, ap);
+	return msg;
+}
+
+struct nl_msg *rtnl_add(struct rtnl *rtnl, int type, int flags, const char *fmt,
+			...)
+{
+	struct nl_msg *msg;
+	va_list ap;
+
+	va_start(ap, fmt);
+	msg = request_add(rtnl, type, flags, fmt, ap);
 	va_end(ap);
 	return msg;
+}
+
+struct nl_msg *rtnl_add_link(struct rtnl *rtnl, int type, int flags,
+			     const struct ifinfomsg *ifi, const char *fmt, ...)
+{
+	struct nl_msg *msg;
+	va_list ap;
+
+	va_start(ap, fmt);
+	msg = request_add(rtnl, type, NLM_F_ACK | flags, fmt, ap);
+	va_end(ap);
+	if (!msg ||
+	    nlmsg_append(msg, (void *)ifi, sizeof(*ifi), NLMSG_ALIGNTO) < 0)
+		return NULL;
+	return msg;
+}
+
+int rtnl_put_no_autoconf(struct nl_msg *msg)
+{
+	struct nlattr *spec = nla_nest_start(msg, IFLA_AF_SPEC);
+	struct nlattr *inet6 = spec ? nla_nest_start(msg, AF_INET6) : NULL;
+
+	if (!inet6 || nla_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE,
+				 IN6_ADDR_GEN_MODE_NONE) < 0)
+		return -ENOMEM;
+	nla_nest_end(msg, inet6);
+	nla_nest_end(msg, spec);
+	return 0;
 }
 
 static int requests_send(struct rtnl *rtnl, unsigned int from, unsigned int to)

@@ -7,6 +7,7 @@
 #ifndef VF_NET_RTNL_H
 #define VF_NET_RTNL_H
 
+#include <linux/rtnetlink.h>
 #include <netlink/cache.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -58,6 +59,29 @@ void rtnl_close(struct rtnl *rtnl);
  */
 struct nl_msg *rtnl_add(struct rtnl *rtnl, int type, int flags, const char *fmt,
 			...) __attribute__((format(printf, 4, 5)));
+
+/**
+ * rtnl_add_link() - Add a request about a link
+ * @rtnl:	socket
+ * @type:	RTM_NEWLINK or RTM_DELLINK
+ * @flags:	beside NLM_F_ACK
+ * @ifi:	which link, unless IFLA_IFNAME follows, and its flags
+ * @fmt:	see rtnl_add()
+ *
+ * Return: the message, to which attributes can be appended, owned by @rtnl;
+ * NULL without memory
+ */
+struct nl_msg *rtnl_add_link(struct rtnl *rtnl, int type, int flags,
+			     const struct ifinfomsg *ifi, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/**
+ * rtnl_put_no_autoconf() - Have the kernel give a link no IPv6 address
+ * @msg:	request about a link
+ *
+ * Return: 0 or -ENOMEM
+ */
+int rtnl_put_no_autoconf(struct nl_msg *msg);
 
 enum rtnl_mode {
 	RTNL_STRICT, /* any refusal is an error */
