@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "cmd/cmd.h"
 
 static const struct {
@@ -68,7 +69,7 @@ static int report(const struct cmd *cmd, const struct vf_err *err)
 
 int main(int argc, char **argv)
 {
-	struct cmd cmd = { 0 };
+	struct cmd cmd = { .start_us = vf_now_us() };
 	struct vf_err err = { 0 };
 	int ret;
 

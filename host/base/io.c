@@ -124,11 +124,13 @@ int vf_write_file(int dir_fd, const char *name, const void *buf, size_t len,
 	char tmp[NAME_MAX + 1];
 	int ret;
 
-	ret = snprintf(tmp, sizeof(tmp), ".%s.%d.%lx", name, getpid(),
-		       (unsigned long)vf_now_us());
+	/* a fixed name: what a killed writer left is written over, not kept */
+	ret = snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
 	if (ret >= (int)sizeof(tmp))
 		return vf_err_errno(err, ENAMETOOLONG, "%s", name);
-	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = openat(dir_fd, tmp,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", name);
 	ret = vf_write_all(fd, buf, len);
@@ -218,14 +220,17 @@ int vf_remove_tree(int dir_fd, const char *name)
 	while ((entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (unlinkat(fd, entry->d_name, 0) == 0)
+		/* somebody else may be removing it too */
+		if (unlinkat(fd, entry->d_name, 0) == 0 || errno == ENOENT)
 			continue;
 		ret = errno == EISDIR ? vf_remove_tree(fd, entry->d_name)
 				      : -errno;
 		if (ret < 0)
 			return ret;
 	}
-	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
 }
 
 int vf_lock(int dir_fd, const char *name, int timeout_ms, struct vf_err *err)
@@ -265,6 +270,14 @@ bool vf_name_is_valid(const char *name, size_t max)
 	if (len < 1 || len > max || strchr("._-", name[0]))
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+}
+
+char *vf_ascii(char *text)
+{
+	for (char *c = text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return text;
 }
 
 void vf_hex(char *out, const void *buf, size_t len)

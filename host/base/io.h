@@ -71,6 +71,8 @@ int vf_read_file(int dir_fd, const char *path, size_t max, char **out,
  * @durable:	true: it survives a power failure once this returns
  * @err:	error
  *
+ * Not for two writers of one file at the same time.
+ *
  * Return: 0 or -errno; on failure nothing is left behind
  */
 int vf_write_file(int dir_fd, const char *name, const void *buf, size_t len,
@@ -138,6 +140,14 @@ int vf_random(void *buf, size_t len);
  * Return: true for [a-z0-9][a-z0-9._-]* of at most @max bytes
  */
 bool vf_name_is_valid(const char *name, size_t max);
+
+/**
+ * vf_ascii() - Make a text of unknown origin fit to be shown, in place
+ * @text:	text; what is not printable ASCII becomes a question mark
+ *
+ * Return: @text
+ */
+char *vf_ascii(char *text);
 
 /**
  * vf_hex() - Write bytes as lower case hexadecimal digits

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -77,22 +78,32 @@ static int record_write(int fd)
 	return 0;
 }
 
-/* Does the process of a record still live? Fills in who it is. */
-static bool record_lives(int dir_fd, const char *name, struct process_id *id)
+/*
+ * Does the process of a record still live? Fills in who it is. What cannot be
+ * read (no descriptors left, say) is no proof of its death.
+ * Return: 1 if so, 0 if not, -errno if that cannot be told
+ */
+static int record_lives(int dir_fd, const char *name, struct process_id *id)
 {
 	__free char *record = NULL, *boot_id = NULL;
 	struct process_id now;
 	struct vf_err err;
 	char *stat;
+	int ret;
 
-	if (vf_read_file(dir_fd, name, STAT_SIZE * 2, &record, NULL, &err) <
-		    0 ||
-	    vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &boot_id, NULL, &err) < 0)
-		return false;
+	ret = vf_read_file(dir_fd, name, STAT_SIZE * 2, &record, NULL, &err);
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	ret = vf_read_file(AT_FDCWD, BOOT_ID_PATH, 64, &boot_id, NULL, &err);
+	if (ret < 0)
+		return ret;
 	stat = strchr(record, '\n');
 	if (!stat || strncmp(record, boot_id, (size_t)(stat - record)) != 0 ||
-	    stat_parse(stat + 1, id) < 0 || stat_read(id->pid, &now) < 0)
-		return false;
+	    stat_parse(stat + 1, id) < 0)
+		return 0;
+	ret = stat_read(id->pid, &now);
+	if (ret < 0)
+		return ret == -ENOENT || ret == -ESRCH ? 0 : ret;
 	return now.start_ticks == id->start_ticks;
 }
 
@@ -116,25 +127,38 @@ bool process_mark_lives(int dir_fd, const char *name)
 {
 	struct process_id id;
 
-	return record_lives(dir_fd, name, &id);
+	return record_lives(dir_fd, name, &id) != 0;
 }
 
-/* What the child does between fork and exec; reports errno through @status_fd. */
-static _Noreturn void child(int pid_fd, int log_fd, int status_fd,
+/*
+ * What the child does between fork and exec; reports errno through @status_fd.
+ * Until its record is written it dies with its parent: one that nobody has on
+ * record would never be found.
+ */
+static _Noreturn void child(pid_t parent, int pid_fd, int log_fd, int status_fd,
 			    char *const argv[], const int *fds,
 			    unsigned int num_fds)
 {
 	sigset_t none;
-	int ret;
+	int ret, null_fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	ret = record_write(pid_fd);
+	prctl(PR_SET_PDEATHSIG, 0);
 
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (unsigned int i = 0; i < num_fds; i++)
-		fcntl(fds[i], F_SETFD, 0);
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	dup2(null_fd, STDIN_FILENO);
 	dup2(log_fd, STDOUT_FILENO);
 	dup2(log_fd, STDERR_FILENO);
-	ret = record_write(pid_fd);
+	/* the caller's caller may have left us descriptors: not for a VM's life */
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	for (unsigned int i = 0; i < num_fds; i++)
+		fcntl(fds[i], F_SETFD, 0);
 	if (!ret) {
 		execvp(argv[0], argv);
 		ret = -errno;
@@ -154,6 +178,7 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 {
 	__close int log_fd = -1, pid_fd = -1, status_rd = -1, status_wr = -1;
 	int status[2], ret = 0;
+	pid_t parent;
 	ssize_t len;
 
 	proc->pidfd = -1;
@@ -166,11 +191,12 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 	status_rd = status[0];
 	status_wr = status[1];
 
+	parent = getpid();
 	proc->pid = fork();
 	if (proc->pid < 0)
 		return vf_err_errno(err, errno, "%s", argv[0]);
 	if (proc->pid == 0)
-		child(pid_fd, log_fd, status_wr, argv, fds, num_fds);
+		child(parent, pid_fd, log_fd, status_wr, argv, fds, num_fds);
 
 	proc->pidfd = pidfd_open_(proc->pid);
 	close(vf_steal_fd(&status_wr));
@@ -183,24 +209,35 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 		waitpid(proc->pid, NULL, 0);
 		return vf_err_errno(err, ret, "%s", argv[0]);
 	}
-	if (proc->pidfd < 0)
-		return vf_err_errno(err, errno, "%s: pidfd", argv[0]);
+	if (proc->pidfd < 0) {
+		/* ours and not waited for yet, so the number is still its own */
+		kill(proc->pid, SIGKILL);
+		waitpid(proc->pid, NULL, 0);
+		return vf_err_errno(err, EMFILE, "%s: pidfd", argv[0]);
+	}
 	return 0;
 }
 
-bool process_open(struct process *proc, int dir_fd)
+int process_open(struct process *proc, int dir_fd)
 {
 	struct process_id id;
+	int ret;
 
 	*proc = (struct process){ .pidfd = -1 };
-	if (!record_lives(dir_fd, PROCESS_FILE, &id))
-		return false;
+	ret = record_lives(dir_fd, PROCESS_FILE, &id);
+	if (ret <= 0)
+		return ret;
 	proc->pid = id.pid;
 	proc->pidfd = pidfd_open_(id.pid);
+	if (proc->pidfd < 0)
+		return errno == ESRCH ? 0 : -errno;
 	/* between the check and the open it may have ended: look again */
-	if (proc->pidfd >= 0 && !record_lives(dir_fd, PROCESS_FILE, &id))
+	ret = record_lives(dir_fd, PROCESS_FILE, &id);
+	if (ret > 0 && process_wait(proc, 0) == 0)
+		ret = 0;
+	if (ret <= 0)
 		process_close(proc);
-	return proc->pidfd >= 0 && process_wait(proc, 0) < 0;
+	return ret;
 }
 
 int process_wait(struct process *proc, int timeout_ms)

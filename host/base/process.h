@@ -44,12 +44,13 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 
 /**
  * process_open() - Find the process that a run directory speaks of
- * @proc:	out: the process, with pidfd -1 if it is gone
+ * @proc:	out: the process, with pidfd -1 unless it lives
  * @dir_fd:	run directory
  *
- * Return: true if it lives
+ * Return: 1 if it lives, 0 if it is gone, -errno if that cannot be told: then
+ * nothing may be done that supposes either
  */
-bool process_open(struct process *proc, int dir_fd);
+int process_open(struct process *proc, int dir_fd);
 
 /**
  * process_wait() - Wait until it has ended
@@ -97,7 +98,7 @@ int process_mark(int dir_fd, const char *name, struct vf_err *err);
  * @dir_fd:	directory
  * @name:	file that process_mark() or process_spawn() wrote
  *
- * Return: true if so
+ * Return: true if so, or if that cannot be told
  */
 bool process_mark_lives(int dir_fd, const char *name);
 

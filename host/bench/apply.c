@@ -121,7 +121,7 @@ static int wait_status(struct vmm *vmm, uint64_t gpa, const uint8_t *id,
 	int ret;
 
 	for (;;) {
-		ret = mailbox_status(vmm, gpa, status, err);
+		ret = mailbox_status(vmm, gpa, status, deadline_us, err);
 		if (ret < 0)
 			return ret;
 		if (id ? status->stage == VMFORK_STAGE_SETTLED &&

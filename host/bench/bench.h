@@ -61,7 +61,8 @@ void bench_add(struct bench *bench, unsigned int series, int64_t us);
 
 /**
  * bench_report() - The distributions and ratios
- * @bench:	bench; its samples are sorted
+ * @bench:	bench; the first sample of each series is left out of everything
+ *		(but not of bench_csv()), the others are sorted
  * @ratios:	ratios of medians to be reported
  * @num:	how many
  *

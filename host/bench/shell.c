@@ -33,7 +33,8 @@ int shell_time(const struct vm *vm, const char *commands, int64_t *us,
 {
 	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
 	__free char *output = calloc(1, OUTPUT_BYTES + 1);
-	__close int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET);
+	__close int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET, -1,
+					 deadline_us);
 	char script[4096], tag[17];
 	uint64_t random;
 	size_t used = 0;

@@ -124,7 +124,8 @@ static int run_engine(const struct vm *vm, const struct bench_setup *setup,
 	ret = vmm->ops->spawn(vmm, &spec, err);
 	if (ret < 0)
 		return ret;
-	fd = vf_unix_connect(vm->run_fd, "qmp.sock");
+	fd = vf_unix_connect(vm->run_fd, "qmp.sock", -1,
+			     start_us + DEADLINE_US);
 	ret = fd < 0 ? fd : converse(fd, path);
 	*us = vf_now_us() - start_us;
 	return ret < 0 ? vf_err_errno(err, ret, "floor") : 0;
@@ -171,22 +172,36 @@ static int sample_floor(struct bench *bench, const struct bench_setup *setup,
 	return ret;
 }
 
-static int sample_fork(struct bench *bench, const struct bench_setup *setup,
-		       struct vf_err *err)
+/* From the very beginning, as the command does it. */
+static int fork_once(struct fork_result *result,
+		     const struct bench_setup *setup, struct vf_err *err)
 {
-	const struct fork_request request = {
+	struct fork_request request = {
 		.prefix = FORK_PREFIX,
 		.num = 1,
 		.post = true,
 		.timeout_ms = 30000,
+		.start_us = vf_now_us(),
 		.cancel_fd = setup->cancel_fd,
 	};
-	struct fork_result result;
-	struct fork_job *job;
-	int ret;
+	struct snapshot snapshot;
+	int ret = snapshot_open(&snapshot, setup->state, setup->snapshot->name,
+				err);
 
-	ret = fork_snapshot(&result, setup->state, setup->snapshot, &request,
-			    err);
+	if (!ret)
+		ret = fork_snapshot(result, setup->state, &snapshot, &request,
+				    err);
+	snapshot_close(&snapshot);
+	return ret;
+}
+
+static int sample_fork(struct bench *bench, const struct bench_setup *setup,
+		       struct vf_err *err)
+{
+	struct fork_result result = { 0 };
+	struct fork_job *job;
+	int ret = fork_once(&result, setup, err);
+
 	if (!ret) {
 		job = &result.jobs[0];
 		if (job->outcome == FORK_FAILED) {

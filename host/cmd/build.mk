@@ -12,7 +12,9 @@ cmd_srcs := \
 	host/cmd/ps.c \
 	host/cmd/rmi.c \
 	host/cmd/run.c \
+	host/cmd/session.c \
 	host/cmd/snapshot.c \
 	host/cmd/snapshots.c \
 	host/cmd/stop.c \
-	host/cmd/version.c
+	host/cmd/version.c \
+	host/cmd/vminfo.c

@@ -7,9 +7,11 @@
 #define VF_CMD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/json.h"
+#include "core/gc.h"
 #include "core/state.h"
 
 #define CMD_EXIT_DONE	0
@@ -24,6 +26,7 @@ struct cmd {
 	bool json;		/* --json */
 	bool usage_error;	/* set where the command line is at fault */
 	int cancel_fd;		/* readable once the user gives up */
+	int64_t start_us;	/* when the command began */
 };
 
 enum opt_type {
@@ -103,6 +106,23 @@ struct column {
  */
 void cmd_print_table(const json_t *rows, const struct column *columns,
 		     unsigned int num);
+
+/* What a verb does with the state directory; returns as the verb does. */
+typedef int cmd_change_fn(struct cmd *cmd, const struct vf_state *state,
+			  void *ctx, struct vf_err *err);
+
+/**
+ * cmd_change() - Run the part of a verb that changes the state directory
+ * @cmd:	command
+ * @effect:	whether it makes things, or only takes them away
+ * @fn:		that part
+ * @ctx:	for @fn
+ * @err:	error
+ *
+ * Return: what @fn returned, or -errno if it could not be called
+ */
+int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_change_fn *fn,
+	       void *ctx, struct vf_err *err);
 
 typedef int cmd_fn(struct cmd *cmd, int argc, char **argv, struct vf_err *err);
 

@@ -10,11 +10,14 @@
 #include "cmd/cmd.h"
 #include "core/vm.h"
 
-#define ESCAPE 0x1d /* Ctrl-], as in telnet */
+#define CONNECT_US 5000000
+#define ESCAPE	   0x1d /* Ctrl-], as in telnet */
 
-static int console_connect(const struct vm *vm, struct vf_err *err)
+static int console_connect(const struct vm *vm, int cancel_fd,
+			   struct vf_err *err)
 {
-	int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET);
+	int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET, cancel_fd,
+				 vf_now_us() + CONNECT_US);
 
 	if (fd == -ECONNREFUSED) {
 		vf_err_set(err, ESRCH, "VM %s: not running", vm->name);
@@ -94,7 +97,7 @@ int cmd_console(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	if (!ret)
 		ret = vm_open(&vm, &state, argv[0], err);
 	if (!ret)
-		fd = ret = console_connect(&vm, err);
+		fd = ret = console_connect(&vm, cmd->cancel_fd, err);
 	if (ret >= 0) {
 		is_terminal = terminal_raw(&saved);
 		bridge(fd, is_terminal, cmd->cancel_fd);

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "core/fork.h"
-#include "core/gc.h"
 
 #define TIMEOUT_S 60
 
@@ -100,50 +99,50 @@ static int report(struct cmd *cmd, const struct fork_result *result,
 						  : CMD_EXIT_PARTLY;
 }
 
-static int run(struct cmd *cmd, const char *name,
-	       const struct fork_request *request, struct vf_err *err)
-{
-	struct snapshot snapshot = { .dir_fd = -1 };
-	struct fork_result result = { 0 };
-	struct vf_state state;
-	int ret;
+struct order {
+	const char *snapshot;
+	struct fork_request request;
+};
 
-	ret = state_open(&state, cmd->state_path, err);
+static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
+	       struct vf_err *err)
+{
+	const struct order *order = ctx;
+	struct snapshot snapshot;
+	struct fork_result result = { 0 };
+	int ret = snapshot_open(&snapshot, state, order->snapshot, err);
+
 	if (!ret)
-		ret = snapshot_open(&snapshot, &state, name, err);
+		ret = fork_snapshot(&result, state, &snapshot, &order->request,
+				    err);
 	if (!ret)
-		ret = gc_command_begin(&state, err);
-	if (!ret) {
-		ret = fork_snapshot(&result, &state, &snapshot, request, err);
-		gc_command_end(&state);
-	}
-	if (!ret)
-		ret = report(cmd, &result, name, err);
+		ret = report(cmd, &result, order->snapshot, err);
 	fork_result_exit(&result);
 	snapshot_close(&snapshot);
-	state_close(&state);
 	return ret;
 }
 
 int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	struct fork_request request = {
-		.num = 1,
-		.post = true,
-		.wait = true,
-		.cancel_fd = cmd->cancel_fd,
+	struct order order = {
+		.request = { .num = 1,
+			     .post = true,
+			     .wait = true,
+			     .start_us = cmd->start_us,
+			     .cancel_fd = cmd->cancel_fd },
 	};
+	struct fork_request *request = &order.request;
 	unsigned int timeout_s = TIMEOUT_S;
 	const struct opt opts[] = {
-		{ "number", 'n', OPT_UINT, &request.num, "N",
+		{ "number", 'n', OPT_UINT, &request->num, "N",
 		  "how many forks (1)" },
-		{ "name", 0, OPT_STRING, &request.prefix, "PREFIX",
+		{ "name", 0, OPT_STRING, &request->prefix, "PREFIX",
 		  "call them PREFIX-1 … (the snapshot's name)" },
-		{ "no-wait", 0, OPT_NEGATE, &request.wait, NULL,
+		{ "no-wait", 0, OPT_NEGATE, &request->wait, NULL,
 		  "return when they run, not when they acknowledged" },
 		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
 		  "how long to wait for that (60)" },
-		{ "no-mail", 0, OPT_NEGATE, &request.post, NULL,
+		{ "no-mail", 0, OPT_NEGATE, &request->post, NULL,
 		  "leave them without mail: they keep their parent's network "
 		  "and reach nobody" },
 		{ 0 },
@@ -160,10 +159,11 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	if (request.num < 1 || request.num > FORK_MAX)
+	if (request->num < 1 || request->num > FORK_MAX)
 		return cmd_usage_error(cmd, err, "-n: not 1 to %d", FORK_MAX);
-	request.timeout_ms =
+	request->timeout_ms =
 		(int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
-	request.wait = request.wait && request.post;
-	return run(cmd, argv[0], &request, err);
+	request->wait = request->wait && request->post;
+	order.snapshot = argv[0];
+	return cmd_change(cmd, GC_MAKES, run, &order, err);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "core/gc.h"
 #include "net/net.h"
 
 static int net_describe(const struct vf_state *state, const char *name,
@@ -82,11 +81,21 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, int argc,
 	return cmd->json ? cmd_print_json(names, err) : CMD_EXIT_DONE;
 }
 
+struct request {
+	struct net_conf conf;
+	int argc;
+	char **argv;
+};
+
 /* A verb of its own: create NAME, ls, rm NAME... */
-static int dispatch(struct cmd *cmd, const struct vf_state *state,
-		    struct net_conf *conf, int argc, char **argv,
+static int dispatch(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		    struct vf_err *err)
 {
+	struct request *r = ctx;
+	struct net_conf *conf = &r->conf;
+	int argc = r->argc;
+	char **argv = r->argv;
+
 	if (!strcmp(argv[0], "ls") && argc == 1)
 		return list(cmd, state, err);
 	if (!strcmp(argv[0], "rm") && argc > 1)
@@ -107,11 +116,12 @@ static int dispatch(struct cmd *cmd, const struct vf_state *state,
 int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const char *subnet4 = NULL, *subnet6 = NULL;
-	struct net_conf conf = { 0 };
+	struct request request = { 0 };
+	struct net_conf *conf = &request.conf;
 	const struct opt opts[] = {
-		{ "open", 0, OPT_FLAG, &conf.open, NULL,
+		{ "open", 0, OPT_FLAG, &conf->open, NULL,
 		  "VMs of this network reach each other" },
-		{ "nat", 0, OPT_FLAG, &conf.nat, NULL,
+		{ "nat", 0, OPT_FLAG, &conf->nat, NULL,
 		  "VMs reach the world behind this machine's address" },
 		{ "ipv4", 0, OPT_STRING, &subnet4, "ADDR/LEN",
 		  "the bridge's IPv4 address (a free 10.x.0.1/16)" },
@@ -126,26 +136,20 @@ int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		1,
 		-1,
 	};
-	struct vf_state state;
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	if (subnet4 &&
-	    net_addr_parse(AF_INET, subnet4, &conf.addr4, &conf.prefix4) < 0)
+	    net_addr_parse(AF_INET, subnet4, &conf->addr4, &conf->prefix4) < 0)
 		return cmd_usage_error(cmd, err, "--ipv4 '%s': not ADDR/LEN",
 				       subnet4);
 	if (subnet6 &&
-	    net_addr_parse(AF_INET6, subnet6, &conf.addr6, &conf.prefix6) < 0)
+	    net_addr_parse(AF_INET6, subnet6, &conf->addr6, &conf->prefix6) < 0)
 		return cmd_usage_error(cmd, err, "--ipv6 '%s': not ADDR/LEN",
 				       subnet6);
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = gc_command_begin(&state, err);
-	if (!ret) {
-		ret = dispatch(cmd, &state, &conf, argc, argv, err);
-		gc_command_end(&state);
-	}
-	state_close(&state);
-	return ret;
+	request.argc = argc;
+	request.argv = argv;
+	return cmd_change(cmd, !strcmp(argv[0], "create") ? GC_MAKES : GC_FREES,
+			  dispatch, &request, err);
 }

@@ -2,17 +2,23 @@
 #include <stdio.h>
 
 #include "cmd/cmd.h"
-#include "core/gc.h"
 #include "core/snapshot.h"
 
-static int remove_all(const struct vf_state *state, int argc, char **argv,
+static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		      struct vf_err *err)
 {
-	int ret = 0;
+	__json json_t *names = json_array();
 
-	for (int i = 0; !ret && i < argc; i++)
-		ret = snapshot_remove(state, argv[i], err);
-	return ret;
+	for (char **name = ctx; *name; name++) {
+		int ret = snapshot_remove(state, *name, err);
+
+		if (ret < 0)
+			return ret;
+		json_array_append_new(names, json_string(*name));
+		if (!cmd->json)
+			printf("%s\n", *name);
+	}
+	return cmd->json ? cmd_print_json(names, err) : CMD_EXIT_DONE;
 }
 
 int cmd_rmi(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
@@ -24,27 +30,9 @@ int cmd_rmi(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		1,
 		-1,
 	};
-	__json json_t *names = json_array();
-	struct vf_state state;
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = gc_command_begin(&state, err);
-	if (!ret) {
-		ret = remove_all(&state, argc, argv, err);
-		gc_command_end(&state);
-	}
-	state_close(&state);
-	if (ret < 0)
-		return ret;
-	for (int i = 0; i < argc; i++)
-		json_array_append_new(names, json_string(argv[i]));
-	if (cmd->json)
-		return cmd_print_json(names, err);
-	for (int i = 0; i < argc; i++)
-		printf("%s\n", argv[i]);
-	return CMD_EXIT_DONE;
+	return cmd_change(cmd, GC_FREES, remove_all, argv, err);
 }

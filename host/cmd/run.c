@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/vminfo.h"
 #include "core/boot.h"
-#include "core/gc.h"
 
 #define MEMORY_DEFAULT (256ULL << 20)
 #define MEMORY_MIN     (32ULL << 20)
@@ -19,6 +18,8 @@
 static int check_request(struct cmd *cmd, struct boot_request *r,
 			 const char *accel, struct vf_err *err)
 {
+	__json json_t *text = NULL;
+
 	if (!r->kernel)
 		return cmd_usage_error(cmd, err, "--kernel is needed");
 	if (vmm_accel_parse(&r->config.accel, accel) < 0)
@@ -27,6 +28,13 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 	if (r->config.cpus < 1 || r->config.cpus > CPUS_MAX)
 		return cmd_usage_error(cmd, err, "--cpus: not 1 to %d",
 				       CPUS_MAX);
+	if (strlen(r->append) >= VM_APPEND_MAX)
+		return cmd_usage_error(cmd, err,
+				       "--append: longer than %d bytes",
+				       VM_APPEND_MAX - 1);
+	text = json_string(r->append);
+	if (!text)
+		return cmd_usage_error(cmd, err, "--append: not UTF-8");
 	if (r->config.memory_bytes < MEMORY_MIN ||
 	    r->config.memory_bytes > MEMORY_MAX ||
 	    r->config.memory_bytes % (1 << 20))
@@ -35,31 +43,23 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 	return 0;
 }
 
-static int run(struct cmd *cmd, const struct boot_request *r,
+static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
-	struct vf_state state;
+	const struct boot_request *r = ctx;
 	__json json_t *json = NULL;
-	struct vm vm = { .run_fd = -1 };
-	int ret;
+	struct vm vm;
+	int ret = boot_vm(&vm, state, r, err);
 
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = gc_command_begin(&state, err);
-	if (!ret) {
-		ret = boot_vm(&vm, &state, r, err);
-		gc_command_end(&state);
-	}
-	if (!ret)
-		json = vminfo_describe(&state, r->name);
 	vm_close(&vm);
-	state_close(&state);
 	if (ret < 0)
 		return ret;
-	if (cmd->json)
-		return cmd_print_json(json, err);
-	printf("%s\n", r->name);
-	return CMD_EXIT_DONE;
+	if (!cmd->json) {
+		printf("%s\n", r->name);
+		return CMD_EXIT_DONE;
+	}
+	json = vminfo_describe(state, r->name);
+	return cmd_print_json(json, err);
 }
 
 int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
@@ -117,5 +117,5 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	if (r.initrd && !*r.initrd)
 		r.initrd = NULL;
 	ret = check_request(cmd, &r, accel, err);
-	return ret < 0 ? ret : run(cmd, &r, err);
+	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, &r, err);
 }

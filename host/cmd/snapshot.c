@@ -3,19 +3,19 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "core/gc.h"
 #include "core/snapshot.h"
 
-static int take(struct cmd *cmd, const struct vf_state *state,
-		const char *vm_name, const char *name, struct vf_err *err)
+static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
+		struct vf_err *err)
 {
+	char **names = ctx; /* of the VM and of the snapshot */
 	struct snapshot snapshot = { .dir_fd = -1 };
 	__json json_t *json = NULL;
 	struct vm vm;
-	int ret = vm_open(&vm, state, vm_name, err);
+	int ret = vm_open(&vm, state, names[0], err);
 
 	if (!ret)
-		ret = snapshot_take(&snapshot, state, &vm, name,
+		ret = snapshot_take(&snapshot, state, &vm, names[1],
 				    SNAPSHOT_MODE_FULL, cmd->cancel_fd, err);
 	if (!ret && cmd->json) {
 		json = snapshot_describe(&snapshot);
@@ -44,20 +44,11 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		opts,	   2,
 		2,
 	};
-	struct vf_state state;
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	if (strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
 		return cmd_usage_error(cmd, err, "--mode '%s': not full", mode);
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = gc_command_begin(&state, err);
-	if (!ret) {
-		ret = take(cmd, &state, argv[0], argv[1], err);
-		gc_command_end(&state);
-	}
-	state_close(&state);
-	return ret;
+	return cmd_change(cmd, GC_MAKES, take, argv, err);
 }

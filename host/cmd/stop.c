@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "cmd/cmd.h"
-#include "core/gc.h"
 #include "core/reap.h"
 
 #define GRACE_MS 2000
@@ -42,13 +41,20 @@ static int choose(const struct vf_state *state, bool all, int argc, char **argv,
 	return 0;
 }
 
-static int stop(struct cmd *cmd, const struct vf_state *state, bool all,
-		int argc, char **argv, struct vf_err *err)
+struct request {
+	bool all;
+	int argc;
+	char **argv;
+};
+
+static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
+		struct vf_err *err)
 {
+	const struct request *r = ctx;
 	__json json_t *names = NULL;
 	json_t *name;
 	size_t i;
-	int ret = choose(state, all, argc, argv, &names, err);
+	int ret = choose(state, r->all, r->argc, r->argv, &names, err);
 
 	if (!ret)
 		ret = reap_vms(state, names, GRACE_MS, err);
@@ -63,28 +69,21 @@ static int stop(struct cmd *cmd, const struct vf_state *state, bool all,
 
 int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	bool all = false;
+	struct request request = { 0 };
 	const struct opt opts[] = {
-		{ "all", 0, OPT_FLAG, &all, NULL, "every VM" },
+		{ "all", 0, OPT_FLAG, &request.all, NULL, "every VM" },
 		{ 0 },
 	};
 	const struct usage usage = {
 		"VM...", "End VMs and free what they held.", opts, 0, -1,
 	};
-	struct vf_state state;
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	if (all == (argc > 0))
+	if (request.all == (argc > 0))
 		return cmd_usage_error(cmd, err, "needs names, or --all");
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = gc_command_begin(&state, err);
-	if (!ret) {
-		ret = stop(cmd, &state, all, argc, argv, err);
-		gc_command_end(&state);
-	}
-	state_close(&state);
-	return ret;
+	request.argc = argc;
+	request.argv = argv;
+	return cmd_change(cmd, GC_FREES, stop, &request, err);
 }

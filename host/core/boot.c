@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,12 +11,11 @@
 #include "core/ack.h"
 #include "core/boot.h"
 #include "core/reap.h"
+#include "core/tail.h"
 
 #define READY_MS     10000 /* for the engine's control interface */
 #define SLICE_MS     100
 #define KVM_TRIAL_MS 15000 /* a KVM that cannot was seen to die after 8 s */
-#define TAIL_LINES   5
-#define TAIL_BYTES   64
 
 /* All that one boot holds. */
 struct boot {
@@ -31,6 +29,7 @@ struct boot {
 	struct timeline timeline;
 	struct ack_case ack_case;
 	struct vmm vmm;
+	struct tail tail;
 };
 
 static int copy_boot_file(int run_fd, const char *path, const char *what,
@@ -147,22 +146,17 @@ static int start(struct boot *b, struct vf_err *err)
 /* End the engine; the VM's other belongings stay. */
 static void stop(struct boot *b)
 {
-	static const char *const files[] = {
-		VMM_CONSOLE_SOCKET,
-		VMM_CONSOLE_LOG,
-		VMM_ENGINE_LOG,
-		"qmp.sock",
-	};
+	struct vf_err ignored;
 
+	tail_close(&b->tail);
 	if (b->vmm.ops)
 		b->vmm.ops->disconnect(&b->vmm);
 	process_kill(&b->vmm.proc, 0);
 	process_close(&b->vmm.proc);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		unlinkat(b->vm->run_fd, files[i], 0);
+	net_ports_detach(b->net, &b->vm->port, 1, &ignored);
 }
 
-/* Is the engine fine? -EIO: not; -ESTALE: its accelerator gave up. */
+/* Is the engine fine? */
 static int look_after(struct boot *b, struct vf_err *err)
 {
 	enum vmm_state vm_state;
@@ -181,29 +175,6 @@ static int look_after(struct boot *b, struct vf_err *err)
 	return 0;
 }
 
-/* Show the end of the console: a guest's text, so escaped and cut. */
-static void show_console(struct boot *b)
-{
-	__free char *log = NULL;
-	struct vf_err ignored;
-	char *lines[TAIL_LINES], *line, *save = NULL;
-	size_t num = 0;
-
-	if (vf_read_file(b->vm->run_fd, VMM_CONSOLE_LOG, 4 << 20, &log, NULL,
-			 &ignored) < 0)
-		return;
-	for (line = strtok_r(log, "\r\n", &save); line;
-	     line = strtok_r(NULL, "\r\n", &save))
-		lines[num++ % TAIL_LINES] = line;
-	for (size_t i = num > TAIL_LINES ? num - TAIL_LINES : 0; i < num; i++) {
-		line = lines[i % TAIL_LINES];
-		for (char *c = line; *c; c++)
-			if (!isprint((unsigned char)*c))
-				*c = '?';
-		vf_log(VF_LOG_INFO, "console: %.*s", TAIL_BYTES, line);
-	}
-}
-
 static int wait_armed(struct boot *b, struct vf_err *err)
 {
 	const struct boot_request *r = b->request;
@@ -215,15 +186,18 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 	for (;;) {
 		int64_t slice_us = vf_now_us() + SLICE_MS * 1000;
 
+		tail_read(&b->tail);
+
 		ret = ack_desk_serve(&b->desk, c, 1, r->cancel_fd,
 				     slice_us < deadline_us ? slice_us
 							    : deadline_us);
 		if (c->acked || ret == -ECANCELED)
 			break;
 		if (c->failed)
-			return vf_err_errno(err, (int)c->ack.error, "VM %s: %s",
-					    b->vm->name,
-					    timeline_step_name(c->ack.step));
+			return vf_err_errno(
+				err, (int)(c->ack.error & 0xfff),
+				"VM %s: the guest failed at step %s",
+				b->vm->name, timeline_step_name(c->ack.step));
 		ret = look_after(b, err);
 		if (ret < 0)
 			return ret;
@@ -231,7 +205,7 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 			continue;
 		if (!r->wait)
 			return 0;
-		show_console(b);
+		tail_show(&b->tail);
 		return vf_err_set(err, ETIMEDOUT,
 				  "VM %s: did not arm within %d s", b->vm->name,
 				  timeout_ms / 1000);
@@ -276,8 +250,11 @@ static int start_and_wait(struct boot *b, struct vf_err *err)
 		.waiting = true,
 	};
 	ret = start(b, err);
-	if (!ret && (b->request->wait || is_trial(b)))
+	if (!ret && (b->request->wait || is_trial(b))) {
+		tail_open(&b->tail, b->vm->run_fd);
 		ret = wait_armed(b, err);
+		tail_close(&b->tail);
+	}
 	if (!ret)
 		ret = note_mailbox(b, err);
 	return ret;
@@ -313,9 +290,11 @@ static int boot_prepared(struct boot *b, struct vf_err *err)
 		accel_note(b->state, ACCEL_USABLE);
 	if (ret < 0 && engine_gave_up(b)) {
 		stop(b);
-		accel_note(b->state, ACCEL_UNUSABLE);
 		config->accel = VMM_ACCEL_TCG;
 		ret = start_and_wait(b, err);
+		/* what fails on both says nothing about KVM */
+		if (!ret)
+			accel_note(b->state, ACCEL_UNUSABLE);
 	}
 	return ret;
 }
@@ -329,6 +308,7 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 		.vm = vm,
 		.desk.fd = -1,
 		.vmm.proc.pidfd = -1,
+		.tail.fd = -1,
 	};
 	struct vf_err ignored;
 	int ret;

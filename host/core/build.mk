@@ -15,6 +15,7 @@ core_srcs := \
 	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \
+	host/core/tail.c \
 	host/core/take.c \
 	host/core/timeline.c \
 	host/core/vm.c \

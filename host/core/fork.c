@@ -18,8 +18,9 @@
 #include "core/batch.h"
 #include "core/reap.h"
 
-#define SETTLE_MS 2000 /* after the last acknowledgement */
-#define SLICE_MS  200
+#define SETTLE_MS   2000 /* after the last acknowledgement */
+#define CONCLUDE_MS 2000 /* to read the words of those that were not heard */
+#define SLICE_MS    200
 
 static void set_attached(struct batch *b, enum attach_state attached)
 {
@@ -140,14 +141,15 @@ static void join_workers(struct batch *b)
 }
 
 /* The network failed us; the status words in the fork's memory did not. */
-static void read_status(struct worker *w)
+static void read_status(struct worker *w, int64_t deadline_us)
 {
 	struct fork_job *job = w->job;
 	struct vmfork_status status;
 	struct vf_err err;
 
 	w->vmm.cancel_fd = -1;
-	if (mailbox_status(&w->vmm, job->vm.mailbox_gpa, &status, &err) < 0) {
+	if (mailbox_status(&w->vmm, job->vm.mailbox_gpa, &status, deadline_us,
+			   &err) < 0) {
 		job->err = err;
 		vf_err_wrap(&job->err, "not acknowledged");
 		return;
@@ -160,7 +162,7 @@ static void read_status(struct worker *w)
 	job->signal = status.signal;
 	job->reached = status.stage;
 	if (status.error)
-		vf_err_errno(&job->err, (int)(status.error & 0xfff),
+		vf_err_errno(&job->err, guest_errno(status.error),
 			     "not acknowledged: it failed at step %s",
 			     timeline_step_name(status.step));
 	else
@@ -169,7 +171,20 @@ static void read_status(struct worker *w)
 			   "configured");
 }
 
-static void conclude_job(struct batch *b, struct worker *w)
+/* The guest says where its mailbox is: believed after a look. */
+static void note_mailbox(struct worker *w, uint64_t gpa)
+{
+	struct vm *vm = &w->job->vm;
+	struct vmfork_mailbox page;
+	struct vf_err ignored;
+
+	w->vmm.cancel_fd = -1;
+	if (gpa != vm->mailbox_gpa &&
+	    mailbox_read(&w->vmm, gpa, &page, &ignored) == 0)
+		vm->mailbox_gpa = gpa;
+}
+
+static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 {
 	struct fork_job *job = w->job;
 	struct ack_case *c = &b->cases[job - b->result->jobs];
@@ -180,7 +195,7 @@ static void conclude_job(struct batch *b, struct worker *w)
 	if (c->acked || c->failed) {
 		job->signal = c->ack.signal;
 		job->reached = c->ack.stage;
-		job->vm.mailbox_gpa = c->ack.gpa;
+		note_mailbox(w, c->ack.gpa);
 		job->clock_error_us = timeline_finish(&job->timeline);
 	}
 	if (c->acked) {
@@ -194,7 +209,7 @@ static void conclude_job(struct batch *b, struct worker *w)
 			     "the guest failed at step %s",
 			     timeline_step_name(c->ack.step));
 	else
-		read_status(w);
+		read_status(w, deadline_us);
 	/* it may be snapshotted all the same, and be found by what it has */
 	if (job->reached < VMFORK_STAGE_APPLIED) {
 		memcpy(job->vm.guest_mac, b->snapshot->mac,
@@ -296,6 +311,7 @@ static void release_workers(struct batch *b)
 /* Engines, acknowledgements, conclusions. Everything is prepared. */
 static int run_batch(struct batch *b, struct vf_err *err)
 {
+	int64_t deadline_us;
 	int ret;
 
 	start_workers(b);
@@ -306,9 +322,10 @@ static int run_batch(struct batch *b, struct vf_err *err)
 		return vf_err_set(err, ret,
 				  ret == -ECANCELED ? "interrupted"
 						    : "acknowledgements");
+	deadline_us = vf_now_us() + CONCLUDE_MS * 1000;
 	for (unsigned int i = 0; i < b->result->num; i++)
 		if (b->workers[i].job->outcome == FORK_RUNNING)
-			conclude_job(b, &b->workers[i]);
+			conclude_job(b, &b->workers[i], deadline_us);
 	return 0;
 }
 
@@ -354,7 +371,9 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 
 	pthread_mutex_init(&b.lock, NULL);
 	pthread_cond_init(&b.attached_cond, NULL);
-	*result = (struct fork_result){ .start_us = vf_now_us() };
+	*result = (struct fork_result){
+		.start_us = request->start_us ? request->start_us : vf_now_us(),
+	};
 	ret = alloc_batch(&b, request->num, err);
 	if (!ret)
 		ret = batch_prepare(&b, err);

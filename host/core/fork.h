@@ -15,7 +15,8 @@ struct fork_request {
 	bool post; /* false: leave the forks without mail */
 	bool wait; /* for the acknowledgements */
 	int timeout_ms;
-	int cancel_fd; /* readable when the user gives up; or -1 */
+	int64_t start_us; /* when the command began; 0: now */
+	int cancel_fd;	  /* readable when the user gives up; or -1 */
 };
 
 /* How far a fork got. A fork that failed before it ran is undone. */

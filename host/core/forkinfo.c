@@ -2,6 +2,7 @@
 /* A fork as its user sees it. fork.h holds the contract. */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/io.h"
 #include "core/fork.h"
@@ -31,7 +32,12 @@ static const char *stage_reached(const struct fork_job *job)
 
 static json_t *error_pack(const struct vf_err *err)
 {
-	return err->num ? json_string(err->msg) : json_null();
+	char msg[VF_ERR_MSG_SIZE];
+
+	if (!err->num)
+		return json_null();
+	memcpy(msg, err->msg, sizeof(msg));
+	return json_string(vf_ascii(msg));
 }
 
 json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)

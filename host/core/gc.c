@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "core/gc.h"
@@ -51,25 +52,52 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 			removed,
 			json_sprintf("VM %s", json_string_value(name)));
 	}
-	return json_array_size(dead) ? reap_vms(state, dead, 0, err) : 0;
+	return json_array_size(dead) ? reap_vms_locked(state, dead, 0, err) : 0;
+}
+
+static int collect_links(const struct vf_state *state, json_t *removed,
+			 struct vf_err *err)
+{
+	return net_gc(state->net_fd, is_alive, (void *)state, removed, err);
+}
+
+/* All parts, whatever becomes of one of them; the first failure is told. */
+static int collect(const struct vf_state *state, json_t *removed,
+		   struct vf_err *err)
+{
+	static int (*const parts[])(const struct vf_state *state,
+				    json_t *removed, struct vf_err *err) = {
+		collect_vms,
+		snapshot_gc,
+		collect_links,
+	};
+	struct vf_err why;
+	int ret = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i](state, removed, &why) == 0 || ret < 0)
+			continue;
+		*err = why;
+		ret = -why.num;
+	}
+	return ret;
 }
 
 int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err)
 {
 	__json json_t *dead = NULL;
+	__close int lock_fd = -1;
 	json_t *name;
 	size_t i;
 	int ret;
 
 	*removed = json_array();
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
 	ret = find_dead_commands(state, &dead, err);
 	if (!ret)
-		ret = collect_vms(state, *removed, err);
-	if (!ret)
-		ret = snapshot_gc(state, *removed, err);
-	if (!ret)
-		ret = net_gc(state->net_fd, is_alive, (void *)state, *removed,
-			     err);
+		ret = collect(state, *removed, err);
 	if (ret < 0)
 		return ret;
 	/* only now: if this is cut short too, the next one has to know */
@@ -83,21 +111,34 @@ static void mark_name(char name[16])
 	snprintf(name, 16, "%d", getpid());
 }
 
-int gc_command_begin(const struct vf_state *state, struct vf_err *err)
+/* A killed command left something: not a reason for this one to fail. */
+static void collect_after_kill(const struct vf_state *state)
 {
 	__json json_t *dead = NULL, *removed = NULL;
-	char name[16];
-	int ret = find_dead_commands(state, &dead, err);
+	struct vf_err err;
+	int ret = find_dead_commands(state, &dead, &err);
 
 	if (!ret && json_array_size(dead)) {
 		vf_log(VF_LOG_INFO, "an earlier command was killed: removing "
 				    "what it left");
-		ret = gc_run(state, &removed, err);
+		ret = gc_run(state, &removed, &err);
 	}
 	if (ret < 0)
-		return ret;
+		vf_log(VF_LOG_WARN, "what a killed command left: %s", err.msg);
+}
+
+int gc_command_begin(const struct vf_state *state, enum gc_effect effect,
+		     struct vf_err *err)
+{
+	char name[16];
+	int ret;
+
+	collect_after_kill(state);
 	mark_name(name);
 	ret = process_mark(state->commands_fd, name, err);
+	/* on a full disk one has to be able to make room */
+	if (ret < 0 && effect == GC_FREES)
+		return 0;
 	return ret < 0 ? vf_err_wrap(err, "state directory: commands") : 0;
 }
 

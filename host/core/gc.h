@@ -22,14 +22,22 @@
  */
 int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err);
 
+/* What a command does to the state directory. */
+enum gc_effect {
+	GC_MAKES, /* if it is killed, something may be left */
+	GC_FREES, /* it only takes away: works on a full disk, too */
+};
+
 /**
  * gc_command_begin() - Mark that a command is at work; collect if one died
  * @state:	state directory
+ * @effect:	what it does
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int gc_command_begin(const struct vf_state *state, struct vf_err *err);
+int gc_command_begin(const struct vf_state *state, enum gc_effect effect,
+		     struct vf_err *err);
 
 /**
  * gc_command_end() - It is done

@@ -70,10 +70,12 @@ int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
 	return 0;
 }
 
-void guard_stop(struct guard *guard)
+void guard_stop(struct guard *guard, bool resumed)
 {
-	(void)!write(guard->fd, "", 1);
+	if (resumed)
+		(void)!write(guard->fd, "", 1);
 	close(guard->fd);
-	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
+	/* a guard that has work to do outlives us */
+	while (resumed && waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

@@ -28,9 +28,10 @@ int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
 		struct vf_err *err);
 
 /**
- * guard_stop() - Dismiss it: the VM runs again
+ * guard_stop() - Dismiss it
  * @guard:	guard
+ * @resumed:	the VM runs again; if not, the guard goes on to try
  */
-void guard_stop(struct guard *guard);
+void guard_stop(struct guard *guard, bool resumed);
 
 #endif

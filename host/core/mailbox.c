@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "core/mailbox.h"
 
-#define STATUS_TRIES   1000
 #define PROBE_SLEEP_US 500
 #define SEARCH_CHUNK   (1 << 20)
 
@@ -70,7 +69,7 @@ int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
 	for (;;) {
 		struct vmfork_status status;
 
-		ret = mailbox_status(vmm, gpa, &status, err);
+		ret = mailbox_status(vmm, gpa, &status, deadline_us, err);
 		if (ret < 0 || status.request_seen == counter)
 			return ret;
 		if (vf_now_us() > deadline_us)
@@ -164,13 +163,13 @@ int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
 }
 
 int mailbox_status(struct vmm *vmm, uint64_t gpa, struct vmfork_status *status,
-		   struct vf_err *err)
+		   int64_t deadline_us, struct vf_err *err)
 {
 	uint64_t at = gpa + VMFORK_STATUS_OFFSET;
 	uint32_t seq = 1;
 	int ret;
 
-	for (int i = 0; i < STATUS_TRIES; i++) {
+	for (;;) {
 		ret = vmm->ops->peek(vmm, at, status, sizeof(*status), err);
 		if (!ret)
 			ret = vmm->ops->peek(vmm, at, &seq, sizeof(seq), err);
@@ -178,7 +177,10 @@ int mailbox_status(struct vmm *vmm, uint64_t gpa, struct vmfork_status *status,
 			return ret;
 		if (status->seq == seq && !(seq & 1))
 			return 0;
+		if (vf_now_us() > deadline_us)
+			return vf_err_set(err, ETIMEDOUT,
+					  "mailbox: the status never stands "
+					  "still");
+		usleep(PROBE_SLEEP_US);
 	}
-	return vf_err_set(err, EAGAIN,
-			  "mailbox: the status never stands still");
 }

@@ -7,6 +7,7 @@
 #ifndef VF_MAILBOX_H
 #define VF_MAILBOX_H
 
+#include <errno.h>
 #include <netinet/in.h>
 
 #include "mail.h"
@@ -21,6 +22,17 @@ struct letter {
 	uint8_t nonce[VMFORK_ID_LEN];
 	struct vmfork_identity identity;
 };
+
+/**
+ * guest_errno() - An errno that a guest tells
+ * @error:	as it came
+ *
+ * Return: it, if it is one; else EPROTO
+ */
+static inline int guest_errno(uint32_t error)
+{
+	return error >= 1 && error < 4096 ? (int)error : EPROTO;
+}
 
 /**
  * letter_init() - Write a VM's identity on a network into a letter
@@ -104,14 +116,16 @@ int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
 
 /**
  * mailbox_status() - Read what the guest did with its last mail
- * @vmm:	engine, running or not
- * @gpa:	mailbox
- * @status:	out: a consistent copy
- * @err:	error
+ * @vmm:		engine, running or not
+ * @gpa:		mailbox
+ * @status:		out: a consistent copy
+ * @deadline_us:	on vf_now_us()'s clock, for a guest that never stops
+ *			writing it
+ * @err:		error
  *
- * Return: 0 or -errno, -EAGAIN if the guest never stops writing it
+ * Return: 0 or -errno, -ETIMEDOUT
  */
 int mailbox_status(struct vmm *vmm, uint64_t gpa, struct vmfork_status *status,
-		   struct vf_err *err);
+		   int64_t deadline_us, struct vf_err *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include "crc32c.h"
 
 #define MANIFEST_VERSION 1
+#define STATE_MAX	 (128 << 20)
 
 static const char *const files[] = {
 	VMM_MEMORY_FILE,
@@ -43,7 +44,7 @@ static int manifest_crc(const json_t *manifest, uint32_t *crc)
 	return 0;
 }
 
-/* The sizes of the files that are there. */
+/* The sizes of the files that a snapshot consists of. */
 static json_t *files_pack(int dir_fd)
 {
 	json_t *json = json_object();
@@ -54,6 +55,22 @@ static json_t *files_pack(int dir_fd)
 			json_object_set_new(json, files[i],
 					    json_integer(st.st_size));
 	return json;
+}
+
+/*
+ * The device state is small and read by a parser that trusts it: its crc is
+ * checked at each fork. Memory is too large for that.
+ */
+static int state_crc(int dir_fd, uint32_t *crc, struct vf_err *err)
+{
+	__free char *state = NULL;
+	size_t len;
+	int ret = vf_read_file(dir_fd, VMM_STATE_FILE, STATE_MAX, &state, &len,
+			       err);
+
+	if (!ret)
+		*crc = crc32c(0, state, len);
+	return ret;
 }
 
 static json_t *regions_pack(const struct vmm_image *image)
@@ -87,31 +104,50 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		"dirty_bytes", (json_int_t)s->dirty_bytes, "files",
 		files_pack(s->dir_fd));
 	uint32_t crc;
+	int ret = state_crc(s->dir_fd, &crc, err);
 
+	if (ret < 0)
+		return ret;
+	json_object_set_new(json, "state_crc32c", json_integer(crc));
 	if (!json || manifest_crc(json, &crc) < 0)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
 	json_object_set_new(json, "crc32c", json_integer(crc));
 	return vf_json_save(s->dir_fd, SNAPSHOT_MANIFEST_FILE, json, true, err);
 }
 
-static int files_check(int dir_fd, json_t *sizes, struct vf_err *err)
+static int file_check(int dir_fd, const char *name, json_t *size,
+		      struct vf_err *err)
 {
-	const char *name;
-	json_t *size;
 	struct stat st;
 
-	json_object_foreach(sizes, name, size)
-	{
-		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return vf_err_errno(err, errno, "%s", name);
-		if (!S_ISREG(st.st_mode) ||
-		    st.st_size != json_integer_value(size))
-			return vf_err_set(err, EBADMSG,
-					  "%s: %lld bytes instead of %lld",
-					  name, (long long)st.st_size,
-					  (long long)json_integer_value(size));
-	}
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	if (!S_ISREG(st.st_mode) || !json_is_integer(size) ||
+	    st.st_size != json_integer_value(size))
+		return vf_err_set(err, EBADMSG,
+				  "%s: %lld bytes instead of %lld", name,
+				  (long long)st.st_size,
+				  (long long)json_integer_value(size));
 	return 0;
+}
+
+static int files_check(const struct snapshot *s, json_t *sizes,
+		       json_int_t state_crc_noted, struct vf_err *err)
+{
+	uint32_t crc;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(files); i++)
+		if (s->hardware.has_initrd ||
+		    strcmp(files[i], VM_INITRD_FILE) != 0)
+			ret = file_check(s->dir_fd, files[i],
+					 json_object_get(sizes, files[i]), err);
+	if (!ret)
+		ret = state_crc(s->dir_fd, &crc, err);
+	if (!ret && crc != state_crc_noted)
+		ret = vf_err_set(err, EBADMSG, "%s: its crc is wrong",
+				 VMM_STATE_FILE);
+	return ret;
 }
 
 static int regions_unpack(struct vmm_image *image, json_t *json,
@@ -159,6 +195,7 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 {
 	const char *id = "", *source, *mode, *net_name, *mac;
 	json_int_t created_s, gpa, pause_us, total_us, dirty_bytes;
+	json_int_t state_crc_noted = 0;
 	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
 	__json json_t *json = NULL;
 	int ret;
@@ -169,19 +206,20 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (!ret)
 		ret = vf_json_unpack(
 			json, SNAPSHOT_MANIFEST_FILE, err,
-			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:o}",
+			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,"
+			"s:o}",
 			"id", &id, "source", &source, "mode", &mode,
 			"created_s", &created_s, "hardware", &hardware,
 			"regions", &regions, "network", &net_name, "mac", &mac,
 			"mailbox_gpa", &gpa, "pause_us", &pause_us, "total_us",
-			&total_us, "dirty_bytes", &dirty_bytes, "files",
-			&sizes);
+			&total_us, "dirty_bytes", &dirty_bytes, "state_crc32c",
+			&state_crc_noted, "files", &sizes);
 	if (!ret)
 		ret = hardware_unpack(&s->hardware, hardware, err);
 	if (!ret)
 		ret = regions_unpack(&s->image, regions, err);
 	if (!ret)
-		ret = files_check(s->dir_fd, sizes, err);
+		ret = files_check(s, sizes, state_crc_noted, err);
 	if (ret < 0)
 		return ret;
 	if (vf_unhex(s->id, sizeof(s->id), id) < 0 ||

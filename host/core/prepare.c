@@ -7,8 +7,37 @@
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "core/batch.h"
 #include "core/reap.h"
+
+/*
+ * The highest number that a fork of this prefix has: from there on names are
+ * likely to be free. It saves a look at each of those that exist.
+ */
+static unsigned int last_number(const struct vf_state *state,
+				const char *prefix)
+{
+	__json json_t *names = NULL;
+	size_t len = strlen(prefix), i;
+	unsigned int last = 0, number;
+	struct vf_err ignored;
+	json_t *name;
+	char end;
+
+	if (vm_list(state, &names, &ignored) < 0)
+		return 0;
+	json_array_foreach(names, i, name)
+	{
+		const char *text = json_string_value(name);
+
+		if (!strncmp(text, prefix, len) && text[len] == '-' &&
+		    sscanf(text + len + 1, "%9u%c", &number, &end) == 1 &&
+		    number > last)
+			last = number;
+	}
+	return last;
+}
 
 /* Reserve one name, the next free one if the user did not choose a prefix. */
 static int name_job(struct batch *b, struct fork_job *job, unsigned int *number,
@@ -21,15 +50,20 @@ static int name_job(struct batch *b, struct fork_job *job, unsigned int *number,
 	for (;;) {
 		snprintf(name, sizeof(name), "%s-%u",
 			 prefix ? prefix : b->snapshot->name, ++*number);
-		ret = reap_create(&job->vm, b->state, name, err);
-		if (ret != -EEXIST || prefix)
+		if (prefix)
+			return reap_create(&job->vm, b->state, name, err);
+		ret = vm_create(&job->vm, b->state, name, err);
+		/* another command may have taken it since */
+		if (ret != -EEXIST)
 			return ret;
 	}
 }
 
 static int name_jobs(struct batch *b, struct vf_err *err)
 {
-	unsigned int number = 0;
+	unsigned int number =
+		b->request->prefix ? 0
+				   : last_number(b->state, b->snapshot->name);
 
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
@@ -121,14 +155,21 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 {
 	const struct net_conf *conf = net_get_conf(b->net);
 	struct fork_job *job = w->job;
+	char tap[IFNAMSIZ];
 	int ret = record_job(b, job, err);
 
 	if (ret < 0)
 		return ret;
+	memcpy(tap, job->vm.port.tap, sizeof(tap));
 	w->tap_fd = net_port_open(&job->vm.port, err);
 	if (w->tap_fd < 0)
 		return w->tap_fd;
 	batch_reached(job, TIMELINE_TAP);
+	/* the name on record was taken by a link of somebody else's */
+	if (strcmp(tap, job->vm.port.tap) != 0)
+		ret = vm_save(&job->vm, err);
+	if (ret < 0)
+		return ret;
 	ret = letter_init(&job->letter, conf, &job->vm.port, b->snapshot->mac,
 			  b->desk.port, err);
 	if (!ret)

@@ -24,6 +24,7 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 	__free struct process *procs = calloc(num + 1, sizeof(*procs));
 	struct vf_err why;
 	json_t *name;
+	int told;
 
 	if (!procs) {
 		vf_err_errno(&why, ENOMEM, "stopping");
@@ -37,10 +38,16 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		procs[i].pidfd = -1;
-		if (fd < 0 || !process_open(&procs[i], fd))
-			process_close(&procs[i]);
-		else
+		if (fd < 0)
+			continue;
+		told = process_open(&procs[i], fd);
+		if (told > 0)
 			process_signal(&procs[i], grace_ms ? SIGTERM : SIGKILL);
+		if (told < 0) {
+			vf_err_errno(&why, told, "VM %s: its process",
+				     json_string_value(name));
+			note(err, ret, &why);
+		}
 	}
 	json_array_foreach(names, i, name)
 	{
@@ -146,7 +153,6 @@ static void make_room(const struct vf_state *state, const json_t *names)
 {
 	static const char *const files[] = {
 		VM_MAIL_FILE,
-		VMM_CONSOLE_LOG,
 		VMM_ENGINE_LOG,
 	};
 	json_t *name;
@@ -163,8 +169,8 @@ static void make_room(const struct vf_state *state, const json_t *names)
 	}
 }
 
-int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
-	     struct vf_err *err)
+int reap_vms_locked(const struct vf_state *state, const json_t *names,
+		    int grace_ms, struct vf_err *err)
 {
 	struct vf_err why;
 	json_t *name;
@@ -191,6 +197,16 @@ int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
 	return ret;
 }
 
+int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
+	     struct vf_err *err)
+{
+	__close int lock_fd = state_lock(state, err);
+
+	if (lock_fd < 0)
+		return lock_fd;
+	return reap_vms_locked(state, names, grace_ms, err);
+}
+
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", name);
@@ -198,13 +214,30 @@ int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
 	return reap_vms(state, names, 0, err);
 }
 
+/* Take a VM away if it is dead, and still is once nobody else can do so. */
+static int reap_dead(const struct vf_state *state, const char *name,
+		     struct vf_err *err)
+{
+	__json json_t *names = json_pack("[s]", name);
+	__close int lock_fd = -1;
+
+	if (vm_get_state(state, name) != VM_STATE_DEAD)
+		return 0;
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	if (vm_get_state(state, name) != VM_STATE_DEAD)
+		return 0;
+	return reap_vms_locked(state, names, 0, err);
+}
+
 int reap_create(struct vm *vm, const struct vf_state *state, const char *name,
 		struct vf_err *err)
 {
 	int ret = vm_create(vm, state, name, err);
 
-	if (ret != -EEXIST || vm_get_state(state, name) != VM_STATE_DEAD)
+	if (ret != -EEXIST)
 		return ret;
-	ret = reap_vm(state, name, err);
+	ret = reap_dead(state, name, err);
 	return ret < 0 ? ret : vm_create(vm, state, name, err);
 }

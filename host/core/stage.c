@@ -43,12 +43,16 @@ static bool is_alive(const struct vf_state *state, const char *path)
 int stage_open(const struct vf_state *state, const char *name,
 	       struct vf_err *err)
 {
-	__close int fd = -1;
+	__close int fd = -1, lock_fd = -1;
 	char path[NAME_MAX + 1];
 	int ret = stage_check_name(name, err);
 
 	if (ret < 0)
 		return ret;
+	/* until its creator is on record it would be collected */
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
 	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
 	    0) {
 		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
@@ -84,12 +88,13 @@ int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
 	char path[NAME_MAX + 1];
 
 	stage_path(path, name);
-	unlinkat(stage_fd, VM_CREATOR_FILE, 0);
+	/* what is hidden and has no living creator is collected: rename first */
 	if (fsync(stage_fd) < 0 ||
 	    renameat2(state->snapshots_fd, path, state->snapshots_fd, name,
 		      RENAME_NOREPLACE) < 0 ||
 	    fsync(state->snapshots_fd) < 0)
 		return vf_err_errno(err, errno, "snapshot %s", name);
+	unlinkat(stage_fd, VM_CREATOR_FILE, 0);
 	return 0;
 }
 
@@ -137,13 +142,12 @@ int stage_list(const struct vf_state *state, json_t **names, struct vf_err *err)
 	json_array_foreach(paths, i, item)
 	{
 		const char *path = json_string_value(item);
-		size_t len = strlen(path);
+		const char *end = strstr(path, STAGE_SUFFIX);
 
-		if (len > strlen(STAGE_SUFFIX) + 1)
+		if (end && !strcmp(end, STAGE_SUFFIX))
 			json_array_append_new(
-				*names,
-				json_stringn(path + 1,
-					     len - 1 - strlen(STAGE_SUFFIX)));
+				*names, json_stringn(path + 1,
+						     (size_t)(end - path) - 1));
 	}
 	return 0;
 }

@@ -6,6 +6,9 @@
 #include "base/io.h"
 #include "core/state.h"
 
+#define LOCK_FILE "lock"
+#define LOCK_MS	  60000 /* taking a hundred VMs away takes seconds */
+
 static int open_all(struct vf_state *state, const char *path,
 		    struct vf_err *err)
 {
@@ -54,4 +57,9 @@ void state_close(struct vf_state *state)
 	vf_close_fd(&state->snapshots_fd);
 	vf_close_fd(&state->vms_fd);
 	vf_close_fd(&state->fd);
+}
+
+int state_lock(const struct vf_state *state, struct vf_err *err)
+{
+	return vf_lock(state->fd, LOCK_FILE, LOCK_MS, err);
 }

@@ -38,4 +38,16 @@ int state_open(struct vf_state *state, const char *path, struct vf_err *err);
  */
 void state_close(struct vf_state *state);
 
+/**
+ * state_lock() - Nobody else takes anything away, or begins to make anything
+ * @state:	directory
+ * @err:	error
+ *
+ * Whoever judges that something is dead holds it from that judgement on until
+ * it is gone; whoever makes something holds it until it bears a creator's mark.
+ *
+ * Return: a descriptor that holds the lock until it is closed, or -errno
+ */
+int state_lock(const struct vf_state *state, struct vf_err *err);
+
 #endif

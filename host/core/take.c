@@ -13,6 +13,7 @@
 #include "core/manifest.h"
 #include "core/stage.h"
 
+#define NO_AGENT_HINT	"is vmfork-agent running in the guest?"
 #define PROBE_MS	2500 /* the guest looks once a second */
 #define ARM_TRIES	20
 #define ARM_SLEEP_US	5000
@@ -30,22 +31,28 @@ static uint64_t told_mailbox(const struct vm *vm, struct vmm *vmm)
 	return 0;
 }
 
-/* Several pages look like mailboxes: the one that answers is the mailbox. */
+/*
+ * The page that answers is the mailbox. One that does not was left by an agent
+ * that has gone: mail in it would be lost.
+ */
 static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
 			  const uint64_t *found, int num, uint64_t *gpa,
 			  struct vf_err *err)
 {
 	uint64_t alive[MAILBOX_CANDIDATES];
-	struct vf_err ignored;
 	int num_alive = 0;
 
 	for (int i = 0; i < num; i++)
 		if (mailbox_probe(vmm, found[i], vm->port.addr4, PROBE_MS,
-				  &ignored) == 0)
+				  err) == 0)
 			alive[num_alive++] = found[i];
 	if (num_alive == 1) {
 		*gpa = alive[0];
 		return 0;
+	}
+	if (num == 1) {
+		vf_err_hint(err, NO_AGENT_HINT);
+		return -err->num;
 	}
 	if (num_alive > 1)
 		found = alive;
@@ -69,12 +76,9 @@ static int find_mailbox(struct snapshot *s, const struct vm *vm,
 		return num;
 	if (num == 0) {
 		vf_err_set(err, ENOENT, "mailbox: none in the guest's memory");
-		vf_err_hint(err, "is vmfork-agent running in the guest?");
+		vf_err_hint(err, NO_AGENT_HINT);
 		return -ENOENT;
 	}
-	s->mailbox_gpa = found[0];
-	if (num == 1)
-		return 0;
 	return choose_mailbox(vm, vmm, found, num, &s->mailbox_gpa, err);
 }
 
@@ -105,7 +109,8 @@ static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
 }
 
 /* The pause: all that happens while the guest stands still. */
-static int save_paused(struct snapshot *s, struct vmm *vmm, struct vf_err *err)
+static int save_paused(struct snapshot *s, struct vmm *vmm, bool *resumed,
+		       struct vf_err *err)
 {
 	uint64_t mib = s->hardware.config.memory_bytes >> 20;
 	int64_t save_us =
@@ -121,6 +126,7 @@ static int save_paused(struct snapshot *s, struct vmm *vmm, struct vf_err *err)
 	/* nothing may keep the source from going on */
 	vmm->cancel_fd = -1;
 	resume_ret = vmm->ops->resume(vmm, &resumed_us, &resume_err);
+	*resumed = resume_ret == 0;
 	if (resume_ret < 0 && !ret) {
 		*err = resume_err;
 		ret = vf_err_wrap(err, "resuming");
@@ -133,12 +139,13 @@ static int save_guarded(struct snapshot *s, const struct vm *vm,
 			struct vmm *vmm, struct vf_err *err)
 {
 	struct guard guard;
+	bool resumed;
 	int ret = guard_start(&guard, vm, vmm, err);
 
 	if (ret < 0)
 		return ret;
-	ret = save_paused(s, vmm, err);
-	guard_stop(&guard);
+	ret = save_paused(s, vmm, &resumed, err);
+	guard_stop(&guard, resumed);
 	return ret;
 }
 

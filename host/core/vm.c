@@ -34,12 +34,16 @@ static int run_open(const struct vf_state *state, const char *name)
 int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
 	      struct vf_err *err)
 {
+	__close int lock_fd = -1;
 	int ret;
 
 	*vm = (struct vm){ .run_fd = -1 };
 	ret = name_check(name, err);
 	if (ret < 0)
 		return ret;
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
 	if (mkdirat(state->vms_fd, name, 0700) < 0) {
 		if (errno == EEXIST)
 			return vf_err_set(err, EEXIST, "VM %s: exists", name);
@@ -181,7 +185,8 @@ enum vm_state vm_get_state(const struct vf_state *state, const char *name)
 		return VM_STATE_DEAD;
 	if (process_mark_lives(run_fd, VM_CREATOR_FILE))
 		return VM_STATE_CREATING;
-	if (process_open(&proc, run_fd))
+	/* what cannot be told is not dead */
+	if (process_open(&proc, run_fd) != 0)
 		result = VM_STATE_RUNNING;
 	process_close(&proc);
 	/* a creator that is on record but dead left a VM half made */
@@ -201,8 +206,10 @@ int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,
 		.run_fd = vm->run_fd,
 		.cancel_fd = cancel_fd,
 	};
-	if (!process_open(&vmm->proc, vm->run_fd)) {
-		process_close(&vmm->proc);
+	ret = process_open(&vmm->proc, vm->run_fd);
+	if (ret < 0)
+		return vf_err_errno(err, ret, "VM %s: its process", vm->name);
+	if (!ret) {
 		vf_err_set(err, ESRCH, "VM %s: not running", vm->name);
 		vf_err_hint(err, "'vmfork gc' removes what is left of it");
 		return -ESRCH;

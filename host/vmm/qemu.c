@@ -81,13 +81,13 @@ static int qemu_died(struct vmm *vmm, struct vf_err *err)
 		*--end = '\0';
 	line = strrchr(log, '\n');
 	return vf_err_set(err, ECONNRESET, "QEMU ended: %.*s", LOG_TAIL,
-			  line ? line + 1 : log);
+			  vf_ascii(line ? line + 1 : log));
 }
 
 static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 		      struct vf_err *err)
 {
-	__close int qmp_fd = -1, console_fd = -1, log_fd = -1, memory_fd = -1;
+	__close int qmp_fd = -1, console_fd = -1, memory_fd = -1;
 	struct qemu_args args;
 	int ret;
 
@@ -98,10 +98,6 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 	console_fd = vf_unix_listen(vmm->run_fd, VMM_CONSOLE_SOCKET);
 	if (console_fd < 0)
 		return vf_err_errno(err, console_fd, VMM_CONSOLE_SOCKET);
-	log_fd = openat(vmm->run_fd, VMM_CONSOLE_LOG,
-			O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (log_fd < 0)
-		return vf_err_errno(err, errno, VMM_CONSOLE_LOG);
 	if (spec->image) {
 		memory_fd = openat(spec->image_fd, VMM_MEMORY_FILE,
 				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -109,8 +105,7 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 			return vf_err_errno(err, errno, VMM_MEMORY_FILE);
 	}
 
-	ret = qemu_args_init(&args, spec, qmp_fd, console_fd, log_fd,
-			     memory_fd);
+	ret = qemu_args_init(&args, spec, qmp_fd, console_fd, memory_fd);
 	if (!ret)
 		ret = process_spawn(&vmm->proc, vmm->run_fd, VMM_ENGINE_LOG,
 				    args.argv, args.fds, args.num_fds, err);
@@ -320,6 +315,7 @@ static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		     struct vf_err *err)
 {
 	json_t *args = channel_pack(image_fd, VMM_MEMORY_FILE);
+	__close int memory_fd = -1;
 	struct vf_err ignored;
 	struct qmp *qmp = qemu_client(vmm);
 	int ret;
@@ -340,6 +336,13 @@ static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	if (ret < 0) {
 		json_decref(args);
 		return ret;
+	}
+	/* QEMU would make it readable for others */
+	memory_fd = openat(image_fd, VMM_MEMORY_FILE,
+			   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (memory_fd < 0) {
+		json_decref(args);
+		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
 	}
 	ret = qmp_execute(qmp, "migrate", args, NULL, qemu_soon(), err);
 	if (!ret)

@@ -33,13 +33,12 @@ const char *qemu_program(void);
  * @spec:	what to start
  * @qmp_fd:	listening socket of the control interface
  * @console_fd: listening socket of the console
- * @log_fd:	file that receives the console's output
  * @memory_fd:	memory file of the image, or -1
  *
  * Return: 0 or -ENOMEM
  */
 int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
-		   int qmp_fd, int console_fd, int log_fd, int memory_fd);
+		   int qmp_fd, int console_fd, int memory_fd);
 
 /**
  * qemu_args_exit() - Free it

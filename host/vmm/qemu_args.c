@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * QEMU's command line. Files are handed over as descriptors and named
- * /proc/self/fd/N: no path of ours needs quoting, and what was checked is what
- * is opened. The command line of a fork is its source's but for the MAC, the
+ * /proc/self/fd/N: no path of ours needs quoting. The command line of a fork is its source's but for the MAC, the
  * mail at boot and where memory comes from.
  */
 #include <errno.h>
@@ -129,7 +128,7 @@ static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
 }
 
 int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
-		   int qmp_fd, int console_fd, int log_fd, int memory_fd)
+		   int qmp_fd, int console_fd, int memory_fd)
 {
 	*args = (struct qemu_args){ 0 };
 	add(args, qemu_program());
@@ -146,9 +145,8 @@ int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
 		   inherit(args, qmp_fd));
 	add_option(args, "-mon", "chardev=qmp,mode=control");
 	add_option(args, "-chardev",
-		   "socket,id=console,fd=%d,server=on,wait=off,"
-		   "logfile=/proc/self/fd/%d,logappend=on",
-		   inherit(args, console_fd), inherit(args, log_fd));
+		   "socket,id=console,fd=%d,server=on,wait=off",
+		   inherit(args, console_fd));
 	add_option(args, "-serial", "chardev:console");
 	add_devices(args, spec);
 	/*

@@ -235,11 +235,21 @@ int64_t qmp_event_us(const json_t *event)
 	       ((wall.tv_sec - s) * 1000000 + wall.tv_nsec / 1000 - us);
 }
 
-static int socket_connect(int dir_fd, const char *name, struct vf_err *err)
+static int say_busy(struct vf_err *err)
+{
+	return vf_err_set(err, EBUSY,
+			  "QMP: no greeting: another command is connected to "
+			  "this VM, or its engine is stopped");
+}
+
+static int socket_connect(int dir_fd, const char *name, int cancel_fd,
+			  int64_t deadline_us, struct vf_err *err)
 {
 	struct timeval send_timeout = { .tv_sec = SEND_S };
-	int fd = vf_unix_connect(dir_fd, name);
+	int fd = vf_unix_connect(dir_fd, name, cancel_fd, deadline_us);
 
+	if (fd == -ETIMEDOUT)
+		return say_busy(err);
 	if (fd < 0)
 		return vf_err_errno(err, fd, "QMP: %s", name);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout,
@@ -250,22 +260,12 @@ static int socket_connect(int dir_fd, const char *name, struct vf_err *err)
 static int greet(struct qmp *qmp, int64_t deadline_us, struct vf_err *err)
 {
 	__json json_t *greeting = NULL;
-	json_t *version;
 	int ret = receive(qmp, &greeting, deadline_us, err);
 
 	if (ret == -ETIMEDOUT)
-		return vf_err_set(err, EBUSY,
-				  "QMP: no greeting: another command is "
-				  "connected to this VM");
+		return say_busy(err);
 	if (ret < 0)
 		return ret;
-	version = json_object_get(
-		json_object_get(json_object_get(greeting, "QMP"), "version"),
-		"qemu");
-	qmp->major = (unsigned int)json_integer_value(
-		json_object_get(version, "major"));
-	qmp->minor = (unsigned int)json_integer_value(
-		json_object_get(version, "minor"));
 	return qmp_execute(qmp, "qmp_capabilities", NULL, NULL, deadline_us,
 			   err);
 }
@@ -278,7 +278,7 @@ int qmp_open(struct qmp *qmp, int dir_fd, const char *name, int cancel_fd,
 	qmp->buf = calloc(1, LINE_MAX_BYTES);
 	if (!qmp->buf || !qmp->events)
 		return vf_err_errno(err, ENOMEM, "QMP");
-	qmp->fd = socket_connect(dir_fd, name, err);
+	qmp->fd = socket_connect(dir_fd, name, cancel_fd, deadline_us, err);
 	if (qmp->fd < 0)
 		return qmp->fd;
 	return greet(qmp, deadline_us, err);

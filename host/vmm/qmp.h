@@ -23,8 +23,6 @@ struct qmp {
 	size_t used;
 	json_int_t last_id; /* of the last request */
 	json_t *events;	    /* array of those nobody has asked for yet */
-	unsigned int major; /* QEMU's version */
-	unsigned int minor;
 };
 
 /**

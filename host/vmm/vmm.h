@@ -19,7 +19,6 @@
 
 /* Files in a run directory that every engine uses. */
 #define VMM_CONSOLE_SOCKET "console.sock"
-#define VMM_CONSOLE_LOG	   "console.log"
 #define VMM_ENGINE_LOG	   "engine.log"
 
 /* Files of a snapshot. */
