@@ -47,7 +47,13 @@ static int check_bridge(struct check *check, struct vf_err *err)
 
 static int check_flags(struct check *check, struct vf_err *err)
 {
-	return ports_link_up(&check->rtnl, &check->conf, &check->port, 1, err);
+	int ifindex = port_find(&check->rtnl, &check->port, err);
+
+	if (ifindex == 0)
+		return vf_err_set(err, ENODEV, "there is no TAP");
+	return ifindex < 0 ? ifindex
+			   : ports_link_up(&check->rtnl, &check->conf,
+					   &check->port, &ifindex, 1, err);
 }
 
 static int check_nft(struct check *check, struct vf_err *err)

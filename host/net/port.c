@@ -5,11 +5,15 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/route/link.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "net/pool.h"
 #include "net/port.h"
+
+#define ALIAS_SIZE (sizeof(PORT_ALIAS_PREFIX) + VF_NAME_MAX)
 
 static struct nl_msg *link_request(struct rtnl *rtnl,
 				   const struct net_port *port,
@@ -17,6 +21,59 @@ static struct nl_msg *link_request(struct rtnl *rtnl,
 {
 	return rtnl_add_link(rtnl, RTM_NEWLINK, 0, ifi, "port %s of %s",
 			     port->tap, port->owner);
+}
+
+static void alias_format(const struct net_port *port, char alias[ALIAS_SIZE])
+{
+	snprintf(alias, ALIAS_SIZE, PORT_ALIAS_PREFIX "%s", port->owner);
+}
+
+static void link_put(struct rtnl_link **link)
+{
+	if (*link)
+		rtnl_link_put(*link);
+}
+
+int port_find(struct rtnl *rtnl, const struct net_port *port,
+	      struct vf_err *err)
+{
+	__cleanup(link_put) struct rtnl_link *link = NULL;
+	char alias[ALIAS_SIZE];
+	int ret;
+
+	ret = rtnl_link_get_kernel(rtnl->sock, 0, port->tap, &link);
+	if (ret == -NLE_OBJ_NOTFOUND || ret == -NLE_NODEV)
+		return 0;
+	if (ret < 0)
+		return vf_err_errno(err, rtnl_errno(ret), "port %s of %s",
+				    port->tap, port->owner);
+	alias_format(port, alias);
+	if (rtnl_link_get_group(link) != NET_LINK_GROUP ||
+	    strcmp(rtnl_link_get_ifalias(link) ?: "", alias))
+		return vf_err_set(err, EEXIST,
+				  "port of %s: link %s exists and is not its",
+				  port->owner, port->tap);
+	return rtnl_link_get_ifindex(link);
+}
+
+int port_mark(const struct net_port *port, struct vf_err *err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	char alias[ALIAS_SIZE];
+	struct nl_msg *msg;
+	int ret;
+
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret < 0)
+		return ret;
+	alias_format(port, alias);
+	msg = link_request(&rtnl, port, &ifi);
+	if (!msg || nla_put_string(msg, IFLA_IFNAME, port->tap) < 0 ||
+	    nla_put_u32(msg, IFLA_GROUP, NET_LINK_GROUP) < 0 ||
+	    nla_put_string(msg, IFLA_IFALIAS, alias) < 0)
+		return vf_err_errno(err, ENOMEM, "port %s", port->tap);
+	return rtnl_commit(&rtnl, RTNL_STRICT, err);
 }
 
 /*
@@ -29,19 +86,12 @@ static int enslave_add(struct rtnl *rtnl, const struct net_port *port,
 		       int ifindex, int bridge_ifindex)
 {
 	struct ifinfomsg ifi = { .ifi_index = ifindex };
-	char alias[sizeof(PORT_ALIAS_PREFIX) + VF_NAME_MAX];
 	struct nl_msg *msg;
 
-	snprintf(alias, sizeof(alias), PORT_ALIAS_PREFIX "%s", port->owner);
 	msg = link_request(rtnl, port, &ifi);
-	if (!msg)
+	if (!msg || nla_put_u32(msg, IFLA_MASTER, bridge_ifindex) < 0)
 		return -ENOMEM;
-	NLA_PUT_U32(msg, IFLA_GROUP, NET_LINK_GROUP);
-	NLA_PUT_STRING(msg, IFLA_IFALIAS, alias);
-	NLA_PUT_U32(msg, IFLA_MASTER, bridge_ifindex);
 	return rtnl_put_no_autoconf(msg);
-nla_put_failure:
-	return -ENOMEM;
 }
 
 /* Then the flags, and up: the kernel handles a port's flags before IFF_UP. */
@@ -134,8 +184,8 @@ static int neighs_add(struct rtnl *rtnl, int type, const struct net_port *port,
 }
 
 int ports_link_up(struct rtnl *rtnl, const struct net_conf *conf,
-		  const struct net_port *ports, unsigned int num,
-		  struct vf_err *err)
+		  const struct net_port *ports, const int *ifindexes,
+		  unsigned int num, struct vf_err *err)
 {
 	int bridge_ifindex = if_nametoindex(conf->bridge);
 
@@ -143,37 +193,23 @@ int ports_link_up(struct rtnl *rtnl, const struct net_conf *conf,
 		return vf_err_errno(err, errno, "bridge %s", conf->bridge);
 	for (unsigned int i = 0; i < num; i++) {
 		const struct net_port *port = &ports[i];
-		int ifindex = if_nametoindex(port->tap);
 
-		if (!ifindex)
-			return vf_err_errno(err, errno, "port %s of %s",
-					    port->tap, port->owner);
-		if (enslave_add(rtnl, port, ifindex, bridge_ifindex) < 0 ||
-		    flags_add(rtnl, conf, port, ifindex) < 0 ||
-		    fdb_add(rtnl, port, ifindex) < 0 ||
+		if (enslave_add(rtnl, port, ifindexes[i], bridge_ifindex) < 0 ||
+		    flags_add(rtnl, conf, port, ifindexes[i]) < 0 ||
+		    fdb_add(rtnl, port, ifindexes[i]) < 0 ||
 		    neighs_add(rtnl, RTM_NEWNEIGH, port, bridge_ifindex) < 0)
 			return vf_err_errno(err, ENOMEM, "port %s", port->tap);
 	}
 	return rtnl_commit(rtnl, RTNL_STRICT, err);
 }
 
-int ports_link_down(struct rtnl *rtnl, const struct net_port *ports,
-		    unsigned int num, struct vf_err *err)
+int port_link_down_add(struct rtnl *rtnl, const struct net_port *port,
+		       int ifindex)
 {
-	struct nl_msg *msg;
+	struct ifinfomsg ifi = { .ifi_index = ifindex, .ifi_change = IFF_UP };
+	struct nl_msg *msg = link_request(rtnl, port, &ifi);
 
-	for (unsigned int i = 0; i < num; i++) {
-		struct ifinfomsg ifi = { .ifi_change = IFF_UP };
-
-		ifi.ifi_index = if_nametoindex(ports[i].tap);
-		if (!ifi.ifi_index)
-			continue;
-		msg = link_request(rtnl, &ports[i], &ifi);
-		if (!msg || nla_put_u32(msg, IFLA_MASTER, 0) < 0)
-			return vf_err_errno(err, ENOMEM, "port %s",
-					    ports[i].tap);
-	}
-	return rtnl_commit(rtnl, RTNL_UNDO, err);
+	return msg && nla_put_u32(msg, IFLA_MASTER, 0) == 0 ? 0 : -ENOMEM;
 }
 
 int ports_forget(struct rtnl *rtnl, const struct net_conf *conf,

@@ -9,30 +9,55 @@
 #define PORT_ALIAS_PREFIX "vmfork:"
 
 /**
+ * port_mark() - Make a fresh link known as a port's TAP
+ * @port:	port, whose TAP nobody else can have named yet
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int port_mark(const struct net_port *port, struct vf_err *err);
+
+/**
+ * port_find() - A port's TAP, if there is one
+ * @rtnl:	socket
+ * @port:	port
+ * @err:	error
+ *
+ * A name alone says nothing: the lease's may have been taken by another link
+ * (net_port_open()). Without our group and its owner's alias it is not the
+ * port's.
+ *
+ * Return: its interface index, 0 if no link has its name, or -errno, -EEXIST
+ * if another's has
+ */
+int port_find(struct rtnl *rtnl, const struct net_port *port,
+	      struct vf_err *err);
+
+/**
  * ports_link_up() - Put TAPs on the bridge
  * @rtnl:	socket
  * @conf:	network
  * @ports:	ports
+ * @ifindexes:	of their TAPs, see port_find()
  * @num:	how many
  * @err:	error
  *
  * Return: 0 or -errno; what was done is not undone
  */
 int ports_link_up(struct rtnl *rtnl, const struct net_conf *conf,
-		  const struct net_port *ports, unsigned int num,
-		  struct vf_err *err);
+		  const struct net_port *ports, const int *ifindexes,
+		  unsigned int num, struct vf_err *err);
 
 /**
- * ports_link_down() - Take TAPs that still exist off the bridge
+ * port_link_down_add() - Add a request to take a TAP off its bridge, and down
  * @rtnl:	socket
- * @ports:	ports
- * @num:	how many
- * @err:	error
+ * @port:	port
+ * @ifindex:	of its TAP, see port_find()
  *
- * Return: 0 or -errno
+ * Return: 0 or -ENOMEM
  */
-int ports_link_down(struct rtnl *rtnl, const struct net_port *ports,
-		    unsigned int num, struct vf_err *err);
+int port_link_down_add(struct rtnl *rtnl, const struct net_port *port,
+		       int ifindex);
 
 /**
  * ports_forget() - Remove the neighbour entries of ports

@@ -4,19 +4,38 @@
 #include <netlink/route/link.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "net/bridge.h"
 #include "net/filter.h"
 #include "net/network.h"
 #include "net/port.h"
 #include "net/tap.h"
 
 #define RELEASE_TIMEOUT_US 2000000
+#define RELEASE_POLL_US	   2000
 
 int net_ports_lease(struct net *net, struct net_port *ports, unsigned int num,
 		    struct vf_err *err)
 {
 	return leases_add(net->dir_fd, &net->conf, ports, num, err);
+}
+
+/* Return: 0, -EBUSY if its TAP is still there at the deadline, -errno. */
+static int wait_gone(struct rtnl *rtnl, const struct net_port *port,
+		     int64_t deadline_us, struct vf_err *err)
+{
+	int ret;
+
+	while ((ret = port_find(rtnl, port, err)) > 0) {
+		if (vf_now_us() > deadline_us)
+			return vf_err_set(err, EBUSY,
+					  "%s: its TAP %s still exists",
+					  port->owner, port->tap);
+		usleep(RELEASE_POLL_US);
+	}
+	return ret == -EEXIST ? 0 : ret;
 }
 
 int net_ports_release(struct net *net, const struct net_port *ports,
@@ -25,13 +44,16 @@ int net_ports_release(struct net *net, const struct net_port *ports,
 	__leases struct leases leases = { 0 };
 	__free struct net_port *gone = calloc(num + 1, sizeof(*gone));
 	int64_t deadline_us = vf_now_us() + RELEASE_TIMEOUT_US;
-	const struct net_port *stuck = NULL;
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	struct vf_err stuck = { 0 };
 	unsigned int num_gone = 0;
 	int ret;
 
 	if (!gone)
 		return vf_err_errno(err, ENOMEM, "ports");
-	ret = leases_load(net->dir_fd, &net->conf, &leases, err);
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret == 0)
+		ret = leases_load(net->dir_fd, &net->conf, &leases, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < num; i++) {
@@ -40,31 +62,49 @@ int net_ports_release(struct net *net, const struct net_port *ports,
 
 		if (!lease || lease->index != ports[i].index)
 			continue;
-		if (tap_wait_gone(ports[i].tap, deadline_us) < 0)
-			stuck = &ports[i];
-		else
+		if (wait_gone(&rtnl, &ports[i], deadline_us, &stuck) == 0)
 			gone[num_gone++] = ports[i];
 	}
 	ret = leases_remove(net->dir_fd, &net->conf, gone, num_gone, err);
-	if (ret == 0 && stuck)
-		ret = vf_err_set(err, EBUSY,
-				 "network %s: %s: its TAP %s still exists",
-				 net->conf.name, stuck->owner, stuck->tap);
-	return ret;
+	if (ret < 0 || !stuck.num)
+		return ret;
+	*err = stuck;
+	return vf_err_wrap(err, "network %s", net->conf.name);
+}
+
+static int find_all(struct rtnl *rtnl, const struct net_port *ports,
+		    unsigned int num, int *ifindexes, struct vf_err *err)
+{
+	for (unsigned int i = 0; i < num; i++) {
+		ifindexes[i] = port_find(rtnl, &ports[i], err);
+		if (ifindexes[i] < 0)
+			return ifindexes[i];
+		if (!ifindexes[i])
+			return vf_err_errno(err, ENODEV, "port %s of %s",
+					    ports[i].tap, ports[i].owner);
+	}
+	return 0;
 }
 
 /* Pins first: a port that is on the bridge is pinned. */
 static int attach(struct net *net, const struct net_port *ports,
 		  unsigned int num, struct vf_err *err)
 {
+	__free int *ifindexes = calloc(num, sizeof(*ifindexes));
 	__rtnl struct rtnl rtnl = RTNL_INIT;
 	int ret;
 
+	if (!ifindexes)
+		return vf_err_errno(err, ENOMEM, "ports");
 	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	/* before the pins: those of another's TAP would be touched */
+	if (ret == 0)
+		ret = find_all(&rtnl, ports, num, ifindexes, err);
 	if (ret == 0)
 		ret = filter_ports_add(&net->conf, ports, num, err);
 	if (ret == 0)
-		ret = ports_link_up(&rtnl, &net->conf, ports, num, err);
+		ret = ports_link_up(&rtnl, &net->conf, ports, ifindexes, num,
+				    err);
 	return ret;
 }
 
@@ -79,23 +119,60 @@ int net_ports_attach(struct net *net, const struct net_port *ports,
 	return vf_err_wrap(err, "network %s", net->conf.name);
 }
 
-/* Pins last but neighbours: a TAP without pins must not be on the bridge. */
+/*
+ * Take TAPs off the bridge, if there are any left, and list the ports whose
+ * pins can go: pins are found by the TAP's name, which another VM's may have.
+ */
+static int links_down(struct rtnl *rtnl, const struct net_port *ports,
+		      unsigned int num, struct net_port *own,
+		      unsigned int *num_own, struct vf_err *err)
+{
+	int ifindex;
+
+	for (unsigned int i = 0; i < num; i++) {
+		ifindex = port_find(rtnl, &ports[i], err);
+		if (ifindex == -EEXIST)
+			continue;
+		if (ifindex < 0)
+			return ifindex;
+		if (ifindex && port_link_down_add(rtnl, &ports[i], ifindex) < 0)
+			return vf_err_errno(err, ENOMEM, "ports");
+		own[(*num_own)++] = ports[i];
+	}
+	return rtnl_commit(rtnl, RTNL_UNDO, err);
+}
+
+static int detach(struct net *net, const struct net_port *ports,
+		  unsigned int num, struct vf_err *err)
+{
+	__free struct net_port *own = calloc(num, sizeof(*own));
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	unsigned int num_own = 0;
+	int ret, state;
+
+	if (!own)
+		return vf_err_errno(err, ENOMEM, "ports");
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	/* links first: a TAP without pins must not be on the bridge */
+	if (ret == 0)
+		ret = links_down(&rtnl, ports, num, own, &num_own, err);
+	if (ret < 0)
+		return ret;
+	/* the rules and neighbours of a bridge that is not ours are not either */
+	state = bridge_get_state(&rtnl, &net->conf, err);
+	if (state < 0 || state == BRIDGE_FOREIGN)
+		return state < 0 ? state : 0;
+	if (num_own)
+		ret = filter_ports_remove(&net->conf, own, num_own, err);
+	return ret < 0 ? ret : ports_forget(&rtnl, &net->conf, ports, num, err);
+}
+
 int net_ports_detach(struct net *net, const struct net_port *ports,
 		     unsigned int num, struct vf_err *err)
 {
-	__rtnl struct rtnl rtnl = RTNL_INIT;
-	int ret;
-
-	if (!num)
+	if (!num || detach(net, ports, num, err) == 0)
 		return 0;
-	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
-	if (ret == 0)
-		ret = ports_link_down(&rtnl, ports, num, err);
-	if (ret == 0)
-		ret = filter_ports_remove(&net->conf, ports, num, err);
-	if (ret == 0)
-		ret = ports_forget(&rtnl, &net->conf, ports, num, err);
-	return ret < 0 ? vf_err_wrap(err, "network %s", net->conf.name) : 0;
+	return vf_err_wrap(err, "network %s", net->conf.name);
 }
 
 int net_ports_verify(struct net *net, struct net_port *ports, unsigned int num,

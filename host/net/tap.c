@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "net/port.h"
 #include "net/tap.h"
 
 #define NAME_TRIES 16
-#define POLL_US	   2000
 
 int tap_name_choose(char name[IFNAMSIZ])
 {
@@ -23,16 +23,6 @@ int tap_name_choose(char name[IFNAMSIZ])
 		return ret;
 	strcpy(name, "vf");
 	vf_hex(name + 2, random, sizeof(random));
-	return 0;
-}
-
-int tap_wait_gone(const char *name, int64_t deadline_us)
-{
-	while (if_nametoindex(name)) {
-		if (vf_now_us() > deadline_us)
-			return -EBUSY;
-		usleep(POLL_US);
-	}
 	return 0;
 }
 
@@ -53,7 +43,8 @@ int net_port_open(struct net_port *port, struct vf_err *err)
 		memcpy(ifr.ifr_name, port->tap, IFNAMSIZ);
 		/* IFF_TUN_EXCL: never attach to a device that exists */
 		if (ioctl(fd, TUNSETIFF, &ifr) == 0)
-			return vf_steal_fd(&fd);
+			return port_mark(port, err) < 0 ? -err->num
+							: vf_steal_fd(&fd);
 		if (errno != EBUSY)
 			break;
 		if (tap_name_choose(port->tap) < 0)

@@ -13,13 +13,4 @@
  */
 int tap_name_choose(char name[IFNAMSIZ]);
 
-/**
- * tap_wait_gone() - Wait until a link is no more
- * @name:		its name
- * @deadline_us:	on vf_now_us()'s clock
- *
- * Return: 0, -EBUSY if it is still there
- */
-int tap_wait_gone(const char *name, int64_t deadline_us);
-
 #endif

@@ -91,8 +91,7 @@ static void tap_open(int i)
 	assert_int_equal(ioctl(taps[i], TUNSETIFF, &ifr), 0);
 }
 
-/* A parent's network: two of everything, and one thing nobody touches. */
-static void setup(bool is_up)
+static void namespace_enter(void)
 {
 	int ret = netns_enter();
 
@@ -100,6 +99,11 @@ static void setup(bool is_up)
 		print_message("%s\n", netns_skip_reason(ret));
 		skip();
 	}
+}
+
+/* A parent's network: two of everything, and one thing nobody touches. */
+static void setup_links(bool is_up)
+{
 	run("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad");
 	tap_open(0);
 	tap_open(1);
@@ -125,6 +129,24 @@ static void setup(bool is_up)
 	run("ip neigh add 10.1.0.1 lladdr 02:ff:00:00:00:01 dev eth0");
 	run("ip neigh add 10.1.0.77 lladdr 02:ff:00:00:00:77 dev eth0");
 	run("ip neigh add fd00:1::1 lladdr 02:ff:00:00:00:01 dev eth0");
+}
+
+static void setup(bool is_up)
+{
+	namespace_enter();
+	setup_links(is_up);
+}
+
+/* More addresses than a state holds. */
+static void addrs_add(const char *dev)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "for i in $(seq 1 250); do echo addr add 10.77.0.$i/24 dev %s;"
+		 " done | ip -batch -",
+		 dev);
+	run(command);
 }
 
 static struct vmfork_identity identity(void)
@@ -180,10 +202,17 @@ static void list_settle(struct netstate_list *list, size_t head, uint16_t cache)
 		message_settle((struct nlmsghdr *)(uintptr_t)at, head, cache);
 }
 
+static bool link_is_eth(const struct netstate_link *link, const void *arg)
+{
+	(void)arg;
+	return !strncmp(link->name, "eth", 3);
+}
+
 static void state_take(struct netstate *state)
 {
 	memset(state, 0, sizeof(*state));
-	assert_int_equal(netstate_dump(state, &cfg.rtnl), 0);
+	assert_int_equal(netstate_dump(state, &cfg.rtnl, link_is_eth, NULL), 0);
+	assert_false(state->is_partial);
 	list_settle(&state->addrs, sizeof(struct ifaddrmsg), IFA_CACHEINFO);
 	list_settle(&state->routes, sizeof(struct rtmsg), RTA_CACHEINFO);
 	list_settle(&state->neighs, sizeof(struct ndmsg), NDA_CACHEINFO);
@@ -345,6 +374,160 @@ static void test_gateway_unreachable(void **state)
 	netcfg_close(&cfg);
 }
 
+/* Of what stands before it in every dump there is more than is kept. */
+static void setup_crowd(void)
+{
+	namespace_enter();
+	run("for i in $(seq 1 20); do ip link add br$i type bridge; done");
+	addrs_add("br1");
+	setup_links(true);
+}
+
+static void test_crowd(void **state)
+{
+	struct vmfork_identity id = identity();
+	struct netcfg_result result;
+	char *dump;
+
+	(void)state;
+	setup_crowd();
+	cfg_open();
+	assert_true(cfg.saved.more_links);
+	assert_true(cfg.saved.is_partial);
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), 0);
+	dump = netns_dump();
+	assert_non_null(dump);
+	assert_true(dump_has(dump, "10.1.0.5/16"));
+	assert_true(dump_has(dump, "fd77::/32"));
+	assert_false(dump_has(dump, "10.1.0.2/16"));
+	assert_false(dump_has(dump, "fd00:1::2/64"));
+	assert_true(dump_has(dump, "10.77.0.250/24"));
+	free(dump);
+	/* and the state is that of all links again */
+	assert_int_equal(netcfg_refresh(&cfg), 0);
+	assert_true(cfg.saved.more_links);
+	netcfg_close(&cfg);
+}
+
+static void test_crowd_is_undone(void **state)
+{
+	struct vmfork_identity id = identity();
+	struct netcfg_result result;
+
+	(void)state;
+	setup_crowd();
+	cfg_open();
+	state_take(&before);
+	memcpy(id.link[0].gateway4, "\x0a\x09\x00\x01", 4);
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENETUNREACH);
+	state_take(&after);
+	assert_true(state_is_equal(&before, &after));
+	/* a link that is not there is told from one that did not fit */
+	strcpy(id.link[0].match_name, "eth7");
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENODEV);
+	netcfg_close(&cfg);
+}
+
+/* More than could be put back: nothing is begun. */
+static void test_too_much(void **state)
+{
+	struct vmfork_identity id = identity();
+	struct netcfg_result result;
+	char *dump, *again;
+
+	(void)state;
+	setup(true);
+	addrs_add("eth0");
+	cfg_open();
+	dump = netns_dump();
+	inject.at = 0;
+	inject.done = false;
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), -E2BIG);
+	assert_int_equal(result.step, VMFORK_STEP_MATCH);
+	assert_false(inject.done); /* nothing was sent */
+	again = netns_dump();
+	assert_non_null(dump);
+	assert_non_null(again);
+	assert_string_equal(dump, again);
+	free(dump);
+	free(again);
+	netcfg_close(&cfg);
+}
+
+static unsigned int sends;
+
+/* Somebody else fills the link before the way back is taken. */
+static int crowded_send(struct rtnl *rtnl, struct rtnl_batch *batch)
+{
+	int ret = rtnl_batch_send(rtnl, batch);
+
+	if (++sends == 1)
+		addrs_add("eth0");
+	return sends == 1 ? -ENOBUFS : ret;
+}
+
+static void test_undo_of_much(void **state)
+{
+	struct vmfork_identity id = identity();
+	struct netcfg_result result;
+
+	(void)state;
+	setup(true);
+	cfg_open();
+	state_take(&before);
+	sends = 0;
+	cfg.send = crowded_send;
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENOBUFS);
+	assert_int_equal(result.step, VMFORK_STEP_LINK);
+	assert_true(cfg.failed.num_links);
+	state_take(&after);
+	assert_true(state_is_equal(&before, &after));
+	netcfg_close(&cfg);
+}
+
+/* The batch fails, then the way back does. */
+static int lost_send(struct rtnl *rtnl, struct rtnl_batch *batch)
+{
+	if (++sends == 1) {
+		rtnl_batch_send(rtnl, batch);
+		return -ETIMEDOUT;
+	}
+	return -ENOBUFS;
+}
+
+static void test_undo_is_lost(void **state)
+{
+	struct vmfork_identity id = identity();
+	struct netcfg_result result;
+
+	(void)state;
+	setup(true);
+	cfg_open();
+	sends = 0;
+	cfg.send = lost_send;
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENOBUFS);
+	assert_int_equal(result.step, VMFORK_STEP_UNDO);
+	assert_int_equal(result.error, ENOBUFS);
+	netcfg_close(&cfg);
+}
+
+/* The kernel refuses what the way back sends. */
+static void test_undo_is_refused(void **state)
+{
+	struct vmfork_identity id = identity();
+	struct netcfg_result result;
+
+	(void)state;
+	setup(true);
+	cfg_open();
+	memcpy(id.link[0].gateway4, "\x0a\x09\x00\x01", 4);
+	cfg.saved.links[0].mtu = 3; /* below what any link may have */
+	assert_int_equal(netcfg_apply(&cfg, &id, &result), -EINVAL);
+	assert_int_equal(result.step, VMFORK_STEP_UNDO);
+	assert_int_equal(result.error, EINVAL);
+	netcfg_close(&cfg);
+}
+
 /* Return: true if the failure was noticed, and undone */
 static bool failure_is_undone(const struct vmfork_identity *id)
 {
@@ -355,6 +538,7 @@ static bool failure_is_undone(const struct vmfork_identity *id)
 		return false;
 	assert_int_not_equal(result.error, 0);
 	assert_int_not_equal(result.step, VMFORK_STEP_NONE);
+	assert_int_not_equal(result.step, VMFORK_STEP_UNDO);
 	state_take(&after);
 	if (!state_is_equal(&before, &after)) {
 		print_message("message %d, way %d\n", inject.at, inject.how);
@@ -421,6 +605,12 @@ int main(void)
 		cmocka_unit_test(test_no_ipv6),
 		cmocka_unit_test(test_no_match),
 		cmocka_unit_test(test_gateway_unreachable),
+		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_crowd_is_undone),
+		cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_undo_of_much),
+		cmocka_unit_test(test_undo_is_lost),
+		cmocka_unit_test(test_undo_is_refused),
 		cmocka_unit_test(test_failure_at_each_step),
 		cmocka_unit_test(test_events),
 	};

@@ -74,7 +74,8 @@ static int uplink_open(struct env *env)
 
 	assert_true(fd >= 0);
 	assert_int_equal(
-		system("ip addr add 198.51.100.1/24 dev up0 && "
+		system("ip link set up0 group default && "
+		       "ip addr add 198.51.100.1/24 dev up0 && "
 		       "ip addr add 2001:db8::1/64 dev up0 nodad && "
 		       "ip link set up0 up && "
 		       "ip neigh add 198.51.100.9 lladdr 02:00:00:00:00:09 "

@@ -309,6 +309,65 @@ static void test_tap_clash(void **state)
 	network_end(env, net);
 }
 
+/*
+ * A record may still hold the leased name when another link has it. That link
+ * stays as it is, and nobody waits for it to go.
+ */
+static void foreign_stays(struct env *env, struct net *net,
+			  const struct net_port *port)
+{
+	__free char *links = netns_dump(), *rules = env_rules();
+	__free char *links_after = NULL, *rules_after = NULL;
+	int64_t start_us = vf_now_us();
+	struct net_port again;
+
+	/* nor is it put on the bridge */
+	assert_int_equal(net_ports_attach(net, port, 1, &env->err), -EEXIST);
+	assert_ok(env, net_ports_detach(net, port, 1, &env->err));
+	assert_ok(env, net_ports_release(net, port, 1, &env->err));
+	assert_true(vf_now_us() - start_us < 1000000);
+	links_after = netns_dump();
+	rules_after = env_rules();
+	assert_string_equal(links_after, links);
+	assert_string_equal(rules_after, rules);
+	ports_name(&again, 1, "vm");
+	assert_ok(env, net_ports_lease(net, &again, 1, &env->err));
+	assert_ok(env, net_ports_release(net, &again, 1, &env->err));
+}
+
+static void test_tap_foreign(void **state)
+{
+	struct env *env = env_get(state);
+	struct net *net = network(env, 0);
+	struct net_port port, sibling;
+	char command[96];
+	int fd;
+
+	/* a link of the host */
+	ports_name(&port, 1, "vm");
+	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	snprintf(command, sizeof(command), "ip link add %s up type bridge",
+		 port.tap);
+	assert_int_equal(system(command), 0);
+	foreign_stays(env, net, &port);
+	snprintf(command, sizeof(command), "ip link del %s", port.tap);
+	assert_int_equal(system(command), 0);
+	/* the TAP of another VM, which runs */
+	ports_name(&port, 1, "vm");
+	ports_name(&sibling, 1, "sibling");
+	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, &sibling, 1, &env->err));
+	strcpy(sibling.tap, port.tap);
+	fd = net_port_open(&sibling, &env->err);
+	assert_true(fd >= 0);
+	assert_ok(env, net_ports_attach(net, &sibling, 1, &env->err));
+	foreign_stays(env, net, &port);
+	close(fd);
+	assert_ok(env, net_ports_detach(net, &sibling, 1, &env->err));
+	assert_ok(env, net_ports_release(net, &sibling, 1, &env->err));
+	network_end(env, net);
+}
+
 /* One of three has no TAP: all three are off the bridge, and unpinned. */
 static void test_attach_fails(void **state)
 {
@@ -343,6 +402,7 @@ int main(void)
 		env_test(test_tap_clash),	env_test(test_lease_distinct),
 		env_test(test_lease_exhausted), env_test(test_lease_concurrent),
 		env_test(test_churn),		env_test(test_release_waits),
+		env_test(test_tap_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
