@@ -107,9 +107,23 @@ struct column {
 void cmd_print_table(const json_t *rows, const struct column *columns,
 		     unsigned int num);
 
+/**
+ * cmd_print_rows() - Print an array as JSON or as a table, as was asked for
+ * @cmd:	command
+ * @rows:	array of objects
+ * @columns:	columns of the table
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: CMD_EXIT_DONE or -errno
+ */
+int cmd_print_rows(const struct cmd *cmd, const json_t *rows,
+		   const struct column *columns, unsigned int num,
+		   struct vf_err *err);
+
 /* What a verb does with the state directory; returns as the verb does. */
-typedef int cmd_change_fn(struct cmd *cmd, const struct vf_state *state,
-			  void *ctx, struct vf_err *err);
+typedef int cmd_state_fn(struct cmd *cmd, const struct vf_state *state,
+			 void *ctx, struct vf_err *err);
 
 /**
  * cmd_change() - Run the part of a verb that changes the state directory
@@ -121,8 +135,19 @@ typedef int cmd_change_fn(struct cmd *cmd, const struct vf_state *state,
  *
  * Return: what @fn returned, or -errno if it could not be called
  */
-int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_change_fn *fn,
+int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_state_fn *fn,
 	       void *ctx, struct vf_err *err);
+
+/**
+ * cmd_read() - Run the part of a verb that reads the state directory
+ * @cmd:	command
+ * @fn:		that part
+ * @ctx:	for @fn
+ * @err:	error
+ *
+ * Return: see cmd_change()
+ */
+int cmd_read(struct cmd *cmd, cmd_state_fn *fn, void *ctx, struct vf_err *err);
 
 typedef int cmd_fn(struct cmd *cmd, int argc, char **argv, struct vf_err *err);
 

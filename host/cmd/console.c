@@ -75,6 +75,27 @@ static void bridge(int fd, bool is_terminal, int cancel_fd)
 	}
 }
 
+static int talk(struct cmd *cmd, const struct vf_state *state, void *ctx,
+		struct vf_err *err)
+{
+	struct termios saved;
+	bool is_terminal;
+	struct vm vm;
+	int fd = -1, ret = vm_open(&vm, state, ctx, err);
+
+	if (!ret)
+		fd = ret = console_connect(&vm, cmd->cancel_fd, err);
+	vm_close(&vm);
+	if (ret < 0)
+		return ret;
+	is_terminal = terminal_raw(&saved);
+	bridge(fd, is_terminal, cmd->cancel_fd);
+	if (is_terminal)
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	close(fd);
+	return CMD_EXIT_DONE;
+}
+
 int cmd_console(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const struct usage usage = {
@@ -85,28 +106,9 @@ int cmd_console(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		1,
 		1,
 	};
-	struct termios saved;
-	struct vf_state state;
-	bool is_terminal;
-	struct vm vm = { .run_fd = -1 };
-	int fd = -1, ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = vm_open(&vm, &state, argv[0], err);
-	if (!ret)
-		fd = ret = console_connect(&vm, cmd->cancel_fd, err);
-	if (ret >= 0) {
-		is_terminal = terminal_raw(&saved);
-		bridge(fd, is_terminal, cmd->cancel_fd);
-		if (is_terminal)
-			tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-		close(fd);
-		ret = CMD_EXIT_DONE;
-	}
-	vm_close(&vm);
-	state_close(&state);
-	return ret;
+	return cmd_read(cmd, talk, argv[0], err);
 }

@@ -97,10 +97,7 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		check) if (json_is_false(json_object_get(check, "ok")) &&
 			   is_essential(json_string_value(json_object_get(
 				   check, "name")))) well = false;
-	if (cmd->json)
-		ret = cmd_print_json(checks, err);
-	else
-		cmd_print_table(checks, columns, ARRAY_SIZE(columns));
+	ret = cmd_print_rows(cmd, checks, columns, ARRAY_SIZE(columns), err);
 	if (ret < 0)
 		return ret;
 	return well ? CMD_EXIT_DONE : CMD_EXIT_FAILED;

@@ -55,6 +55,22 @@ static int inspect_snapshot(const struct vf_state *state, const char *name,
 	return ret;
 }
 
+static int inspect(struct cmd *cmd, const struct vf_state *state, void *ctx,
+		   struct vf_err *err)
+{
+	__json json_t *out = NULL;
+	const char *name = ctx;
+	int ret = inspect_vm(state, name, &out, err);
+
+	(void)cmd;
+	if (ret == -ENOENT)
+		ret = inspect_snapshot(state, name, &out, err);
+	if (ret == -ENOENT)
+		vf_err_set(err, ENOENT, "%s: neither a VM nor a snapshot",
+			   name);
+	return ret < 0 ? ret : cmd_print_json(out, err);
+}
+
 int cmd_inspect(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const struct usage usage = {
@@ -65,20 +81,9 @@ int cmd_inspect(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		1,
 		1,
 	};
-	__json json_t *out = NULL;
-	struct vf_state state;
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	ret = state_open(&state, cmd->state_path, err);
-	if (!ret)
-		ret = inspect_vm(&state, argv[0], &out, err);
-	if (ret == -ENOENT)
-		ret = inspect_snapshot(&state, argv[0], &out, err);
-	if (ret == -ENOENT)
-		vf_err_set(err, ENOENT, "%s: neither a VM nor a snapshot",
-			   argv[0]);
-	state_close(&state);
-	return ret < 0 ? ret : cmd_print_json(out, err);
+	return cmd_read(cmd, inspect, argv[0], err);
 }

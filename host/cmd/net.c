@@ -58,10 +58,7 @@ static int list(struct cmd *cmd, const struct vf_state *state,
 
 	if (ret < 0)
 		return ret;
-	if (cmd->json)
-		return cmd_print_json(rows, err);
-	cmd_print_table(rows, columns, ARRAY_SIZE(columns));
-	return CMD_EXIT_DONE;
+	return cmd_print_rows(cmd, rows, columns, ARRAY_SIZE(columns), err);
 }
 
 static int remove_all(struct cmd *cmd, const struct vf_state *state, int argc,

@@ -87,3 +87,13 @@ void cmd_print_table(const json_t *rows, const struct column *columns,
 		}
 	}
 }
+
+int cmd_print_rows(const struct cmd *cmd, const json_t *rows,
+		   const struct column *columns, unsigned int num,
+		   struct vf_err *err)
+{
+	if (cmd->json)
+		return cmd_print_json(rows, err);
+	cmd_print_table(rows, columns, num);
+	return CMD_EXIT_DONE;
+}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What verbs that change the state directory have in common. */
+/* What verbs have in common that work on the state directory. */
 #include "cmd/cmd.h"
 
-int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_change_fn *fn,
+int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_state_fn *fn,
 	       void *ctx, struct vf_err *err)
 {
 	struct vf_state state;
@@ -14,6 +14,17 @@ int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_change_fn *fn,
 		ret = fn(cmd, &state, ctx, err);
 		gc_command_end(&state);
 	}
+	state_close(&state);
+	return ret;
+}
+
+int cmd_read(struct cmd *cmd, cmd_state_fn *fn, void *ctx, struct vf_err *err)
+{
+	struct vf_state state;
+	int ret = state_open(&state, cmd->state_path, err);
+
+	if (!ret)
+		ret = fn(cmd, &state, ctx, err);
 	state_close(&state);
 	return ret;
 }
