@@ -83,7 +83,7 @@ int netcfg_refresh(struct netcfg *cfg)
 	netcfg_listen(cfg);
 	if (!cfg->is_stale)
 		return 0;
-	ret = netstate_dump(&cfg->saved, &cfg->rtnl);
+	ret = netstate_dump(&cfg->saved, &cfg->rtnl, NULL, NULL);
 	cfg->is_stale = ret < 0;
 	return ret;
 }
@@ -132,6 +132,62 @@ static int link_find(const struct netcfg *cfg, const struct identity_link *want,
 		return 0;
 	}
 	return -ENODEV;
+}
+
+static bool link_is_named(const struct netstate_link *link, const void *arg)
+{
+	const struct vmfork_identity *id = arg;
+
+	for (unsigned int i = 0; i < id->num_links; i++) {
+		if (link_matches(link, &id->link[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Does the saved state say too little about what an identity names? */
+static bool state_lacks(const struct netcfg *cfg,
+			const struct vmfork_identity *id)
+{
+	struct netcfg_link found;
+
+	for (unsigned int i = 0; cfg->saved.more_links && i < id->num_links;
+	     i++) {
+		if (link_find(cfg, &id->link[i], &found) < 0)
+			return true;
+	}
+	return cfg->saved.is_partial;
+}
+
+/*
+ * A guest that is full of containers has more links and addresses than are
+ * kept. What the identity names then has to be asked for, since an address that
+ * is not known would stay, and nothing could be put back.
+ */
+static int state_complete(struct netcfg *cfg, const struct vmfork_identity *id)
+{
+	int ret;
+
+	if (!state_lacks(cfg, id))
+		return 0;
+	cfg->is_stale = true; /* it is no more that of all links */
+	ret = netstate_dump(&cfg->saved, &cfg->rtnl, link_is_named, id);
+	if (ret < 0)
+		return ret;
+	return state_lacks(cfg, id) ? -E2BIG : 0;
+}
+
+/* Send back what was dumped. */
+static struct nlmsghdr *put_old(struct netcfg *cfg, const struct nlmsghdr *old,
+				uint16_t type, uint16_t flags,
+				enum vmfork_step step, int tolerate)
+{
+	struct nlmsghdr *msg =
+		rtnl_batch_copy(&cfg->batch, old, type, flags, step, tolerate);
+
+	if (!msg)
+		cfg->batch.overflow = true;
+	return msg;
 }
 
 static void put_link(struct rtnl_batch *batch, const struct identity_link *want,
@@ -191,9 +247,8 @@ static void put_old_addrs(struct netcfg *cfg, const struct netcfg_link *link)
 		if (netstate_ifindex(old) != link->index)
 			continue;
 		/* A primary address takes its secondaries along. */
-		if (!rtnl_batch_copy(&cfg->batch, old, RTM_DELADDR, 0,
-				     VMFORK_STEP_ADDR_DEL, EADDRNOTAVAIL))
-			cfg->batch.overflow = true;
+		put_old(cfg, old, RTM_DELADDR, 0, VMFORK_STEP_ADDR_DEL,
+			EADDRNOTAVAIL);
 	}
 }
 
@@ -295,8 +350,8 @@ static void put_gateways(struct netcfg *cfg, const struct identity_link *want,
 	while ((old = netstate_next(&cfg->saved.routes, old))) {
 		if (netstate_ifindex(old) == link->index &&
 		    route_is_replaced(old, want) && !route_is_same(old, want))
-			rtnl_batch_copy(&cfg->batch, old, RTM_DELROUTE, 0,
-					VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
+			put_old(cfg, old, RTM_DELROUTE, 0, VMFORK_STEP_ROUTE,
+				RTNL_TOLERATE_ALL);
 	}
 	if (want->has_gateway4 && want->has_gateway_mac)
 		put_neigh(&cfg->batch, link, AF_INET, want->gateway4,
@@ -341,9 +396,8 @@ static void put_kept(struct netcfg *cfg, const struct identity_link *want,
 		if (netstate_ifindex(old) != link->index ||
 		    route_is_replaced(old, want))
 			continue;
-		msg = rtnl_batch_copy(&cfg->batch, old, RTM_NEWROUTE,
-				      NLM_F_CREATE | NLM_F_EXCL,
-				      VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
+		msg = put_old(cfg, old, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+			      VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
 		if (msg)
 			((struct rtmsg *)mnl_nlmsg_get_payload(msg))
 				->rtm_flags &= RTNH_F_ONLINK;
@@ -352,9 +406,9 @@ static void put_kept(struct netcfg *cfg, const struct identity_link *want,
 	while ((old = netstate_next(&cfg->saved.neighs, old))) {
 		if (netstate_ifindex(old) == link->index &&
 		    !neigh_is_replaced(old, want))
-			rtnl_batch_copy(&cfg->batch, old, RTM_NEWNEIGH,
-					NLM_F_CREATE | NLM_F_EXCL,
-					VMFORK_STEP_NEIGH, RTNL_TOLERATE_ALL);
+			put_old(cfg, old, RTM_NEWNEIGH,
+				NLM_F_CREATE | NLM_F_EXCL, VMFORK_STEP_NEIGH,
+				RTNL_TOLERATE_ALL);
 	}
 }
 
@@ -395,6 +449,8 @@ int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 	memset(result, 0, sizeof(*result));
 	ret = netcfg_refresh(cfg);
 	if (!ret)
+		ret = state_complete(cfg, id);
+	if (!ret)
 		ret = batch_build(cfg, id, result);
 	if (ret < 0)
 		return fail(result, VMFORK_STEP_MATCH, -ret);
@@ -414,6 +470,6 @@ int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 		fail(result, cfg->batch.msg[failed].step,
 		     cfg->batch.msg[failed].error);
 	}
-	netcfg_undo(cfg, result, id->num_links);
-	return -result->error;
+	ret = netcfg_undo(cfg, result, id->num_links);
+	return ret < 0 ? fail(result, VMFORK_STEP_UNDO, -ret) : -result->error;
 }

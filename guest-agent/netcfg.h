@@ -74,9 +74,11 @@ int netcfg_refresh(struct netcfg *cfg);
  * @id:		identity
  * @result:	out: which links, or which step failed
  *
- * The saved state is stale afterwards.
+ * The saved state is stale afterwards. If the way back failed as well, the step
+ * is VMFORK_STEP_UNDO, and the error the way back's.
  *
- * Return: 0 or -errno; -ENODEV if no interface matches
+ * Return: 0 or -errno; -ENODEV if no interface matches, -E2BIG if there is more
+ * on those that do than could be put back: nothing was sent then
  */
 int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 		 struct netcfg_result *result);
@@ -87,7 +89,9 @@ int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
  * @result:	which links
  * @num_links:	how many
  *
- * Return: 0 or -errno
+ * What cannot be put back does not stop the rest.
+ *
+ * Return: 0, or -errno of the first thing that could not be put back
  */
 int netcfg_undo(struct netcfg *cfg, const struct netcfg_result *result,
 		unsigned int num_links);

@@ -135,18 +135,28 @@ static void link_read(struct netstate_link *link, const struct nlmsghdr *msg)
 	}
 }
 
+struct link_dump {
+	struct netstate *state;
+	netstate_wants_cb wants;
+	const void *arg;
+};
+
 static int link_cb(const struct nlmsghdr *msg, void *arg)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(msg);
-	struct netstate *state = arg;
+	const struct link_dump *dump = arg;
+	struct netstate *state = dump->state;
+	struct netstate_link link;
 
 	if (ifi->ifi_type != ARPHRD_ETHER)
 		return 0;
-	if (state->num_links == NETSTATE_LINKS_MAX) {
-		state->is_partial = true;
+	link_read(&link, msg);
+	if (dump->wants && !dump->wants(&link, dump->arg))
 		return 0;
-	}
-	link_read(&state->links[state->num_links++], msg);
+	if (state->num_links == NETSTATE_LINKS_MAX)
+		state->more_links = true;
+	else
+		state->links[state->num_links++] = link;
 	return 0;
 }
 
@@ -212,16 +222,18 @@ static int neigh_cb(const struct nlmsghdr *msg, void *arg)
 	return 0;
 }
 
-static int dump_once(struct netstate *state, struct rtnl *rtnl)
+static int dump_once(struct link_dump *dump, struct rtnl *rtnl)
 {
+	struct netstate *state = dump->state;
 	int ret;
 
 	state->num_links = 0;
+	state->more_links = false;
 	state->is_partial = false;
 	state->addrs.len = 0;
 	state->routes.len = 0;
 	state->neighs.len = 0;
-	ret = rtnl_dump(rtnl, RTM_GETLINK, link_cb, state);
+	ret = rtnl_dump(rtnl, RTM_GETLINK, link_cb, dump);
 	if (!ret)
 		ret = rtnl_dump(rtnl, RTM_GETADDR, addr_cb, state);
 	if (!ret)
@@ -231,11 +243,13 @@ static int dump_once(struct netstate *state, struct rtnl *rtnl)
 	return ret;
 }
 
-int netstate_dump(struct netstate *state, struct rtnl *rtnl)
+int netstate_dump(struct netstate *state, struct rtnl *rtnl,
+		  netstate_wants_cb wants, const void *arg)
 {
+	struct link_dump dump = { state, wants, arg };
 	int ret = -EINTR;
 
 	for (int i = 0; i < DUMP_TRIES && ret == -EINTR; i++)
-		ret = dump_once(state, rtnl);
+		ret = dump_once(&dump, rtnl);
 	return ret;
 }

@@ -27,21 +27,29 @@ struct netstate_list {
 
 struct netstate {
 	unsigned int num_links;
-	bool is_partial; /* there was more than fits */
+	bool more_links; /* there are links that did not fit */
+	bool is_partial; /* messages about those that did fit are missing */
 	struct netstate_link links[NETSTATE_LINKS_MAX];
 	struct netstate_list addrs;  /* all addresses */
 	struct netstate_list routes; /* those that the kernel did not make */
 	struct netstate_list neighs; /* the permanent ones */
 };
 
+/* Return: true if @link is to be taken down */
+typedef bool (*netstate_wants_cb)(const struct netstate_link *link,
+				  const void *arg);
+
 /**
  * netstate_dump() - Take down links, addresses, routes and neighbours
- * @state:	out: of all Ethernet interfaces
+ * @state:	out: state; what did not fit is remembered
  * @rtnl:	socket
+ * @wants:	which Ethernet interfaces; NULL: all
+ * @arg:	for @wants
  *
  * Return: 0 or -errno
  */
-int netstate_dump(struct netstate *state, struct rtnl *rtnl);
+int netstate_dump(struct netstate *state, struct rtnl *rtnl,
+		  netstate_wants_cb wants, const void *arg);
 
 /**
  * netstate_link_changed() - Does an event tell of a link what is not known yet?

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RTNL_BATCH_SIZE	  32768
-#define RTNL_BATCH_MAX	  256 /* messages */
-#define RTNL_MESSAGE_ROOM 512 /* bytes that a message made by us may take */
+#define RTNL_BATCH_SIZE	  65536
+#define RTNL_BATCH_MAX	  1024 /* messages */
+#define RTNL_MESSAGE_ROOM 512  /* bytes that a message made by us may take */
 #define RTNL_RECEIVE_SIZE 32768
 #define RTNL_TOLERATE_ALL (-1)
 
