@@ -45,7 +45,7 @@ int net_ports_release(struct net *net, const struct net_port *ports,
 	__free struct net_port *gone = calloc(num + 1, sizeof(*gone));
 	int64_t deadline_us = vf_now_us() + RELEASE_TIMEOUT_US;
 	__rtnl struct rtnl rtnl = RTNL_INIT;
-	struct vf_err stuck = { 0 };
+	struct vf_err stuck = { 0 }, why;
 	unsigned int num_gone = 0;
 	int ret;
 
@@ -62,8 +62,10 @@ int net_ports_release(struct net *net, const struct net_port *ports,
 
 		if (!lease || lease->index != ports[i].index)
 			continue;
-		if (wait_gone(&rtnl, &ports[i], deadline_us, &stuck) == 0)
+		if (wait_gone(&rtnl, &ports[i], deadline_us, &why) == 0)
 			gone[num_gone++] = ports[i];
+		else
+			stuck = why;
 	}
 	ret = leases_remove(net->dir_fd, &net->conf, gone, num_gone, err);
 	if (ret < 0 || !stuck.num)
