@@ -31,6 +31,7 @@ int net_port_open(struct net_port *port, struct vf_err *err)
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
 					  IFF_TUN_EXCL };
 	__close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	unsigned int features;
 
 	if (fd < 0) {
 		vf_err_errno(err, errno, "/dev/net/tun");
@@ -39,6 +40,10 @@ int net_port_open(struct net_port *port, struct vf_err *err)
 			vf_err_hint(err, "load the kernel's module tun");
 		return -err->num;
 	}
+	/* a node of another device, or a file bound over it, opens as well */
+	if (ioctl(fd, TUNGETFEATURES, &features) < 0)
+		return vf_err_set(err, ENODEV,
+				  "/dev/net/tun: is no TUN device");
 	for (int try = 0; try < NAME_TRIES; try++) {
 		memcpy(ifr.ifr_name, port->tap, IFNAMSIZ);
 		/* IFF_TUN_EXCL: never attach to a device that exists */
