@@ -70,7 +70,7 @@ static void free_ports_of(const struct vf_state *state, const char *net_name,
 	struct vf_err why;
 
 	/* a network that has gone took its leases with it */
-	if (net_open(&net, state->net_fd, net_name, &why) < 0) {
+	if (net_open_existing(&net, state->net_fd, net_name, &why) < 0) {
 		if (why.num != ENOENT)
 			note(err, ret, &why);
 		return;

@@ -87,6 +87,21 @@ int net_open(struct net **net, int state_fd, const char *name,
 	     struct vf_err *err);
 
 /**
+ * net_open_existing() - Open a network as it is, to undo things on it
+ * @net:	out: network, closed with net_close()
+ * @state_fd:	see net_create()
+ * @name:	its name
+ * @err:	error
+ *
+ * Nothing is created, put up or repaired: ports can be detached and released,
+ * but not be attached.
+ *
+ * Return: 0 or -errno, -ENOENT if there is no such network
+ */
+int net_open_existing(struct net **net, int state_fd, const char *name,
+		      struct vf_err *err);
+
+/**
  * net_close() - Close a network; what it put up stays
  * @net:	network, or NULL
  */
@@ -141,7 +156,8 @@ int net_ports_lease(struct net *net, struct net_port *ports, unsigned int num,
  * @num:	how many
  * @err:	error
  *
- * A port whose TAP still exists is not released, but waited for, up to 2 s.
+ * A port whose TAP still exists is not released, but waited for, up to 2 s. A
+ * link of the TAP's name that is not this owner's counts as gone.
  *
  * Return: 0 or -errno, -EBUSY if a TAP is still there after that
  */
@@ -181,6 +197,8 @@ int net_ports_attach(struct net *net, const struct net_port *ports,
  * @ports:	ports
  * @num:	how many
  * @err:	error
+ *
+ * A link of a TAP's name that is not that owner's counts as gone, and stays.
  *
  * Return: 0 or -errno
  */

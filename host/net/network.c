@@ -205,8 +205,10 @@ static int network_open(struct net *net, int state_fd, const char *name,
 	return network_repair(net, state_fd, &rtnl, err);
 }
 
-int net_open(struct net **net, int state_fd, const char *name,
-	     struct vf_err *err)
+static int net_open_with(struct net **net, int state_fd, const char *name,
+			 int (*open)(struct net *net, int state_fd,
+				     const char *name, struct vf_err *err),
+			 struct vf_err *err)
 {
 	int ret;
 
@@ -214,12 +216,24 @@ int net_open(struct net **net, int state_fd, const char *name,
 	if (!*net)
 		return vf_err_errno(err, ENOMEM, "network %.64s", name);
 	**net = (struct net)NETWORK_INIT;
-	ret = network_open(*net, state_fd, name, err);
+	ret = open(*net, state_fd, name, err);
 	if (ret == 0)
 		return 0;
 	net_close(*net);
 	*net = NULL;
 	return ret;
+}
+
+int net_open(struct net **net, int state_fd, const char *name,
+	     struct vf_err *err)
+{
+	return net_open_with(net, state_fd, name, network_open, err);
+}
+
+int net_open_existing(struct net **net, int state_fd, const char *name,
+		      struct vf_err *err)
+{
+	return net_open_with(net, state_fd, name, network_load, err);
 }
 
 void net_close(struct net *net)

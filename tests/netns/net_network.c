@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static void create(struct env *env, const char *name, bool nat)
 {
@@ -243,6 +246,76 @@ static void test_repair(void **state)
 	env_check_clean(env);
 }
 
+/* What is undone on a network that was lost brings none of it back. */
+static void test_open_existing(void **state)
+{
+	struct env *env = env_get(state);
+	__free char *links = NULL, *rules = NULL;
+	struct net_port port;
+	struct net *net;
+
+	assert_int_equal(
+		net_open_existing(&net, env->state_fd, "default", &env->err),
+		-ENOENT);
+	assert_null(net);
+	env_check_clean(env);
+	ports_name(&port, 1, "vm");
+	create(env, "a", true);
+	assert_ok(env, net_open(&net, env->state_fd, "a", &env->err));
+	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	net_close(net);
+	nft("flush ruleset");
+	assert_int_equal(system("ip link del vfb-a"), 0);
+	links = netns_dump();
+	rules = env_rules();
+	assert_string_equal(rules, env->rules);
+	assert_ok(env, net_open_existing(&net, env->state_fd, "a", &env->err));
+	assert_ok(env, net_ports_detach(net, &port, 1, &env->err));
+	assert_ok(env, net_ports_release(net, &port, 1, &env->err));
+	net_close(net);
+	{
+		__free char *links_after = netns_dump();
+		__free char *rules_after = env_rules();
+
+		assert_string_equal(links_after, links);
+		assert_string_equal(rules_after, rules);
+	}
+	assert_ok(env, net_remove(env->state_fd, "a", &env->err));
+	env_check_clean(env);
+}
+
+/* In a mount namespace of its own; the user namespace makes that possible. */
+static int tun_hidden_try(struct env *env)
+{
+	struct net_port port = { .owner = "vm", .tap = "vf000000" };
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("/dev/null", "/dev/net/tun", NULL, MS_BIND, NULL) < 0)
+		return errno == EPERM ? 77 : 1;
+	if (net_port_open(&port, &env->err) != -ENODEV)
+		return 2;
+	fprintf(stderr, "  %s\n", env->err.msg);
+	return strncmp(env->err.msg, "/dev/net/tun: ", 14) ? 3 : 0;
+}
+
+static void test_tun_hidden(void **state)
+{
+	struct env *env = env_get(state);
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(tun_hidden_try(env));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("mounts are not permitted here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void test_gc(void **state)
 {
 	struct env *env = env_get(state);
@@ -326,6 +399,8 @@ int main(void)
 		env_test(test_name_clash),
 		env_test(test_other_state),
 		env_test(test_repair),
+		env_test(test_open_existing),
+		env_test(test_tun_hidden),
 		env_test(test_gc),
 		env_test(test_check),
 	};
