@@ -279,6 +279,16 @@ static void element_print(FILE *out, const char *verb,
 	fputs(" }\n", out);
 }
 
+static void guard_element_print(FILE *out, const char *tap)
+{
+	fprintf(out,
+		"add element bridge " NFT_TABLE " " NFT_GUARD_SET
+		" { \"%s\" }\n"
+		"delete element bridge " NFT_TABLE " " NFT_GUARD_SET
+		" { \"%s\" }\n",
+		tap, tap);
+}
+
 static int sweep_cb(const struct element *element, void *ctx)
 {
 	struct sweep *sweep = ctx;
@@ -296,6 +306,8 @@ static int sweep_cb(const struct element *element, void *ctx)
 	/* add first: its own command may have deleted it meanwhile */
 	element_print(sweep->out, "add", sweep->conf, element);
 	element_print(sweep->out, "delete", sweep->conf, element);
+	if (!strcmp(element->set, "tap"))
+		guard_element_print(sweep->out, element->tap);
 	if (json_object_get(sweep->told, element->tap))
 		return 0;
 	json_array_append_new(sweep->removed,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "net/filter.h"
 #include "net/nft.h"
 #include "net/pool.h"
@@ -26,13 +27,15 @@ int filter_is_up(const struct net_conf *conf, struct vf_err *err)
 		const char *what;
 	} chains[] = {
 		{ NFPROTO_BRIDGE, "" },
+		{ NFPROTO_BRIDGE, ".complete" },
 		{ NFPROTO_INET, ".forward" },
 		{ NFPROTO_INET, ".nat" },
 	};
 	size_t num = conf->nat ? ARRAY_SIZE(chains) : ARRAY_SIZE(chains) - 1;
 	char name[CHAIN_NAME_SIZE];
-	int ret = 1;
+	int ret;
 
+	ret = nft_chain_exists(NFPROTO_BRIDGE, NFT_GUARD, err);
 	for (size_t i = 0; i < num && ret == 1; i++) {
 		chain_name(name, conf, chains[i].what);
 		ret = nft_chain_exists(chains[i].family, name, err);
@@ -45,6 +48,9 @@ static void pins_print(FILE *out, const char *b)
 {
 	fprintf(out,
 		"table bridge " NFT_TABLE " {\n"
+		"set " NFT_GUARD_SET " { type ifname; }\n"
+		"chain " NFT_GUARD " { type filter hook prerouting "
+		"priority -300; }\n"
 		"set %s.tap { type ifname; }\n"
 		"set %s.ip4 { type ifname . ether_addr . ipv4_addr; counter; "
 		"}\n"
@@ -57,6 +63,11 @@ static void pins_print(FILE *out, const char *b)
 		"chain %s { type filter hook prerouting priority -300; }\n"
 		"}\n",
 		b, b, b, b, b, b, b);
+	fprintf(out,
+		"flush chain bridge " NFT_TABLE " " NFT_GUARD "\n"
+		"add rule bridge " NFT_TABLE " " NFT_GUARD
+		" iifgroup %d iifname != @" NFT_GUARD_SET " drop\n",
+		NET_LINK_GROUP);
 	fprintf(out,
 		"flush chain bridge " NFT_TABLE " %s\n"
 		"table bridge " NFT_TABLE " { chain %s {\n"
@@ -158,6 +169,18 @@ static int commands_run(struct commands *commands, struct vf_err *err)
 	return ret;
 }
 
+/* Add before delete: that makes deleting what is not there no error. */
+static void chain_remove_print(FILE *out, const char *family,
+			       const struct net_conf *conf, const char *what)
+{
+	fprintf(out,
+		"add chain %s " NFT_TABLE " %s%s\n"
+		"flush chain %s " NFT_TABLE " %s%s\n"
+		"delete chain %s " NFT_TABLE " %s%s\n",
+		family, conf->bridge, what, family, conf->bridge, what, family,
+		conf->bridge, what);
+}
+
 int filter_up(const struct net_conf *conf, struct vf_err *err)
 {
 	struct commands commands;
@@ -167,6 +190,7 @@ int filter_up(const struct net_conf *conf, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	pins_print(commands.out, conf->bridge);
+	chain_remove_print(commands.out, "bridge", conf, ".complete");
 	forward_print(commands.out, conf);
 	if (conf->nat)
 		nat_print(commands.out, conf);
@@ -182,16 +206,27 @@ int filter_up(const struct net_conf *conf, struct vf_err *err)
 	return vf_err_wrap(err, "network %s", conf->name);
 }
 
-/* Add before delete: that makes deleting what is not there no error. */
-static void chain_remove_print(FILE *out, const char *family,
-			       const struct net_conf *conf, const char *what)
+int filter_complete(const struct net_conf *conf, struct vf_err *err)
 {
-	fprintf(out,
-		"add chain %s " NFT_TABLE " %s%s\n"
-		"flush chain %s " NFT_TABLE " %s%s\n"
-		"delete chain %s " NFT_TABLE " %s%s\n",
-		family, conf->bridge, what, family, conf->bridge, what, family,
-		conf->bridge, what);
+	char command[128];
+	int ret;
+
+	snprintf(command, sizeof(command),
+		 "add chain bridge " NFT_TABLE " %s.complete\n", conf->bridge);
+	ret = nft_run(command, err);
+	return ret < 0 ? vf_err_wrap(err, "network %s", conf->name) : 0;
+}
+
+/* What a killed command left of ports, in the set of all networks too. */
+static int elements_remove(const struct net_conf *conf, struct vf_err *err)
+{
+	const struct leases none = { 0 };
+	__json json_t *sets = NULL;
+	int ret = filter_read(conf, &sets, err);
+
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	return filter_sweep(conf, sets, &none, NULL, err);
 }
 
 int filter_down(const struct net_conf *conf, struct vf_err *err)
@@ -201,13 +236,16 @@ int filter_down(const struct net_conf *conf, struct vf_err *err)
 	struct commands commands;
 	int ret;
 
-	ret = commands_begin(&commands, err);
+	ret = elements_remove(conf, err);
+	if (ret == 0)
+		ret = commands_begin(&commands, err);
 	if (ret < 0)
 		return ret;
 	/* whatever is missing is made first, so that all can be deleted */
 	pins_print(commands.out, conf->bridge);
 	fprintf(commands.out, "add table inet " NFT_TABLE "\n");
 	chain_remove_print(commands.out, "bridge", conf, "");
+	chain_remove_print(commands.out, "bridge", conf, ".complete");
 	chain_remove_print(commands.out, "inet", conf, ".forward");
 	if (conf->nat)
 		chain_remove_print(commands.out, "inet", conf, ".nat");

@@ -15,6 +15,12 @@
  *	BRIDGE.ll	TAP . link-layer address option of a neighbour
  *			solicitation or advertisement
  *
+ * The set "tap" holds the TAPs of all networks, and the chain "guard" drops what
+ * comes from a link of our group that is not in it: a port whose elements were
+ * lost, with a ruleset that somebody flushed, says nothing until it has them
+ * again. The chain BRIDGE.complete has no rules; it is made when all ports have
+ * theirs.
+ *
  * A frame that comes from a TAP and matches none of them is dropped. nftables
  * reads fixed offsets, so a solicitation or advertisement passes only without
  * options, or with the link-layer address as its one option; one with more
@@ -27,7 +33,7 @@
 #include "net/net.h"
 
 /**
- * filter_is_up() - Are a network's rules there?
+ * filter_is_up() - Are a network's rules there, and its ports under them?
  * @conf:	network
  * @err:	error
  *
@@ -40,9 +46,20 @@ int filter_is_up(const struct net_conf *conf, struct vf_err *err);
  * @conf:	network
  * @err:	error
  *
+ * They count as up only after filter_complete(). Elements of ports stay.
+ *
  * Return: 0 or -errno; on failure nothing was changed
  */
 int filter_up(const struct net_conf *conf, struct vf_err *err);
+
+/**
+ * filter_complete() - Note that the ports of a network are under its rules
+ * @conf:	network, its rules up
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int filter_complete(const struct net_conf *conf, struct vf_err *err);
 
 /**
  * filter_down() - Remove a network's rules, and the tables after the last one
@@ -107,7 +124,7 @@ int filter_read(const struct net_conf *conf, json_t **sets, struct vf_err *err);
  * @conf:	network
  * @sets:	elements, read before @leases
  * @leases:	all leases of the network
- * @removed:	JSON array; a line is appended per TAP name
+ * @removed:	JSON array; a line is appended per TAP name; or NULL
  * @err:	error
  *
  * Return: 0 or -errno

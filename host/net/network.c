@@ -66,10 +66,8 @@ static int network_put_up(struct rtnl *rtnl, const struct net_conf *conf,
 		return vf_err_set(err, EEXIST,
 				  "network %s: link %s exists and is not ours",
 				  conf->name, conf->bridge);
-	ret = filter_is_up(conf, err);
+	ret = filter_up(conf, err);
 	if (ret == 0)
-		ret = filter_up(conf, err);
-	if (ret >= 0)
 		ret = bridge_up(rtnl, conf, err);
 	if (ret == 0 && conf->nat)
 		ret = bridge_forward(conf, err);
@@ -153,6 +151,8 @@ int net_create(int state_fd, struct net_conf *conf, struct vf_err *err)
 	if (ret == 0)
 		ret = network_put_up(&rtnl, conf, err);
 	if (ret == 0)
+		ret = filter_complete(conf, err);
+	if (ret == 0)
 		return 0;
 	network_put_down(&rtnl, conf, &undo_err);
 	vf_remove_tree(state_fd, conf->name);
@@ -180,7 +180,10 @@ static int network_repair(struct net *net, int state_fd, struct rtnl *rtnl,
 	if (ret != 0)
 		return ret < 0 ? ret : 0;
 	ret = network_put_up(rtnl, &net->conf, err);
-	return ret < 0 ? ret : ports_reattach(net, err);
+	if (ret == 0)
+		ret = ports_reattach(net, err);
+	/* else the next one who opens it tries again */
+	return ret < 0 ? ret : filter_complete(&net->conf, err);
 }
 
 static int network_open(struct net *net, int state_fd, const char *name,

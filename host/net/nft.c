@@ -164,6 +164,24 @@ int nft_chain_exists(int family, const char *chain, struct vf_err *err)
 	return ret == -ENOENT ? 0 : ret < 0 ? ret : 1;
 }
 
+/* The guard goes with the table: the kernel does all of a batch, or nothing. */
+static int guard_remove_add(struct rtnl *rtnl)
+{
+	struct nl_msg *chain, *set;
+
+	chain = request_add(rtnl, NFT_TYPE(NFT_MSG_DELCHAIN), NLM_F_ACK,
+			    NFPROTO_BRIDGE, 0);
+	if (!chain || nla_put_string(chain, NFTA_CHAIN_TABLE, NFT_TABLE) < 0 ||
+	    nla_put_string(chain, NFTA_CHAIN_NAME, NFT_GUARD) < 0)
+		return -ENOMEM;
+	set = request_add(rtnl, NFT_TYPE(NFT_MSG_DELSET), NLM_F_ACK,
+			  NFPROTO_BRIDGE, 0);
+	if (!set || nla_put_string(set, NFTA_SET_TABLE, NFT_TABLE) < 0 ||
+	    nla_put_string(set, NFTA_SET_NAME, NFT_GUARD_SET) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 int nft_table_remove(int family, struct vf_err *err)
 {
 	__rtnl struct rtnl rtnl = RTNL_INIT;
@@ -175,12 +193,14 @@ int nft_table_remove(int family, struct vf_err *err)
 		return ret;
 	begin = request_add(&rtnl, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC,
 			    NFNL_SUBSYS_NFTABLES);
+	if (family == NFPROTO_BRIDGE)
+		ret = guard_remove_add(&rtnl);
 	/* NONREC: the kernel refuses if another network has something in it */
 	msg = request_add(&rtnl, NFT_TYPE(NFT_MSG_DELTABLE),
 			  NLM_F_ACK | NLM_F_NONREC, family, 0);
 	end = request_add(&rtnl, NFNL_MSG_BATCH_END, 0, AF_UNSPEC,
 			  NFNL_SUBSYS_NFTABLES);
-	if (!begin || !msg || !end ||
+	if (!begin || ret < 0 || !msg || !end ||
 	    nla_put_string(msg, NFTA_TABLE_NAME, NFT_TABLE) < 0)
 		return vf_err_errno(err, ENOMEM, "nftables");
 	ret = rtnl_commit(&rtnl, RTNL_UNDO, err);

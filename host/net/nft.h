@@ -10,6 +10,10 @@
 
 #define NFT_TABLE "vmfork"
 
+/* In the bridge family, for all networks: see filter.h. */
+#define NFT_GUARD     "guard"
+#define NFT_GUARD_SET "tap"
+
 /**
  * nft_run() - Run commands, all or none
  * @commands:	in nft's language
@@ -42,11 +46,11 @@ int nft_read(const char *commands, json_t **out, struct vf_err *err);
 int nft_chain_exists(int family, const char *chain, struct vf_err *err);
 
 /**
- * nft_table_remove() - Remove a table of ours, unless anything is in it
+ * nft_table_remove() - Remove a table of ours, unless a network is in it
  * @family:	NFPROTO_BRIDGE or NFPROTO_INET
  * @err:	error
  *
- * Return: 0, also if it is not there or not empty, or -errno
+ * Return: 0, also if it is not there or a network is in it, or -errno
  */
 int nft_table_remove(int family, struct vf_err *err);
 

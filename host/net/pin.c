@@ -83,19 +83,27 @@ static const struct {
 	{ "nd", nd_print },   { "ll", ll_print },   { "tap", tap_print },
 };
 
+static void pins_print(FILE *out, void (*print)(FILE *, const struct pin *),
+		       const struct pin *pins, unsigned int num)
+{
+	for (unsigned int i = 0; i < num; i++) {
+		fputs(i ? ",\n" : " { ", out);
+		print(out, &pins[i]);
+	}
+	fputs(" }\n", out);
+}
+
 static void elements_print(FILE *out, const char *verb,
 			   const struct net_conf *conf, const struct pin *pins,
 			   unsigned int num)
 {
 	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
-		fprintf(out, "%s element bridge " NFT_TABLE " %s.%s {", verb,
+		fprintf(out, "%s element bridge " NFT_TABLE " %s.%s", verb,
 			conf->bridge, sets[s].name);
-		for (unsigned int i = 0; i < num; i++) {
-			fputs(i ? ",\n" : " ", out);
-			sets[s].print(out, &pins[i]);
-		}
-		fputs(" }\n", out);
+		pins_print(out, sets[s].print, pins, num);
 	}
+	fprintf(out, "%s element bridge " NFT_TABLE " " NFT_GUARD_SET, verb);
+	pins_print(out, tap_print, pins, num);
 }
 
 static int chunk_run(const struct net_conf *conf, const struct net_port *ports,

@@ -2,6 +2,8 @@
 /* What a guest may say: frames written to TAPs by hand, captured elsewhere. */
 #include "netns/net_frame.h"
 
+#include <errno.h>
+
 static void mark_build(struct lan *lan, struct frame *mark)
 {
 	put_eth(mark, lan->conf->mac, lan->ports[0].mac, ETH_P_IP);
@@ -262,13 +264,53 @@ static void test_verify(void **state)
 	lan_down(&lan);
 }
 
+/*
+ * Somebody flushed the ruleset, and repair does not come to its end: ports are
+ * not found, for their leases are unreadable. They say nothing meanwhile, and
+ * the next one who opens the network puts them back.
+ */
+static void test_repair_fails(void **state)
+{
+	struct env *env = env_get(state);
+	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	__close int dir_fd = -1;
+	struct frame forged, own;
+	struct net *again;
+	struct lan lan;
+
+	lan_up(&lan, env, 0);
+	put_eth(&forged, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
+	put_ip4(&forged, lan.ports[1].addr4, lan.conf->addr4, 0xaaaa, 9);
+	put_eth(&own, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
+	put_ip4(&own, lan.ports[0].addr4, lan.conf->addr4, 0xbbbb, 9);
+	assert_int_equal(nft_run_cmd_from_buffer(ctx, "flush ruleset"), 0);
+	nft_ctx_free(ctx);
+	dir_fd = openat(env->state_fd, "lan", O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(renameat(dir_fd, "leases.json", dir_fd, "kept"), 0);
+	assert_ok(env, vf_write_file(dir_fd, "leases.json", "?", 1, false,
+				     &env->err));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			net_open(&again, env->state_fd, "lan", &env->err),
+			-EBADMSG);
+		frame_send(lan.fds[0], &forged);
+	}
+	assert_int_equal(renameat(dir_fd, "kept", dir_fd, "leases.json"), 0);
+	assert_ok(env, net_open(&again, env->state_fd, "lan", &env->err));
+	net_close(again);
+	/* the first that the bridge sees */
+	assert_false(reaches_bridge(&lan, &forged));
+	assert_true(reaches_bridge(&lan, &own));
+	lan_down(&lan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		env_test(test_own_passes), env_test(test_foreign_mac),
 		env_test(test_foreign_ip), env_test(test_forged_arp),
 		env_test(test_forged_nd),  env_test(test_other_protocols),
-		env_test(test_verify),
+		env_test(test_verify),	   env_test(test_repair_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
