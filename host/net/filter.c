@@ -237,8 +237,9 @@ int filter_down(const struct net_conf *conf, struct vf_err *err)
 	int ret;
 
 	ret = elements_remove(conf, err);
-	if (ret == 0)
-		ret = commands_begin(&commands, err);
+	if (ret < 0)
+		return vf_err_wrap(err, "network %s", conf->name);
+	ret = commands_begin(&commands, err);
 	if (ret < 0)
 		return ret;
 	/* whatever is missing is made first, so that all can be deleted */
