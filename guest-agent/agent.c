@@ -10,6 +10,7 @@
 
 #include "agent.h"
 #include "announce.h"
+#include "bootmail.h"
 #include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
@@ -264,10 +265,27 @@ static void go_first(const struct agent *agent)
 			 strerror(errno));
 }
 
+static void mail_read(struct agent *agent)
+{
+	int ret = bootmail_read(&agent->mail);
+
+	if (ret < 0)
+		memset(&agent->mail, 0, sizeof(agent->mail));
+	if (ret < 0 && ret != -ENOENT)
+		log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
+}
+
 int agent_run(struct agent *agent)
 {
 	char names[64] = "";
 
+	/*
+	 * The page is of use at once, the network may take its time. Whoever
+	 * finds it armed finds a status in it.
+	 */
+	mailbox_publish(&agent->mailbox, &agent->record.status);
+	restore_arm(agent);
+	mail_read(agent);
 	restore_boot(agent);
 	/* In a fork each page that is not there costs a fault, maybe a read. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
@@ -285,7 +303,8 @@ int agent_run(struct agent *agent)
 	log_line(LOG_INFO, "page at 0x%llx%s, signals:%s",
 		 (unsigned long long)agent->mailbox.gpa,
 		 agent->is_armed ? ", armed" : "", *names ? names : " none");
-	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
+	if (!agent->check_timer.due_ns)
+		agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
 	return loop_run(&agent->loop);
 }
 

@@ -35,9 +35,9 @@ struct agent {
 	struct vmfork_identity id;
 	struct netcfg_result result;
 	bool is_armed;
-	bool is_boot;		  /* it is mail at boot */
-	uint64_t wait_end_ns;	  /* no mail yet: until when we wait; or 0 */
-	uint64_t wait_pause_ns;	  /* until the next look */
+	uint64_t link_end_ns;	/* its link may still come: until when; or 0 */
+	uint64_t wait_end_ns;	/* no mail yet: until when we wait; or 0 */
+	uint64_t wait_pause_ns; /* until the next look */
 	enum vmfork_signal waker; /* that began the wait */
 	uint64_t woken_ns;	  /* when */
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "announce.h"
-#include "bootmail.h"
 #include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
@@ -173,6 +172,8 @@ static int mail_apply(struct agent *agent)
 		fail(agent, agent->result.step, agent->result.error);
 		return ret;
 	}
+	fail(agent, VMFORK_STEP_NONE, 0); /* an earlier try may have */
+	memcpy(status->restore_id, agent->mail.restore_id, VMFORK_ID_LEN);
 	memcpy(agent->record.applied_id, agent->mail.restore_id, VMFORK_ID_LEN);
 	status_reach(status, VMFORK_STAGE_APPLIED, monotonic_ns());
 	publish(agent);
@@ -189,25 +190,8 @@ static void settle(struct agent *agent)
 	publish(agent);
 }
 
-static void restore_run(struct agent *agent)
+static void restore_end(struct agent *agent, int ret)
 {
-	struct vmfork_status *status = status_of(agent);
-	uint64_t arm_seq = agent->mailbox.arm_seq;
-	int ret;
-
-	agent->wait_end_ns = 0;
-	agent->mail_timer.due_ns = 0;
-	agent->ack_timer.due_ns = 0;
-	agent->is_boot = false;
-	agent->is_armed = false;
-	status->generation++;
-	status_begin(status, agent->waker, agent->woken_ns);
-	mailbox_take(&agent->mailbox, &agent->mail);
-	status->reseed = entropy_reseed(agent->random_fd);
-	ret = mail_open(agent, arm_seq);
-	publish(agent);
-	if (!ret)
-		ret = mail_apply(agent);
 	if (ret < 0) {
 		publish(agent);
 		tell(agent, VMFORK_ACK_FAILED);
@@ -222,6 +206,75 @@ static void restore_run(struct agent *agent)
 	report_soon(agent);
 }
 
+static void boot_end(struct agent *agent, int ret)
+{
+	if (!ret && !agent->ack.has_peer)
+		settle(agent);
+	publish(agent);
+	tell(agent, ret ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
+	report_cb(agent);
+}
+
+static void mail_end(struct agent *agent, int ret)
+{
+	agent->link_end_ns = 0;
+	if (status_of(agent)->signal == VMFORK_SIGNAL_BOOT)
+		boot_end(agent, ret);
+	else
+		restore_end(agent, ret);
+}
+
+static void mail_try_later(struct agent *agent)
+{
+	agent->mail_timer.due_ns = monotonic_ns() + LINK_PAUSE_NS;
+}
+
+/*
+ * Apply; if the link is missing and may still come, again in a while. Once there
+ * is newer mail, this VM is a fork and the older identity its parent's.
+ */
+static void mail_try(struct agent *agent)
+{
+	int ret;
+
+	if (mailbox_has_mail(&agent->mailbox)) {
+		agent->check_timer.due_ns = monotonic_ns();
+		mail_try_later(agent);
+		return;
+	}
+	ret = mail_apply(agent);
+	if (ret == -ENODEV && agent->result.step == VMFORK_STEP_MATCH &&
+	    monotonic_ns() < agent->link_end_ns) {
+		fail(agent, VMFORK_STEP_NONE, 0);
+		agent->netcfg.is_stale = true;
+		mail_try_later(agent);
+		return;
+	}
+	mail_end(agent, ret);
+}
+
+static void restore_run(struct agent *agent)
+{
+	struct vmfork_status *status = status_of(agent);
+	uint64_t arm_seq = agent->mailbox.arm_seq;
+	int ret;
+
+	agent->wait_end_ns = 0;
+	agent->mail_timer.due_ns = 0;
+	agent->ack_timer.due_ns = 0;
+	agent->is_armed = false;
+	status->generation++;
+	status_begin(status, agent->waker, agent->woken_ns);
+	mailbox_take(&agent->mailbox, &agent->mail);
+	status->reseed = entropy_reseed(agent->random_fd);
+	ret = mail_open(agent, arm_seq);
+	publish(agent);
+	if (ret < 0)
+		mail_end(agent, ret);
+	else
+		mail_try(agent);
+}
+
 static void give_up_on_mail(struct agent *agent)
 {
 	agent->wait_end_ns = 0;
@@ -231,17 +284,18 @@ static void give_up_on_mail(struct agent *agent)
 	publish(agent);
 	restore_arm(agent);
 	report_soon(agent);
+	/* the mail that waits for its link is the only network there will be */
+	if (agent->link_end_ns)
+		mail_try_later(agent);
 }
-
-static void mail_boot(struct agent *agent);
 
 static void mail_cb(void *arg)
 {
 	struct agent *agent = arg;
 	uint64_t now = monotonic_ns();
 
-	if (agent->is_boot) {
-		mail_boot(agent);
+	if (!agent->wait_end_ns) {
+		mail_try(agent);
 	} else if (mailbox_has_mail(&agent->mailbox)) {
 		restore_run(agent);
 	} else if (now >= agent->wait_end_ns) {
@@ -256,7 +310,7 @@ static void mail_cb(void *arg)
 
 void restore_wake(struct agent *agent, enum vmfork_signal signal)
 {
-	bool waits = agent->wait_end_ns && !agent->is_boot;
+	bool waits = agent->wait_end_ns;
 
 	if (!waits) {
 		agent->waker = signal;
@@ -270,7 +324,6 @@ void restore_wake(struct agent *agent, enum vmfork_signal signal)
 		return;
 	/* What was repeated for the parent is not this VM's to say. */
 	agent->ack.kind = VMFORK_ACK_NONE;
-	agent->is_boot = false;
 	agent->wait_end_ns = agent->woken_ns + WAIT_FOR_MAIL_NS;
 	agent->wait_pause_ns = FIRST_PAUSE_NS;
 	status_begin(status_of(agent), signal, agent->woken_ns);
@@ -281,33 +334,6 @@ void restore_wake(struct agent *agent, enum vmfork_signal signal)
 static void arm_cb(void *arg)
 {
 	restore_arm(arg);
-}
-
-static void boot_end(struct agent *agent, int ret)
-{
-	agent->wait_end_ns = 0;
-	if (!ret && !agent->ack.has_peer)
-		settle(agent);
-	publish(agent);
-	tell(agent, ret ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
-	report_cb(agent);
-}
-
-/* The link may come later than we do: its driver is a module. */
-static void mail_boot(struct agent *agent)
-{
-	uint64_t now = monotonic_ns();
-	int ret = mail_apply(agent);
-
-	if (ret == -ENODEV && agent->result.step == VMFORK_STEP_MATCH &&
-	    now < agent->wait_end_ns) {
-		agent->netcfg.is_stale = true;
-		agent->mail_timer.due_ns = now + LINK_PAUSE_NS;
-		return;
-	}
-	if (!ret)
-		fail(agent, VMFORK_STEP_NONE, 0);
-	boot_end(agent, ret);
 }
 
 /*
@@ -336,27 +362,19 @@ void restore_boot(struct agent *agent)
 	static const uint8_t none[VMFORK_ID_LEN];
 	int ret;
 
-	/* the page is of use at once, the network may take its time */
-	restore_arm(agent);
-	ret = bootmail_read(&agent->mail);
-	if (ret < 0) {
-		if (ret != -ENOENT)
-			log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
-		memset(&agent->mail, 0, sizeof(agent->mail));
-	}
-	if (ret < 0 ||
+	if (mail_check(&agent->mail, 0) == -ENOMSG ||
 	    memcmp(agent->record.applied_id, none, sizeof(none)) != 0) {
 		boot_again(agent);
 		return;
 	}
-	agent->is_boot = true;
-	agent->wait_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
+	agent->link_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
 	status_begin(status_of(agent), VMFORK_SIGNAL_BOOT, monotonic_ns());
 	ret = mail_open(agent, 0);
+	publish(agent);
 	if (ret < 0)
-		boot_end(agent, ret);
+		mail_end(agent, ret);
 	else
-		mail_boot(agent);
+		mail_try(agent);
 }
 
 void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)

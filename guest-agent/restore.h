@@ -21,8 +21,11 @@ int restore_init(struct agent *agent);
 void restore_wake(struct agent *agent, enum vmfork_signal signal);
 
 /**
- * restore_boot() - Apply the mail at boot, if there is some, and arm
- * @agent:	agent
+ * restore_boot() - Apply the mail at boot, if there is some
+ * @agent:	agent, armed; its mail is the one at boot, or zero
+ *
+ * Where the interface is missing it is waited for, since its driver may come
+ * later than we do. A restore in that time waits for its own in the same way.
  */
 void restore_boot(struct agent *agent);
 

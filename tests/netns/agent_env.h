@@ -27,7 +27,6 @@
 #include "netns.h"
 
 static struct netcfg cfg;
-static struct netstate before, after;
 static int taps[2] = { -1, -1 };
 
 static inline void run(const char *command)

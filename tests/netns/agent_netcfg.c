@@ -2,6 +2,8 @@
 /* An identity applied to a real interface in a private namespace. */
 #include "agent_env.h"
 
+static struct netstate before, after;
+
 static void test_apply(void **state)
 {
 	struct vmfork_identity id = identity();

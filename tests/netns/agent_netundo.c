@@ -5,6 +5,8 @@
  */
 #include "agent_env.h"
 
+static struct netstate before, after;
+
 /* The second of two links fails: the first goes back as well. */
 static void test_gateway_unreachable(void **state)
 {
