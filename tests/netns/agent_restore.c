@@ -18,17 +18,19 @@ static int host_fd = -1;
 
 static void agent_begin(void)
 {
-	namespace_enter();
 	memset(&page, 0, sizeof(page));
-	memset(&agent, 0, sizeof(agent));
-	agent.mailbox = (struct mailbox){
-		.page = &page,
-		.page_fd = -1,
-		.pagemap_fd = -1,
-		.module_gpa = 0x1234000,
+	agent = (struct agent){
+		.mailbox = { .page = &page,
+			     .page_fd = -1,
+			     .pagemap_fd = -1,
+			     .module_gpa = 0x1234000 },
+		.announce_fd = -1,
+		.random_fd = -1,
+		.ack.fd = -1,
+		.netcfg = { .rtnl.fd = -1, .events.fd = -1 },
+		.dir = { -1, -1 },
 	};
-	agent.announce_fd = -1;
-	agent.random_fd = -1;
+	namespace_enter();
 	assert_int_equal(netcfg_open(&agent.netcfg), 0);
 	assert_int_equal(ack_open(&agent.ack, true), 0);
 	assert_int_equal(statedir_open(&agent.dir, state_dir), 0);
@@ -36,8 +38,9 @@ static void agent_begin(void)
 	restore_arm(&agent);
 }
 
-static void agent_end(void)
+static int agent_end(void **state)
 {
+	(void)state;
 	ack_close(&agent.ack);
 	netcfg_close(&agent.netcfg);
 	statedir_close(&agent.dir);
@@ -49,6 +52,7 @@ static void agent_end(void)
 	if (host_fd >= 0)
 		close(host_fd);
 	host_fd = -1;
+	return 0;
 }
 
 /* A VM whose last byte is @last, be it in the id or the address. */
@@ -133,7 +137,6 @@ static void test_boot(void **state)
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_BOOT, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
 	assert_false(agent.mail_timer.due_ns);
-	agent_end();
 }
 
 static void test_boot_without_link(void **state)
@@ -149,7 +152,6 @@ static void test_boot_without_link(void **state)
 	fire(&agent.mail_timer);
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_BOOT, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
-	agent_end();
 }
 
 /* Not for ever. */
@@ -164,7 +166,6 @@ static void test_boot_gives_up(void **state)
 	assert_int_equal(page.status.error, ENODEV);
 	assert_false(agent.mail_timer.due_ns);
 	assert_armed();
-	agent_end();
 }
 
 /* A fork of a VM whose interface is still to come: it waits for it, too. */
@@ -189,7 +190,6 @@ static void test_restore_without_link(void **state)
 	restore_wake(&agent, VMFORK_SIGNAL_VMGENID);
 	assert_int_equal(page.status.step, VMFORK_STEP_MATCH);
 	assert_false(agent.mail_timer.due_ns);
-	agent_end();
 }
 
 /* Restored without mail in that time: the mail at boot is not forgotten. */
@@ -207,7 +207,6 @@ static void test_no_mail_without_link(void **state)
 	fire(&agent.mail_timer);
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_VMGENID, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
-	agent_end();
 }
 
 /* The snapshot fell between arming and applying: never the parent's network. */
@@ -224,7 +223,6 @@ static void test_restore_before_boot(void **state)
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_CHECK, 6);
 	assert_addr("10.1.0.6/16", "10.1.0.5/16");
 	assert_false(agent.mail_timer.due_ns);
-	agent_end();
 }
 
 static void test_bad_boot_mail(void **state)
@@ -242,7 +240,6 @@ static void test_bad_boot_mail(void **state)
 	fork_mail(6);
 	restore_wake(&agent, VMFORK_SIGNAL_CHECK);
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_CHECK, 6);
-	agent_end();
 }
 
 static void host_open(void)
@@ -290,7 +287,6 @@ static void test_told(void **state)
 	host_receive(&ack);
 	assert_int_equal(ack.kind, VMFORK_ACK_ARMED);
 	assert_true(ack.arm_seq == page.header.arm_seq);
-	agent_end();
 }
 
 static int state_dir_make(void **state)
@@ -315,14 +311,14 @@ static int state_dir_remove(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_boot),
-		cmocka_unit_test(test_boot_without_link),
-		cmocka_unit_test(test_boot_gives_up),
-		cmocka_unit_test(test_restore_without_link),
-		cmocka_unit_test(test_no_mail_without_link),
-		cmocka_unit_test(test_restore_before_boot),
-		cmocka_unit_test(test_bad_boot_mail),
-		cmocka_unit_test(test_told),
+		cmocka_unit_test_teardown(test_boot, agent_end),
+		cmocka_unit_test_teardown(test_boot_without_link, agent_end),
+		cmocka_unit_test_teardown(test_boot_gives_up, agent_end),
+		cmocka_unit_test_teardown(test_restore_without_link, agent_end),
+		cmocka_unit_test_teardown(test_no_mail_without_link, agent_end),
+		cmocka_unit_test_teardown(test_restore_before_boot, agent_end),
+		cmocka_unit_test_teardown(test_bad_boot_mail, agent_end),
+		cmocka_unit_test_teardown(test_told, agent_end),
 	};
 
 	return cmocka_run_group_tests(tests, state_dir_make, state_dir_remove);
