@@ -163,7 +163,7 @@ enum vmfork_step {
 	VMFORK_STEP_MAIL,   /* no mail came: errno ETIMEDOUT */
 	VMFORK_STEP_VERIFY, /* crc, length or arm sequence */
 	VMFORK_STEP_DECODE, /* the payload's attributes */
-	VMFORK_STEP_MATCH,  /* no such interface */
+	VMFORK_STEP_MATCH,  /* no such interface; E2BIG: too much on it */
 	VMFORK_STEP_LINK,   /* MAC, MTU, up */
 	VMFORK_STEP_ADDR_DEL,
 	VMFORK_STEP_ADDR_ADD,
