@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * QEMU's command line. Files are handed over as descriptors and named
- * /proc/self/fd/N: no path of ours needs quoting. The command line of a fork is its source's but for the MAC, the
- * mail at boot and where memory comes from.
+ * /proc/self/fd/N: no path of ours needs quoting. The command line of a fork is
+ * its source's but for the MAC, the mail at boot and where memory comes from.
  */
 #include <errno.h>
 #include <stdarg.h>
