@@ -10,6 +10,7 @@
 # Kbuild writes beside its sources, so it works on a copy. Where the headers came
 # with a root of their own, their programs run in there; where that is not
 # permitted, BUILD/modules/SERIES/skipped says why, and there are no modules.
+# CHECK=PROGRAM has each source checked by it, wherever the compiler runs.
 set -eu
 
 BUILD=$(cd "${BUILD:-build}" && pwd)
@@ -44,17 +45,19 @@ in_root() {
 
 # BTF wants pahole; without it, nothing but BPF programs misses anything.
 kbuild() {
-	set -- W=1 CONFIG_DEBUG_INFO_BTF_MODULES= "$@"
-	if [ -x "$root/usr/bin/make" ]; then
-		in_root make -C "$source" M=/mnt/src \
-			KCFLAGS=-ffile-prefix-map=/mnt/src=. "$@" modules
+	dir=$work
+	[ ! -x "$root/usr/bin/make" ] || dir=/mnt/src
+	set -- M="$dir" W=1 CONFIG_DEBUG_INFO_BTF_MODULES= \
+		KCFLAGS="-ffile-prefix-map=$dir=." "$@"
+	[ -z "${CHECK:-}" ] || set -- KBUILD_CHECKSRC=2 CHECK="$dir/check" "$@"
+	if [ "$dir" = /mnt/src ]; then
+		in_root make -C "$source" "$@" modules
 		return
 	fi
 	cc=$(sed -n 's/^CC = .*)\(gcc-[0-9]*\)$/\1/p' \
 		"$root$source/.kernelvariables")
 	command -v "$cc" >/dev/null || set -- CC=gcc "$@"
-	make -C "$root$source" M="$work" \
-		KCFLAGS="-ffile-prefix-map=$work=." "$@" modules
+	make -C "$root$source" "$@" modules
 }
 
 build() {
@@ -63,6 +66,7 @@ build() {
 	mkdir -p "$work"
 	cp "$here"/Kbuild "$here"/*.[ch] "${here%/*}/shared/vmfork_mailbox.h" \
 		"$work/"
+	[ -z "${CHECK:-}" ] || cp "$CHECK" "$work/check"
 	if [ -x "$root/usr/bin/make" ] && ! why=$(in_root true 2>&1); then
 		echo "namespaces are not permitted: $why" >"$out/skipped"
 		echo "modules for $series: skipped: $(cat "$out/skipped")" >&2
@@ -107,5 +111,5 @@ work=$out/build
 [ ! -e "$headers/version" ] ||
 	source=/usr/src/linux-headers-$(cat "$headers/version")
 # make's own settings are not for the kernel's makefiles
-unset MAKEFLAGS MFLAGS MAKELEVEL
+unset MAKEFLAGS MFLAGS MAKELEVEL M
 "$command" "$@"

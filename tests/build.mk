@@ -59,7 +59,7 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 # What whole-VM tests need beside the product: a program that writes mail with
 # faults, and those that are put into a guest.
 vm_postmail := $(BUILD)/tests/vm/postmail
-vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy rawsend)
+vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy rawsend kmod kmod_clock)
 
 $(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
 		$(test_layer_core))
@@ -74,7 +74,7 @@ $(vm_guest): $(BUILD)/tests/vm/guest/%: $(guest_dir)/tests/vm/guest/%.o \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
 
-tests-vm: $(vm_postmail) $(vm_guest)
+tests-vm: $(vm_postmail) $(vm_guest) modules-all
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:
@@ -109,8 +109,9 @@ check-static: all guest
 check-san: tests-san
 	$(Q)$(RUN) san
 
-check-long: $(fuzz_progs)
+check-long: $(fuzz_progs) all guest tests-vm
 	$(Q)$(RUN) long
+	$(Q)BUILD=$(BUILD) LONG=1 TESTS='vm/kmod-device@*' tests/run vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
 	check-static check-san check-long
