@@ -2,13 +2,26 @@
 # SPDX-License-Identifier: MIT
 # time: 240
 #
-# Which page is the mailbox: pages that look like one, an agent that died and
-# came back, no agent at all. Finding it is the host's part: one kernel will do.
+# Which page is the mailbox: pages that look like one, an agent that hangs, one
+# that died, one that came back, no agent at all. Finding it is the host's part: one kernel will do.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 agent_pid() { # VM
 	guest "$1" 'pidof vmfork-agent'
+}
+
+signal_agent() { # VM SIGNAL
+	guest "$1" "kill -$2 \$(pidof vmfork-agent)" >/dev/null
+}
+
+start_agent() { # VM: one that nobody will start again
+	guest "$1" '(vmfork-agent run </dev/null >/tmp/log 2>&1) &' >/dev/null
+	check "an agent starts" retry_until 20 agent_says "$1" .running
+}
+
+agent_is_gone() { # VM
+	guest "$1" '! pidof vmfork-agent'
 }
 
 # A snapshot and a fork of it, whose agent must be the one that took the mail.
@@ -36,7 +49,7 @@ check_restart() { # SIGNAL
 	local pid
 
 	pid=$(agent_pid src)
-	guest src "kill -$1 $pid" >/dev/null
+	signal_agent src "$1"
 	check "SIG$1: init starts it again" retry_until 20 restarted src "$pid"
 	check "SIG$1: the network is as it was" same "$before" \
 		"$(guest_network src)"
@@ -66,6 +79,11 @@ export VMFORK_INITRD=$STATE/guest.cpio.gz
 boot src || bail "no source"
 before=$(guest_network src)
 told=$(field "$(vmfork inspect src --json)" .record.mailbox_gpa)
+signal_agent src STOP
+check_fails "an agent that hangs: its page does not answer" 1 \
+	"^vmfork: .*mailbox: .*$told.* not answer" vmfork snapshot src hung
+check "and nothing is left of that" [ ! -e "$STATE/snapshots/hung" ]
+signal_agent src CONT
 wrong=$(plant src wrong)
 right=$(plant src right)
 echo "the mailbox is at $told, decoys claim $wrong and $right"
@@ -85,8 +103,14 @@ check_fails "no agent: no mailbox" 1 'mailbox: none in the guest' \
 	vmfork snapshot bare bare
 check "and nothing is left of that" same "$had" "$(snapshots)"
 check "the VM without agent goes on" guest bare true
-guest bare '(vmfork-agent run </dev/null >/tmp/log 2>&1) &' >/dev/null
-check "an agent starts" retry_until 20 agent_says bare .running
+start_agent bare
+signal_agent bare KILL
+check "an agent is killed" retry_until 10 agent_is_gone bare
+check_fails "its page is none, or does not answer" 1 \
+	'^vmfork: .*mailbox: (none in|the page at 0x[0-9a-f]+ does not answer)' \
+	vmfork snapshot bare bare
+check "and nothing is left of that" same "$had" "$(snapshots)"
+start_agent bare
 right=$(plant bare right)
 check_fork "not told: the page that answers is found" bare found
 check "and it is not the decoy's" holds "$(vmfork inspect found --json)" \

@@ -3,8 +3,9 @@
 # time: 180
 #
 # Acknowledgements that are lost: a few, and the fork says it again; all of one
-# fork's, and the host learns from the fork's memory how it went. The loss is on
-# the host's side, where no kernel of a guest has a part.
+# fork's, and the host learns from the fork's memory how it went; or all, until
+# one of those that are awaited has died. The loss is on the host's side, where
+# no kernel of a guest has a part.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -16,6 +17,7 @@ lose() { # what of the datagrams to the host
 		delete table inet loss
 		table inet loss {
 			set victim { type ipv4_addr; size 1; flags dynamic; }
+			set unheard { type ipv4_addr; size 64; flags dynamic; }
 			chain input {
 				type filter hook input priority 0
 				iifname "vfb-default" meta l4proto udp $1 counter drop
@@ -33,6 +35,30 @@ victim() {
 	nft -j list set inet loss victim |
 		jq -r '[.nftables[].set.elem[]?
 			| if type == "object" then .elem.val else . end] | .[0]'
+}
+
+# A fork that is being made: an engine that is on record, with its address.
+find_fork() { # NAME: sets pid and ip
+	local found
+
+	found=$(vm_field "$1" 'select(.pid and .ipv4) | "\(.pid) \(.ipv4)"') &&
+		read -r pid ip <<<"$found"
+}
+
+# Does it run, and acknowledge in vain?
+is_awaited() { # ADDRESS
+	nft -j list set inet loss unheard | grep -qF "\"${1%/*}\""
+}
+
+# While nobody is heard, kill the engine of one; then let the others through.
+kill_awaited() { # NAME
+	local pid ip rc
+
+	retry_until 30 find_fork "$1" && retry_until 30 is_awaited "$ip" &&
+		kill -KILL "$pid"
+	rc=$?
+	nft delete table inet loss
+	return "$rc"
 }
 
 command -v nft >/dev/null || skip_all "there is no nft"
@@ -78,4 +104,25 @@ nft delete table inet loss
 check "a snapshot of it" vmfork snapshot "$mute" later
 check "and a fork of that" holds "$(vmfork fork later --name next --json)" \
 	'.acked == 1'
+
+lose 'add @unheard { ip saddr }'
+vmfork fork ready -n 3 --name late --json >"$notes/late" &
+late=$!
+check "an engine is killed while all are awaited" kill_awaited late-2
+wait $late
+check "engine killed: exit status 3" [ $? = 3 ]
+forked=$(cat "$notes/late")
+check "engine killed: two acknowledged, and soon" holds "$forked" '
+	.requested == 3 and .acked == 2 and .failed == 1 and .wall_us < 30000000'
+check "engine killed: the record says which and why" holds "$forked" '
+	.forks[1] | .name == "late-2" and .state == "failed"
+	and (.error | test("engine ended")) and .timeline_us.resumed != null
+	and .timeline_us.acked == null'
+check "engine killed: its siblings live" holds "$forked" '
+	[.forks[0, 2]] | all(.state == "running" and .error == null
+	and .reached == "settled" and .verified)'
+check "engine killed: late-1 is reached" reachable late-1
+check "engine killed: late-3 is reached" reachable late-3
+check "engine killed: nothing is left of it" same '' \
+	"$(vmfork ps --json | jq -r '.[].name | select(. == "late-2")')"
 done_testing

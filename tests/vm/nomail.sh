@@ -50,4 +50,14 @@ check "the source's network is untouched" same "$before" "$(guest_network src)"
 check "a fork with mail of the same snapshot" holds \
 	"$(vmfork fork ready --name web --json)" '.acked == 1'
 check "it goes on beside that one" guest mute-1 true
+
+check "a snapshot of it" vmfork snapshot mute-1 later
+check "its guest is known by its parent's MAC" holds \
+	"$(vmfork inspect later --json)" ".manifest.mac ==
+		\"$(vm_field src .mac | tr -d :)\""
+check "and a fork of that, with mail" holds \
+	"$(vmfork fork later --name next --json)" \
+	'.acked == 1 and .forks[0].verified'
+check "has its own network" has_own_network next-1
+check "and is reached" reachable next-1
 done_testing
