@@ -146,13 +146,14 @@ static void free_ports(const struct vf_state *state, const json_t *names,
 }
 
 /*
- * Give back room that only a living VM needs: on a full disk the lease file
- * could not be written anew without it.
+ * Give back room that only a living VM needs, or one that is being made: on a
+ * full disk the lease file could not be written anew without it.
  */
 static void make_room(const struct vf_state *state, const json_t *names)
 {
 	static const char *const files[] = {
 		VM_MAIL_FILE,
+		VM_CREATOR_FILE,
 		VMM_ENGINE_LOG,
 	};
 	json_t *name;
