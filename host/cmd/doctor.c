@@ -92,11 +92,11 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	check_kvm(checks);
 	check_state(checks, cmd->state_path);
 	net_check(checks);
-	json_array_foreach(
-		checks, i,
-		check) if (json_is_false(json_object_get(check, "ok")) &&
-			   is_essential(json_string_value(json_object_get(
-				   check, "name")))) well = false;
+	json_array_foreach (checks, i, check)
+		if (json_is_false(json_object_get(check, "ok")) &&
+		    is_essential(
+			    json_string_value(json_object_get(check, "name"))))
+			well = false;
 	ret = cmd_print_rows(cmd, checks, columns, ARRAY_SIZE(columns), err);
 	if (ret < 0)
 		return ret;

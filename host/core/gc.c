@@ -26,10 +26,10 @@ static int find_dead_commands(const struct vf_state *state, json_t **dead,
 	if (ret < 0)
 		return ret;
 	*dead = json_array();
-	json_array_foreach(names, i, name) if (!process_mark_lives(
-						       state->commands_fd,
-						       json_string_value(name)))
-		json_array_append(*dead, name);
+	json_array_foreach (names, i, name)
+		if (!process_mark_lives(state->commands_fd,
+					json_string_value(name)))
+			json_array_append(*dead, name);
 	return 0;
 }
 
@@ -43,8 +43,7 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 
 	if (ret < 0)
 		return ret;
-	json_array_foreach(names, i, name)
-	{
+	json_array_foreach (names, i, name) {
 		if (is_alive(json_string_value(name), (void *)state))
 			continue;
 		json_array_append(dead, name);
@@ -101,7 +100,7 @@ int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	/* only now: if this is cut short too, the next one has to know */
-	json_array_foreach(dead, i, name)
+	json_array_foreach (dead, i, name)
 		unlinkat(state->commands_fd, json_string_value(name), 0);
 	return 0;
 }

@@ -379,11 +379,13 @@ static void test_check(void **state)
 
 	net_check(out);
 	assert_int_equal(json_array_size(out), 8);
-	json_array_foreach(out, i, json) print_message(
-		"  %s: %s %s\n",
-		json_string_value(json_object_get(json, "name")),
-		json_is_true(json_object_get(json, "ok")) ? "yes" : "no",
-		json_string_value(json_object_get(json, "detail")));
+	json_array_foreach (out, i, json)
+		print_message(
+			"  %s: %s %s\n",
+			json_string_value(json_object_get(json, "name")),
+			json_is_true(json_object_get(json, "ok")) ? "yes"
+								  : "no",
+			json_string_value(json_object_get(json, "detail")));
 	for (i = 0; i < 5; i++)
 		assert_true(json_is_true(
 			json_object_get(json_array_get(out, i), "ok")));
