@@ -117,8 +117,12 @@ headers_alone() {
 fetch_headers() {
 	series=$1
 	dest=$BUILD/headers/$series
-	[ -e "$dest/version" ] && return
 	release=$(cat "$BUILD/kernels/$series/version")
+	if [ -e "$dest/version" ] && [ "$(cat "$dest/version")" = "$release" ]; then
+		# the kernel may have been fetched again
+		touch "$dest/version"
+		return
+	fi
 	suite=$(kernel_suite "$series")
 	tmp=$BUILD/headers/.$series.$$
 	trap 'rm -rf "$tmp"' EXIT
