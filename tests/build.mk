@@ -103,6 +103,9 @@ check-netns: $(filter $(BUILD)/tests/netns/%,$(test_progs))
 check-vm: all guest tests-vm
 	$(Q)$(RUN) vm
 
+signals-table: all guest tests-vm
+	$(Q)BUILD=$(BUILD) tests/table/signals.sh $(MODULE_KERNELS)
+
 check-static: all guest
 	$(Q)$(RUN) static
 
@@ -114,4 +117,4 @@ check-long: $(fuzz_progs) all guest tests-vm
 	$(Q)BUILD=$(BUILD) LONG=1 TESTS='vm/kmod-device@*' tests/run vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
-	check-static check-san check-long
+	check-static check-san check-long signals-table
