@@ -189,8 +189,12 @@ int filter_ports_count(const struct net_conf *conf, struct net_port *ports,
 
 int filter_read(const struct net_conf *conf, json_t **sets, struct vf_err *err)
 {
-	static const char *const names[] = { "ip4", "ip6", "arp", "nd",
-					     "ll",  "tap", NULL };
+	/*
+	 * A port comes into all sets at once. The one by which a sweep knows
+	 * it is read last: whatever the others had, that has too.
+	 */
+	static const char *const names[] = { "ip6", "arp", "nd", "ll",
+					     "tap", "ip4", NULL };
 
 	return sets_read(conf, names, sets, err);
 }
