@@ -10,6 +10,8 @@
 
 SOURCE=src-1 # a name that the forks of prefix "src" want
 TOO_LONG=$(printf 'a%.0s' {1..41})
+WORDS_MAX=$(printf 'w%.0s' {1..1023})
+SOON_S=15 # for a fork that cannot go on
 
 refused() { # STATUS PATTERN COMMAND...
 	says "$@" && left_nothing
@@ -57,7 +59,10 @@ usage_errors() {
 		ps extra
 		gc extra
 	LINES
-	says 2 'kernel' env -u VMFORK_KERNEL "$VMFORK" run a && left_nothing
+	says 2 'kernel' env -u VMFORK_KERNEL "$VMFORK" run a &&
+		says 2 'append' vmfork run a --append "w$WORDS_MAX" &&
+		says 1 'kernel' vmfork run a --append "$WORDS_MAX" \
+			--kernel /nonexistent && left_nothing
 }
 
 invalid_names() {
@@ -149,6 +154,24 @@ no_tun() {
 			fork ready
 }
 
+# A run that cannot even begin has found out nothing about KVM.
+learns_nothing() {
+	local rc
+
+	mkdir "$notes/aside"
+	mv "$STATE"/kvm-* "$notes/aside"
+	note_state
+	no_tun
+	rc=$?
+	mv "$notes/aside"/* "$STATE"
+	note_state
+	return "$rc"
+}
+
+kvm_opens() {
+	: <>/dev/kvm
+} 2>/dev/null
+
 no_state() {
 	local ro="mount --bind $STATE $STATE && mount -o remount,ro,bind $STATE"
 
@@ -191,11 +214,54 @@ full_disk() {
 		refused 1 'snapshot a: .*No space left' vmfork snapshot "$SOURCE" a &&
 			source_goes_on
 	} || rc=1
-	for room in 0 4 8 16; do
+	for room in 0 4 8; do
 		leave_room "$room"
 		refused 1 'No space left' vmfork fork ready || rc=1
 	done
+	any_room
+	return "$rc"
+}
+
+any_room() {
 	mount -o remount,size=4g "$STATE"
+}
+
+# Somewhere from here on it is enough. Before, it ends soon, and leaves nothing:
+# the engine may be the one that misses its files.
+nearly_full() {
+	local room began text rc
+
+	for room in 12 16 20 24 28 64; do
+		leave_room "$room"
+		began=$SECONDS
+		text=$(vmfork fork ready 2>&1 >/dev/null)
+		rc=$?
+		any_room
+		echo "$room KiB: exit status $rc $text"
+		[ $((SECONDS - began)) -le "$SOON_S" ] || return 1
+		case $rc in
+		0) vmfork stop ready-1 ;;
+		1) [ "$(grep -c '^vmfork: ' <<<"$text")" = 1 ] ;;
+		*) false ;;
+		esac && left_nothing || return
+	done
+	[ "$rc" = 0 ]
+}
+
+# These are how one makes room.
+full_disk_is_freed() {
+	local rc=0
+
+	vmfork net create aside && vmfork snapshot "$SOURCE" spare &&
+		vmfork fork ready --name spare || return
+	leave_room 0
+	vmfork stop spare-1 || rc=1
+	leave_room 0
+	vmfork rmi spare || rc=1
+	leave_room 0
+	vmfork net rm aside || rc=1
+	any_room
+	left_nothing && source_goes_on || rc=1
 	return "$rc"
 }
 
@@ -302,8 +368,15 @@ check "names that are taken" taken_names
 check "a network whose bridge is somebody else's" foreign_bridge
 check "a QEMU that is too old, absent, or dies" engines
 check "no /dev/net/tun" no_tun
+if kvm_opens && compgen -G "$STATE/kvm-*" >/dev/null; then
+	check "and nothing is learnt about KVM then" learns_nothing
+else
+	skip "and nothing is learnt about KVM then" "/dev/kvm does not open"
+fi
 check "a state directory that cannot be written" no_state
 check "a state directory that is full" full_disk
+check "one that is nearly full" nearly_full
+check "stop, rmi and net rm on a full one" full_disk_is_freed
 check "snapshots that do not verify" broken_snapshots
 check "a guest without a mailbox" without_mailbox
 check "a guest that never arms" never_arms

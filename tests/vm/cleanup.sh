@@ -157,6 +157,60 @@ stop_frees_all() {
 	vmfork stop web-1 web-2 && left_nothing
 }
 
+# --- commands side by side ---------------------------------------------------
+
+COMMANDS=6
+FORKS_EACH=2
+
+# While this file is there.
+collect_always() {
+	while [ -e "$notes/collect" ]; do
+		vmfork gc || echo "gc: exit status $?"
+	done >>"$notes/collected" 2>&1
+}
+
+# Names are left to the commands, which have to agree about them.
+fork_side_by_side() {
+	local i pids=() collector rc=0
+
+	: >"$notes/collect"
+	collect_always &
+	collector=$!
+	for ((i = 1; i <= COMMANDS; i++)); do
+		vmfork fork ready -n "$FORKS_EACH" --json >"$notes/forked.$i" &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || rc=1
+	done
+	rm "$notes/collect"
+	wait "$collector"
+	side_by_side=$(jq -s . "$notes"/forked.*)
+	return "$rc"
+}
+
+all_are_acked() {
+	holds "$side_by_side" "length == $COMMANDS and
+		all(.acked == $FORKS_EACH and .failed == 0)"
+}
+
+nobody_is_twice() {
+	local key
+
+	for key in name pid tap mac ipv4 ipv6 restore_id; do
+		holds "$side_by_side" "[.[].forks[].$key] | length ==
+			$((COMMANDS * FORKS_EACH)) and
+			length == (unique | length)" || return
+	done
+}
+
+stop_all_but_src() {
+	local forks
+
+	mapfile -t forks < <(jq -r '.[].forks[].name' <<<"$side_by_side")
+	vmfork stop "${forks[@]}" >/dev/null && left_nothing
+}
+
 # --- networks ----------------------------------------------------------------
 
 last_of_all() {
@@ -180,6 +234,14 @@ check "keeps its lease" lease_is_kept
 check "goes with gc, and nothing else does" gc_removes_the_dead
 check "leaves its name to others" name_is_free_again
 check "stop frees all that a fork held" stop_frees_all
+check "six commands fork side by side, beside a gc that never ends" \
+	fork_side_by_side
+check "all of their forks acknowledge" all_are_acked
+check "no two of them are the same" nobody_is_twice
+check "gc has taken nothing of theirs" same '' "$(cat "$notes/collected")"
+check "all live" same "$((1 + COMMANDS * FORKS_EACH))" \
+	"$(vmfork ps --json | jq 'map(select(.state == "running")) | length')"
+check "and leave nothing" stop_all_but_src
 check_fails "a network in use is not removed" 1 \
 	'^vmfork: network default: .*(use|lease)' vmfork net rm default
 check "which changes nothing" left_nothing
