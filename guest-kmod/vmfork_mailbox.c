@@ -69,8 +69,7 @@ static struct notifier_block vmfork_block = { .notifier_call = vmfork_notify };
 static int __init waker_register(void)
 {
 	if (!kernel_tells_of_forks()) {
-		pr_err("there is no VMGenID device: nothing would tell of a "
-		       "fork\n");
+		pr_err("no VMGenID device: nothing would tell of a fork\n");
 		return -ENODEV;
 	}
 	return register_random_vmfork_notifier(&vmfork_block);
@@ -149,7 +148,8 @@ static int vmgenid_probe(struct platform_device *pdev)
 		vmgenid = NULL;
 		return -ENODEV;
 	}
-	platform_set_drvdata(pdev, memory);
+	/* a fork since the first look told nobody */
+	vmgenid_notify(handle, 0, NULL);
 	return 0;
 }
 

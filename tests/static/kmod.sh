@@ -37,6 +37,8 @@ sparse_says() { # KERNEL
 style_says() {
 	grep -nE '\<(printk|BUG|BUG_ON|typedef|extern|volatile)\>' "$@"
 	grep -nE '\<(if|for|while|switch)\(|//[^ ]' "$@"
+	# a message in two pieces is not found by who greps for it
+	grep -nE '^[[:space:]]*"' "$@"
 	for file; do
 		head -n 1 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' ||
 			echo "$file: which licence?"

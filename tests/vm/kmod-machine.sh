@@ -46,8 +46,7 @@ boot_bare dull 'vmfork.load=vmfork_mailbox random.trust_cpu=off' ||
 agent_start dull auto || bail "no agent"
 ready=$(guest dull 'dmesg | grep -c "crng init done"')
 echo "random numbers ready: $ready"
-vmfork snapshot dull dull || bail "no snapshot"
-said=$(vmfork fork dull --name dull-fork --json)
+said=$(fork_woken dull dull dull-fork)
 check "no RDRAND: forked, woken by the module" holds "$said" \
 	'.acked == 1 and .forks[0].signal == "mailbox"'
 if [ "$ready" = 0 ]; then

@@ -36,6 +36,13 @@ migrated() { # VM
 	guest "$1" "awk '/^pgmigrate_success/ { print \$2 }' /proc/vmstat"
 }
 
+succeeded() { # VM OLD-PID
+	local pid
+
+	pid=$(guest "$1" 'pidof vmfork-agent') && [ -n "$pid" ] &&
+		[ "$pid" != "$2" ] && agent_says "$1" .running
+}
+
 words='console=ttyS0 quiet panic_on_warn=1 vmfork.load=vmfork_mailbox'
 boot vast --memory 2G --append "$words" || bail "no source of 2 GiB"
 gpa=$(page_of vast)
@@ -65,4 +72,14 @@ check "and a fork gets its mail there" holds \
 	"$(vmfork fork ready --name after --json)" \
 	'.acked == 1 and .forks[0].verified'
 check "its kernel has nothing to say" log_is_clean after-1
+vmfork stop after-1 >/dev/null
+
+old=$(guest src 'pidof vmfork-agent')
+guest src "kill -9 $old" >/dev/null
+check "a killed agent has a successor" retry_until 30 succeeded src "$old"
+check "with the same page" agent_says src ".gpa == $gpa"
+check "which is the one that a snapshot has" vmfork snapshot src next
+check "and a fork gets its mail there, too" holds \
+	"$(vmfork fork next --name heir --json)" \
+	'.acked == 1 and .forks[0].verified'
 done_testing

@@ -31,12 +31,12 @@ fork_by() { # SIGNAL
 	local said want=$1
 
 	[ "$want" != auto ] || want=$auto
-	if ! agent_start src "$1" || ! vmfork snapshot src "by-$1"; then
-		not_ok "$1: no snapshot"
+	if ! agent_start src "$1"; then
+		not_ok "$1: no agent"
 		guest src "cat /tmp/agent.$1"
 		return
 	fi
-	said=$(vmfork fork "by-$1" --name "by-$1" --json)
+	said=$(fork_woken src "by-$1" "by-$1")
 	check "$1: forked" holds "$said" '.acked == 1 and .forks[0].verified'
 	check "$1: it was $want" holds "$said" \
 		".forks[0].signal | test(\"^($want)\$\")"
