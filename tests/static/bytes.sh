@@ -22,7 +22,7 @@ same() {
 result "the agent and the guests build again" \
 	build_again agent guest
 result "the agent is the same" same vmfork-agent
-for archive in "$BUILD"/guest-*.cpio.gz; do
+for archive in "$again"/guest-*.cpio.gz; do
 	result "${archive##*/} is the same" same "${archive##*/}"
 done
 rm -rf "$again"
