@@ -26,9 +26,12 @@ static int find_dead_commands(const struct vf_state *state, json_t **dead,
 	if (ret < 0)
 		return ret;
 	*dead = json_array();
-	json_array_foreach (names, i, name)
+	json_array_foreach(names, i, name)
+		/* one that has gone meanwhile ended as it should */
 		if (!process_mark_lives(state->commands_fd,
-					json_string_value(name)))
+					json_string_value(name)) &&
+		    faccessat(state->commands_fd, json_string_value(name), F_OK,
+			      0) == 0)
 			json_array_append(*dead, name);
 	return 0;
 }
@@ -43,7 +46,7 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 
 	if (ret < 0)
 		return ret;
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		if (is_alive(json_string_value(name), (void *)state))
 			continue;
 		json_array_append(dead, name);
@@ -82,27 +85,32 @@ static int collect(const struct vf_state *state, json_t *removed,
 	return ret;
 }
 
-int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err)
+static int gc_run_locked(const struct vf_state *state, json_t **removed,
+			 struct vf_err *err)
 {
 	__json json_t *dead = NULL;
-	__close int lock_fd = -1;
 	json_t *name;
 	size_t i;
 	int ret;
 
 	*removed = json_array();
-	lock_fd = state_lock(state, err);
-	if (lock_fd < 0)
-		return lock_fd;
 	ret = find_dead_commands(state, &dead, err);
 	if (!ret)
 		ret = collect(state, *removed, err);
 	if (ret < 0)
 		return ret;
 	/* only now: if this is cut short too, the next one has to know */
-	json_array_foreach (dead, i, name)
+	json_array_foreach(dead, i, name)
 		unlinkat(state->commands_fd, json_string_value(name), 0);
 	return 0;
+}
+
+int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err)
+{
+	__close int lock_fd = state_lock(state, err);
+
+	*removed = NULL;
+	return lock_fd < 0 ? lock_fd : gc_run_locked(state, removed, err);
 }
 
 static void mark_name(char name[16])
@@ -120,7 +128,7 @@ static void collect_after_kill(const struct vf_state *state)
 	if (!ret && json_array_size(dead)) {
 		vf_log(VF_LOG_INFO, "an earlier command was killed: removing "
 				    "what it left");
-		ret = gc_run(state, &removed, &err);
+		ret = gc_run_locked(state, &removed, &err);
 	}
 	if (ret < 0)
 		vf_log(VF_LOG_WARN, "what a killed command left: %s", err.msg);
@@ -129,9 +137,13 @@ static void collect_after_kill(const struct vf_state *state)
 int gc_command_begin(const struct vf_state *state, enum gc_effect effect,
 		     struct vf_err *err)
 {
+	/* a mark that is half written would be that of a dead command */
+	__close int lock_fd = state_lock(state, err);
 	char name[16];
 	int ret;
 
+	if (lock_fd < 0)
+		return lock_fd;
 	collect_after_kill(state);
 	mark_name(name);
 	ret = process_mark(state->commands_fd, name, err);
