@@ -17,7 +17,7 @@ const struct nlattr *netstate_attr(const struct nlmsghdr *msg, size_t head,
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each (attr, msg, head) {
+	mnl_attr_for_each(attr, msg, head) {
 		if (mnl_attr_get_type(attr) == type)
 			return attr;
 	}
@@ -86,10 +86,10 @@ static bool ipv6_is_off(const struct nlattr *spec)
 	int32_t off = 0;
 	size_t at = DEVCONF_DISABLE_IPV6 * sizeof(off);
 
-	mnl_attr_for_each_nested (family, spec) {
+	mnl_attr_for_each_nested(family, spec) {
 		if (mnl_attr_get_type(family) != AF_INET6)
 			continue;
-		mnl_attr_for_each_nested (attr, family) {
+		mnl_attr_for_each_nested(attr, family) {
 			if (mnl_attr_get_type(attr) != IFLA_INET6_CONF ||
 			    mnl_attr_get_payload_len(attr) < at + sizeof(off))
 				continue;
@@ -108,7 +108,7 @@ static void link_read(struct netstate_link *link, const struct nlmsghdr *msg)
 	memset(link, 0, sizeof(*link));
 	link->index = ifi->ifi_index;
 	link->flags = ifi->ifi_flags;
-	mnl_attr_for_each (attr, msg, sizeof(*ifi)) {
+	mnl_attr_for_each(attr, msg, sizeof(*ifi)) {
 		const void *value = mnl_attr_get_payload(attr);
 		size_t len = mnl_attr_get_payload_len(attr);
 

@@ -37,7 +37,7 @@ static void print_report(const json_t *report)
 
 	cmd_print_table(json_object_get(report, "variants"), columns,
 			ARRAY_SIZE(columns));
-	json_array_foreach (json_object_get(report, "ratios"), i, ratio)
+	json_array_foreach(json_object_get(report, "ratios"), i, ratio)
 		printf("%s: %.3f (at most %.3f)\n",
 		       json_string_value(json_object_get(ratio, "name")),
 		       json_real_value(json_object_get(ratio, "p50")),
@@ -57,7 +57,7 @@ static bool is_met(const json_t *report)
 	size_t i;
 	json_t *ratio;
 
-	json_array_foreach (json_object_get(report, "ratios"), i, ratio)
+	json_array_foreach(json_object_get(report, "ratios"), i, ratio)
 		if (json_real_value(json_object_get(ratio, "p50")) >
 		    json_real_value(json_object_get(ratio, "allowed")))
 			return false;

@@ -92,7 +92,7 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	check_kvm(checks);
 	check_state(checks, cmd->state_path);
 	net_check(checks);
-	json_array_foreach (checks, i, check)
+	json_array_foreach(checks, i, check)
 		if (json_is_false(json_object_get(check, "ok")) &&
 		    is_essential(
 			    json_string_value(json_object_get(check, "name"))))

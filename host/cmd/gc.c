@@ -17,7 +17,7 @@ static int collect(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		return ret;
 	if (cmd->json)
 		return cmd_print_json(removed, err);
-	json_array_foreach (removed, i, line)
+	json_array_foreach(removed, i, line)
 		printf("%s\n", json_string_value(line));
 	return CMD_EXIT_DONE;
 }

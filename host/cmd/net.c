@@ -16,7 +16,7 @@ static int net_describe(const struct vf_state *state, const char *name,
 
 	if (ret < 0)
 		return ret;
-	json_array_foreach (all, i, item)
+	json_array_foreach(all, i, item)
 		if (!strcmp(json_string_value(json_object_get(item, "name")),
 			    name))
 			*out = json_incref(item);

@@ -56,7 +56,7 @@ static int column_width(const json_t *rows, const struct column *c)
 	char cell[CELL_SIZE];
 	json_t *row;
 
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		format_cell(cell, row, c);
 		if (strlen(cell) > width)
 			width = strlen(cell);
@@ -77,7 +77,7 @@ void cmd_print_table(const json_t *rows, const struct column *columns,
 		printf("%-*s%s", widths[k], columns[k].title,
 		       k + 1 < num ? "  " : "\n");
 	}
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row) {
 		for (unsigned int k = 0; k < num; k++) {
 			format_cell(cell, row, &columns[k]);
 			printf("%-*s%s", widths[k], cell,

@@ -24,7 +24,7 @@ static int choose(const struct vf_state *state, bool all, int argc, char **argv,
 		for (int k = 0; k < argc; k++)
 			json_array_append_new(*names, json_string(argv[k]));
 	}
-	json_array_foreach (*names, i, name) {
+	json_array_foreach(*names, i, name) {
 		const char *text = json_string_value(name);
 		struct vm vm;
 		int ret = vm_open(&vm, state, text, err);
@@ -61,7 +61,7 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		return ret;
 	if (cmd->json)
 		return cmd_print_json(names, err);
-	json_array_foreach (names, i, name)
+	json_array_foreach(names, i, name)
 		printf("%s\n", json_string_value(name));
 	return CMD_EXIT_DONE;
 }

@@ -159,7 +159,7 @@ static int regions_unpack(struct vmm_image *image, json_t *json,
 	if (json_array_size(json) < 1 ||
 	    json_array_size(json) > VMM_REGIONS_MAX)
 		return vf_err_set(err, EBADMSG, "regions: invalid");
-	json_array_foreach (json, i, item) {
+	json_array_foreach(json, i, item) {
 		json_int_t gpa, offset, bytes;
 
 		if (json_unpack(item, "{s:I,s:I,s:I}", "gpa", &gpa, "offset",

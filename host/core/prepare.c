@@ -27,7 +27,7 @@ static unsigned int last_number(const struct vf_state *state,
 
 	if (vm_list(state, &names, &ignored) < 0)
 		return 0;
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		const char *text = json_string_value(name);
 
 		if (!strncmp(text, prefix, len) && text[len] == '-' &&

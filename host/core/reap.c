@@ -31,7 +31,7 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 		note(err, ret, &why);
 		return;
 	}
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		__close int fd =
 			openat(state->vms_fd, json_string_value(name),
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -48,7 +48,7 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 			note(err, ret, &why);
 		}
 	}
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		if (process_wait(&procs[i], grace_ms) < 0 &&
 		    process_kill(&procs[i], 0) < 0) {
 			vf_err_set(&why, ETIMEDOUT, "VM %s: does not end",
@@ -102,7 +102,7 @@ static unsigned int collect_plugs(const struct vf_state *state,
 	json_t *name;
 	size_t i;
 
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		struct vm vm;
 
 		/* without a record it has no port that we know: gc finds it */
@@ -156,7 +156,7 @@ static void make_room(const struct vf_state *state, const json_t *names)
 	json_t *name;
 	size_t i;
 
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		__close int fd =
 			openat(state->vms_fd, json_string_value(name),
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -181,7 +181,7 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 	/* what could not be ended or freed stays on record, for the next try */
 	if (ret < 0)
 		return ret;
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		int removed =
 			vf_remove_tree(state->vms_fd, json_string_value(name));
 

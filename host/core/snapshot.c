@@ -110,7 +110,7 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 	if (ret < 0)
 		return ret;
 	*out = json_array();
-	json_array_foreach (names, i, name) {
+	json_array_foreach(names, i, name) {
 		struct snapshot s;
 		struct vf_err why;
 
@@ -122,7 +122,7 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 				: snapshot_describe(&s));
 		snapshot_close(&s);
 	}
-	json_array_foreach (writing, i, name)
+	json_array_foreach(writing, i, name)
 		json_array_append_new(*out,
 				      describe_unready(json_string_value(name),
 						       "writing", NULL));

@@ -139,7 +139,7 @@ int stage_list(const struct vf_state *state, json_t **names, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	*names = json_array();
-	json_array_foreach (paths, i, item) {
+	json_array_foreach(paths, i, item) {
 		const char *path = json_string_value(item);
 		const char *end = strstr(path, STAGE_SUFFIX);
 
@@ -161,7 +161,7 @@ int snapshot_gc(const struct vf_state *state, json_t *removed,
 
 	if (ret < 0)
 		return ret;
-	json_array_foreach (paths, i, item) {
+	json_array_foreach(paths, i, item) {
 		const char *path = json_string_value(item);
 
 		ret = vf_remove_tree(state->snapshots_fd, path);

@@ -47,7 +47,7 @@ static int elements_visit(const struct net_conf *conf, json_t *sets,
 	const char *name;
 	int ret = 0;
 
-	json_array_foreach (sets, i, part) {
+	json_array_foreach(sets, i, part) {
 		json_t *set = json_object_get(part, "set");
 
 		name = json_string_value(json_object_get(set, "name"));
@@ -55,7 +55,7 @@ static int elements_visit(const struct net_conf *conf, json_t *sets,
 		    name[len] != '.')
 			continue;
 		element.set = name + len + 1;
-		json_array_foreach (json_object_get(set, "elem"), j, json) {
+		json_array_foreach(json_object_get(set, "elem"), j, json) {
 			if (ret == 0)
 				ret = element_parse(json, &element);
 			if (ret == 0)
@@ -273,7 +273,7 @@ static void element_print(FILE *out, const char *verb,
 
 	fprintf(out, "%s element bridge " NFT_TABLE " %s.%s { \"%s\"", verb,
 		conf->bridge, element->set, element->tap);
-	json_array_foreach (element->fields, i, field) {
+	json_array_foreach(element->fields, i, field) {
 		if (i)
 			field_print(out, field);
 	}

@@ -84,7 +84,7 @@ static int leases_parse(const struct net_conf *conf, json_t *root,
 		calloc(json_object_size(all) + 1, sizeof(*leases->ports));
 	if (!leases->ports)
 		return vf_err_errno(err, ENOMEM, "leases");
-	json_object_foreach (all, owner, json) {
+	json_object_foreach(all, owner, json) {
 		ret = lease_load(conf, owner, json, &leases->ports[leases->num],
 				 err);
 		if (ret < 0)

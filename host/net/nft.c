@@ -85,7 +85,7 @@ static int output_parse(const char *text, json_t *out, struct vf_err *err)
 		if (!root)
 			return vf_err_set(err, EBADMSG, "nftables: %s",
 					  where.text);
-		json_array_foreach (json_object_get(root, "nftables"), i, part)
+		json_array_foreach(json_object_get(root, "nftables"), i, part)
 			json_array_append(out, part);
 		json_decref(root);
 		text += where.position;

@@ -379,7 +379,7 @@ static void test_check(void **state)
 
 	net_check(out);
 	assert_int_equal(json_array_size(out), 8);
-	json_array_foreach (out, i, json)
+	json_array_foreach(out, i, json)
 		print_message(
 			"  %s: %s %s\n",
 			json_string_value(json_object_get(json, "name")),
