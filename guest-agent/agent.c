@@ -215,6 +215,22 @@ static int network_open(struct agent *agent)
 	return 0;
 }
 
+/*
+ * A busy guest wakes up busy, and boots busy. Whoever runs before us speaks with
+ * the parent's address, so we go first; we sleep all the time, but for a source
+ * that is watched without a pause, which must not starve the rest.
+ */
+static void set_policy(int policy)
+{
+	struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
+
+	/* musl has no sched_setscheduler(): POSIX means processes by it */
+	if (syscall(SYS_sched_setscheduler, 0, policy | SCHED_RESET_ON_FORK,
+		    &param) < 0)
+		log_line(LOG_DEBUG, "no real-time priority: %s",
+			 strerror(errno));
+}
+
 /* main() exits on failure: what is open by then, the kernel closes. */
 int agent_open(struct agent *agent, const char *signal)
 {
@@ -223,6 +239,7 @@ int agent_open(struct agent *agent, const char *signal)
 	int ret;
 
 	agent->start_ns = monotonic_ns();
+	set_policy(SCHED_FIFO);
 	ret = record_load(agent);
 	if (ret < 0)
 		return ret;
@@ -231,6 +248,8 @@ int agent_open(struct agent *agent, const char *signal)
 		log_line(LOG_ERROR, "signal %s: %s", signal, why);
 		return ret;
 	}
+	if (agent->signals.watched)
+		set_policy(SCHED_OTHER);
 	ret = network_open(agent);
 	if (ret < 0)
 		return ret;
@@ -245,24 +264,6 @@ int agent_open(struct agent *agent, const char *signal)
 		return fail("signalfd", agent->stop_fd);
 	ret = loop_wire(agent);
 	return ret < 0 ? fail("event loop", ret) : 0;
-}
-
-/*
- * A busy guest wakes up busy. Whoever runs before us speaks with the parent's
- * address, so we go first; we sleep all the time, but for a source that is
- * watched without a pause, which must not starve the rest.
- */
-static void go_first(const struct agent *agent)
-{
-	struct sched_param param = { .sched_priority = 1 };
-
-	if (agent->signals.watched)
-		return;
-	/* musl has no sched_setscheduler(): POSIX means processes by it */
-	if (syscall(SYS_sched_setscheduler, 0, SCHED_FIFO | SCHED_RESET_ON_FORK,
-		    &param) < 0)
-		log_line(LOG_DEBUG, "no real-time priority: %s",
-			 strerror(errno));
 }
 
 static void mail_read(struct agent *agent)
@@ -291,12 +292,12 @@ int agent_run(struct agent *agent)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		log_line(LOG_ERROR, "memory is not locked: %s",
 			 strerror(errno));
-	go_first(agent);
 	for (unsigned int i = 0; i < agent->signals.num; i++) {
 		strncat(names, " ", sizeof(names) - strlen(names) - 1);
 		strncat(names, agent->signals.source[i].ops->name,
 			sizeof(names) - strlen(names) - 1);
 	}
+	signals_tell(&agent->signals);
 	log_line(LOG_DEBUG, "armed %llu us, ready %llu us after the start",
 		 (unsigned long long)(agent->armed_ns - agent->start_ns) / 1000,
 		 (unsigned long long)(monotonic_ns() - agent->start_ns) / 1000);

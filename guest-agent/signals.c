@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static const struct signal_ops *const all_ops[] = {
 	&signal_vmclock_spin,
 };
 #define NUM_OPS (sizeof(all_ops) / sizeof(all_ops[0]))
+static_assert(NUM_OPS <= SIGNALS_MAX, "signals");
 
 static int source_add(struct signals *sigs, const struct signal_ops *ops,
 		      bool chosen, const char **why)
@@ -40,14 +42,22 @@ int signals_open(struct signals *sigs, const char *name, const char **why)
 	memset(sigs, 0, sizeof(*sigs));
 	*why = "unknown signal";
 	for (unsigned int i = 0; i < NUM_OPS; i++) {
+		/* told later: a line on a serial console takes its time */
 		if (is_auto && all_ops[i]->in_auto &&
 		    source_add(sigs, all_ops[i], false, why) < 0)
-			log_line(LOG_DEBUG, "signal %s: %s", all_ops[i]->name,
-				 *why);
+			sigs->missing[i] = *why;
 		else if (!strcmp(name, all_ops[i]->name))
 			return source_add(sigs, all_ops[i], true, why);
 	}
 	return is_auto ? 0 : -EINVAL;
+}
+
+void signals_tell(const struct signals *sigs)
+{
+	for (unsigned int i = 0; i < NUM_OPS; i++)
+		if (sigs->missing[i])
+			log_line(LOG_DEBUG, "signal %s: %s", all_ops[i]->name,
+				 sigs->missing[i]);
 }
 
 void signals_close(struct signals *sigs)

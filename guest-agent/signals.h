@@ -48,6 +48,7 @@ struct signal_source {
 
 struct signals {
 	struct signal_source source[SIGNALS_MAX];
+	const char *missing[SIGNALS_MAX]; /* why, of those not opened */
 	unsigned int num;
 	uint32_t uncounted; /* sources that did not fire for the last restore */
 	uint64_t restore_ns;	       /* when that was */
@@ -70,6 +71,12 @@ extern const struct signal_ops signal_vmclock_spin;
  * Return: 0, -EINVAL for an unknown name, -errno
  */
 int signals_open(struct signals *sigs, const char *name, const char **why);
+
+/**
+ * signals_tell() - Log which sources there are not, and why
+ * @sigs:	signals, opened as "auto"
+ */
+void signals_tell(const struct signals *sigs);
 
 /**
  * signals_close() - Close them
