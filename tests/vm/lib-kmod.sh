@@ -51,29 +51,6 @@ while pidof vmfork-agent >/dev/null && [ $n -gt 0 ]; do
 n=$((n - 1)); usleep 100000; done; [ $n -gt 0 ]'
 }
 
-# Snapshot and fork, and print what the fork's command said. The agent's look
-# once a second may find the mail before any signal comes, which the fork then
-# tells truly; all forks of that snapshot would, so it is taken again.
-fork_woken() { # VM SNAPSHOT NAME
-	local said tries=4
-
-	while [ $((tries--)) -gt 0 ]; do
-		vmfork snapshot "$1" "$2" >&2 || return
-		said=$(vmfork fork "$2" --name "$3" --json)
-		[ "$(jq -r '.forks[0].signal' <<<"$said")" = check ] || break
-		vmfork stop "$3-1" >&2
-		vmfork rmi "$2" >&2
-	done
-	echo "$said"
-}
-
-# In a /run of its own: only there is no agent running.
-agent_refuses() { # VM SIGNAL WHY
-	guest "$1" "unshare -m sh -c 'mount -t tmpfs t /run
-vmfork-agent run --signal $2 >/tmp/out 2>&1'; [ \$? = 1 ] &&
-[ \$(wc -l </tmp/out) = 1 ] && grep -q '$3' /tmp/out"
-}
-
 # It said this, and nothing else of that module; busybox tries a module twice.
 log_says() { # VM MODULE WHAT
 	guest "$1" "dmesg | sed -n 's/.*] $2: //p' | grep -v taint | sort -u \

@@ -15,12 +15,11 @@ fork_by() { # WHAT SIGNAL PATTERN [OPTION]...
 	local what=$1 signal=$2 pattern=$3 said
 
 	shift 3
-	if ! boot src --memory 128M --append "$words$signal" "$@" ||
-		! vmfork snapshot src "by-$signal"; then
-		not_ok "$what: no snapshot"
+	if ! boot src --memory 128M --append "$words$signal" "$@"; then
+		not_ok "$what: no source"
 		return
 	fi
-	said=$(vmfork fork "by-$signal" --name fork --json)
+	said=$(fork_woken src "by-$signal" fork)
 	check "$what: forked" holds "$said" '.acked == 1'
 	check "$what: it was $signal" holds "$said" \
 		".forks[0].signal | test(\"^($pattern)\$\")"
@@ -29,13 +28,6 @@ fork_by() { # WHAT SIGNAL PATTERN [OPTION]...
 	check "$what: the fork is reached" reachable fork-1
 	vmfork stop --all >/dev/null
 	vmfork rmi "by-$signal" >/dev/null
-}
-
-# In a /run of its own: only there is no agent running.
-agent_refuses() { # VM SIGNAL WHY
-	guest "$1" "unshare -m sh -c 'mount -t tmpfs t /run
-vmfork-agent run --signal $2 >/tmp/out 2>&1'; [ \$? = 1 ] &&
-[ \$(wc -l </tmp/out) = 1 ] && grep -q '$3' /tmp/out"
 }
 
 fork_by "whatever notifies" auto 'vmgenid|vmclock'
