@@ -108,8 +108,10 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 
 	if (ret < 0)
 		return ret;
+	if (!json)
+		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
 	json_object_set_new(json, "state_crc32c", json_integer(crc));
-	if (!json || manifest_crc(json, &crc) < 0)
+	if (manifest_crc(json, &crc) < 0)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
 	json_object_set_new(json, "crc32c", json_integer(crc));
 	return vf_json_save(s->dir_fd, SNAPSHOT_MANIFEST_FILE, json, true, err);
@@ -192,7 +194,8 @@ static int manifest_verify(const json_t *json, struct vf_err *err)
 
 int manifest_load(struct snapshot *s, struct vf_err *err)
 {
-	const char *id = "", *source, *mode, *net_name, *mac;
+	const char *id = "", *source = "", *mode = "", *net_name = "",
+		   *mac = "";
 	json_int_t created_s, gpa, pause_us, total_us, dirty_bytes;
 	json_int_t state_crc_noted = 0;
 	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
