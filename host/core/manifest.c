@@ -103,7 +103,7 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
 		"dirty_bytes", (json_int_t)s->dirty_bytes, "files",
 		files_pack(s->dir_fd));
-	uint32_t crc;
+	uint32_t crc = 0;
 	int ret = state_crc(s->dir_fd, &crc, err);
 
 	if (ret < 0)
@@ -196,7 +196,8 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 {
 	const char *id = "", *source = "", *mode = "", *net_name = "",
 		   *mac = "";
-	json_int_t created_s, gpa, pause_us, total_us, dirty_bytes;
+	json_int_t created_s = 0, gpa = 0;
+	json_int_t pause_us = 0, total_us = 0, dirty_bytes = 0;
 	json_int_t state_crc_noted = 0;
 	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
 	__json json_t *json = NULL;
