@@ -75,7 +75,7 @@ help:
 	@echo '  make check           all tests'
 	@echo
 	@echo '  all                  vmfork and vmfork-agent (the default)'
-	@echo '  setup                install packages, fetch guest kernels'
+	@echo '  setup                install packages, fetch kernels and headers'
 	@echo '  guest                initramfs of the test guest, each kernel'
 	@echo '  initramfs KERNEL=V   initramfs for one kernel: $(KERNELS)'
 	@echo '  modules KERNEL=V     kernel modules for one kernel: $(MODULE_KERNELS)'
@@ -98,9 +98,16 @@ help:
 	@echo '  V=1 shows commands, WERROR=1, SAN=address,undefined, TESTS=pattern'
 
 setup: setup-packages
-	$(Q)$(MAKE) --no-print-directory $(BUILD)/deps/libmnl/libmnl.a \
-		$(MODULE_KERNELS:%=$(BUILD)/kernels/%/version) \
-		$(MODULE_KERNELS:%=$(BUILD)/headers/%/version)
+	$(Q)$(MAKE) --no-print-directory fetched FETCH='$(MODULE_KERNELS)' \
+		FETCH_HEADERS='$(MODULE_KERNELS)'
+
+# What the demo and a guest of one kernel need: a quarter of all.
+setup-guest: setup-packages
+	$(Q)$(MAKE) --no-print-directory fetched FETCH='$(KERNEL)'
+
+fetched: $(BUILD)/deps/libmnl/libmnl.a $(FETCH:%=$(BUILD)/kernels/%/version) \
+		$(FETCH_HEADERS:%=$(BUILD)/headers/%/version)
+	@:
 
 setup-packages:
 	$(Q)BUILD=$(BUILD) host/packaging/deps.sh
@@ -111,7 +118,7 @@ $(BUILD)/deps/libmnl/libmnl.a:
 $(BUILD)/kernels/%/version:
 	$(Q)BUILD=$(BUILD) host/packaging/fetch.sh kernel $*
 
-demo: setup
+demo: setup-guest
 	$(Q)$(MAKE) --no-print-directory demo-run
 
 demo-run: vmfork initramfs
@@ -151,7 +158,7 @@ clean:
 distclean:
 	$(Q)rm -rf $(BUILD) compile_commands.json
 
-.PHONY: all help setup setup-packages demo demo-run install uninstall format \
+.PHONY: all help setup setup-guest setup-packages fetched demo demo-run install uninstall format \
 	clean distclean compile_commands.json vmfork agent
 .SECONDARY:
 .DELETE_ON_ERROR:

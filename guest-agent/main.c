@@ -20,14 +20,14 @@ enum {
 };
 
 static const char help_text[] =
-	"usage: vmfork-agent [run] [--signal SIGNAL] [--verbose]\n"
+	"Usage: vmfork-agent run [--signal SIGNAL] [--verbose]\n"
 	"       vmfork-agent status\n"
 	"       vmfork-agent wait [--generation N] [--timeout SECONDS]\n"
 	"\n"
 	"Runs inside a VM. When the VM was forked, the agent takes the new\n"
 	"network identity from the mailbox, applies it and acknowledges it.\n"
 	"\n"
-	"  run      serve until SIGTERM (the default)\n"
+	"  run      serve until SIGTERM\n"
 	"  status   print what became of the last restore, as JSON\n"
 	"  wait     return when the generation is not N (default: the present\n"
 	"           one), that is, at the next restore; print the status\n"
@@ -158,10 +158,14 @@ static int option_set(struct options *opts, int option, const char *value)
 int main(int argc, char **argv)
 {
 	struct options opts = { .signal = "auto", .timeout_s = CLIENT_FOREVER };
-	const struct command *command = &commands[0];
+	const struct command *command = NULL;
 	int option, index = 0, ret;
 
-	if (argc > 1 && argv[1][0] != '-') {
+	if (argc < 2) {
+		fputs(help_text, stderr);
+		return EXIT_USAGE;
+	}
+	if (argv[1][0] != '-') {
 		command = command_find(argv[1]);
 		if (!command)
 			return usage("no such command", argv[1]);
@@ -174,7 +178,8 @@ int main(int argc, char **argv)
 			return usage("unknown option", argv[optind - 1]);
 		if (option == ':')
 			return usage("needs a value", argv[optind - 1]);
-		if (!strchr("hV", option) && !strchr(command->options, option))
+		if (!strchr("hV", option) &&
+		    (!command || !strchr(command->options, option)))
 			return usage("is no option of this command",
 				     long_options[index].name);
 		ret = option_set(&opts, option, optarg);
@@ -183,5 +188,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage("unexpected argument", argv[optind]);
+	if (!command)
+		return usage("no command", argv[1]);
 	return command->run(&opts);
 }

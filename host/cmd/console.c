@@ -100,8 +100,8 @@ int cmd_console(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const struct usage usage = {
 		"VM",
-		"Talk to a VM's console. Ctrl-] on a terminal, or the end of "
-		"standard input, leaves it.",
+		"Talk to a VM's console. Ctrl-] on a terminal, or the end of\n"
+		"standard input, leaves it. There is no --json.",
 		NULL,
 		1,
 		1,
@@ -110,5 +110,7 @@ int cmd_console(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
+	if (cmd->json)
+		return cmd_usage_error(cmd, err, "has no --json");
 	return cmd_read(cmd, talk, argv[0], err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "core/accel.h"
 #include "net/net.h"
 #include "vmm/vmm.h"
 
@@ -27,13 +28,22 @@ static void check_engine(json_t *checks)
 		add(checks, "qemu", true, version);
 }
 
-static void check_kvm(json_t *checks)
+static void check_kvm(json_t *checks, const struct vf_state *state)
 {
 	__close int fd = open(KVM_PATH, O_RDWR | O_CLOEXEC);
+	enum accel_verdict verdict = ACCEL_UNKNOWN;
 
+	if (state)
+		accel_choose(state, VMM_ACCEL_TCG, &verdict);
 	if (fd < 0)
 		add(checks, "kvm", false,
 		    "not to be opened: guests run on TCG, many times slower");
+	else if (verdict == ACCEL_UNUSABLE)
+		add(checks, "kvm", false,
+		    "opens, but a guest could not run on it: TCG is used, many "
+		    "times slower");
+	else if (verdict == ACCEL_USABLE)
+		add(checks, "kvm", true, "a guest ran on it");
 	else
 		add(checks, "kvm", true,
 		    "opens; whether it can run a guest, only a guest tells");
@@ -43,11 +53,10 @@ static void check_state(json_t *checks, const char *path)
 {
 	struct vf_state state;
 	struct vf_err err;
+	int ret = state_open(&state, path, &err);
 
-	if (state_open(&state, path, &err) < 0)
-		add(checks, "state", false, err.msg);
-	else
-		add(checks, "state", true, "writable");
+	add(checks, "state", ret == 0, ret < 0 ? err.msg : "writable");
+	check_kvm(checks, ret < 0 ? NULL : &state);
 	state_close(&state);
 }
 
@@ -70,12 +79,15 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	static const struct column columns[] = {
 		{ .title = "CHECK", .key = "name" },
 		{ .title = "OK", .key = "ok" },
+		{ .title = "NEEDED", .key = "needed" },
 		{ .title = "DETAIL", .key = "detail" },
 	};
 	const struct usage usage = {
 		"",
-		"Check what this machine can do. Exits with 1 if something is "
-		"missing that nothing works without.",
+		"Check what this machine can do. Exits with 1 if something is\n"
+		"missing that is needed; without the rest some features are "
+		"not\n"
+		"to be had.",
 		NULL,
 		0,
 		0,
@@ -89,14 +101,16 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	check_engine(checks);
-	check_kvm(checks);
 	check_state(checks, cmd->state_path);
 	net_check(checks);
-	json_array_foreach(checks, i, check)
-		if (json_is_false(json_object_get(check, "ok")) &&
-		    is_essential(
-			    json_string_value(json_object_get(check, "name"))))
+	json_array_foreach(checks, i, check) {
+		bool needed = is_essential(
+			json_string_value(json_object_get(check, "name")));
+
+		json_object_set_new(check, "needed", json_boolean(needed));
+		if (needed && json_is_false(json_object_get(check, "ok")))
 			well = false;
+	}
 	ret = cmd_print_rows(cmd, checks, columns, ARRAY_SIZE(columns), err);
 	if (ret < 0)
 		return ret;

@@ -143,8 +143,7 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
 		  "how long to wait for that (60)" },
 		{ "no-mail", 0, OPT_NEGATE, &request->post, NULL,
-		  "leave them without mail: they keep their parent's network "
-		  "and reach nobody" },
+		  "no mail: they keep their parent's network, reach nobody" },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -160,7 +159,8 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	if (request->num < 1 || request->num > FORK_MAX)
-		return cmd_usage_error(cmd, err, "-n: not 1 to %d", FORK_MAX);
+		return cmd_usage_error(cmd, err, "--number: not 1 to %d",
+				       FORK_MAX);
 	request->timeout_ms =
 		(int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
 	request->wait = request->wait && request->post;

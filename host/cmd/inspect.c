@@ -75,8 +75,9 @@ int cmd_inspect(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const struct usage usage = {
 		"NAME",
-		"Print all that is known of a VM or, if there is none of that "
-		"name, a snapshot.",
+		"Print, always as JSON, all that is known of a VM or, if "
+		"there\n"
+		"is none of that name, of a snapshot.",
 		NULL,
 		1,
 		1,

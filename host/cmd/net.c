@@ -65,6 +65,15 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, int argc,
 {
 	__json json_t *names = json_array();
 
+	/* all or none: a name that is wrong is found before anything is gone */
+	for (int i = 0; i < argc; i++) {
+		struct net *net = NULL;
+		int ret = net_open_existing(&net, state->net_fd, argv[i], err);
+
+		net_close(net);
+		if (ret < 0)
+			return ret;
+	}
 	for (int i = 0; i < argc; i++) {
 		int ret = net_remove(state->net_fd, argv[i], err);
 
@@ -106,7 +115,8 @@ static int dispatch(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		return create(cmd, state, conf, err);
 	}
 	return cmd_usage_error(cmd, err,
-			       "needs create NAME, ls, or rm NAME...");
+			       "'%s': needs create NAME, ls, or rm NAME...",
+			       argv[0]);
 }
 
 int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)

@@ -6,7 +6,7 @@
 
 #include "cmd/cmd.h"
 
-#define CELL_SIZE   64
+#define CELL_SIZE   160
 #define COLUMNS_MAX 16
 
 int cmd_print_json(const json_t *json, struct vf_err *err)

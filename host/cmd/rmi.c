@@ -9,6 +9,13 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	__json json_t *names = json_array();
 
+	/* all or none: a name that is wrong is found before anything is gone */
+	for (char **name = ctx; *name; name++) {
+		int ret = snapshot_exists(state, *name, err);
+
+		if (ret < 0)
+			return ret;
+	}
 	for (char **name = ctx; *name; name++) {
 		int ret = snapshot_remove(state, *name, err);
 

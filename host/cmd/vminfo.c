@@ -14,7 +14,10 @@ static const char *const states[] = {
 	[VM_STATE_DEAD] = "dead",
 };
 
-/* The memory that a process shares with nobody, in bytes; 0 if unknown. */
+/*
+ * The memory that a process shares with nobody, in bytes; 0 if unknown. Pages of
+ * a snapshot that it alone has looked at are the page cache's, not its own.
+ */
 static uint64_t private_bytes(pid_t pid)
 {
 	__free char *rollup = NULL;
@@ -27,8 +30,8 @@ static uint64_t private_bytes(pid_t pid)
 		return 0;
 	for (char *line = rollup; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (sscanf(line, "Private_Clean: %llu kB", &kib) == 1 ||
-		    sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
+		if (sscanf(line, "Anonymous: %llu kB", &kib) == 1 ||
+		    sscanf(line, "Swap: %llu kB", &kib) == 1)
 			sum += kib;
 	}
 	return sum << 10;

@@ -44,11 +44,32 @@ static int copy_boot_file(int run_fd, const char *path, const char *what,
 	return ret < 0 ? vf_err_wrap(err, "%s %s", what, path) : 0;
 }
 
+/*
+ * A bzImage: Documentation/arch/x86/boot.rst, "header". What is none makes the
+ * engine say strange things.
+ */
+static int check_kernel(const char *path, struct vf_err *err)
+{
+	__close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char magic[4];
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, "kernel %s", path);
+	if (vf_pread_all(fd, magic, sizeof(magic), 0x202) < 0 ||
+	    memcmp(magic, "HdrS", sizeof(magic)) != 0)
+		return vf_err_set(err, EINVAL,
+				  "kernel %s: not a Linux kernel image", path);
+	return 0;
+}
+
 static int copy_boot_files(struct boot *b, struct vf_err *err)
 {
 	const struct boot_request *r = b->request;
-	int ret = copy_boot_file(b->vm->run_fd, r->kernel, "kernel",
-				 VM_KERNEL_FILE, err);
+	int ret = check_kernel(r->kernel, err);
+
+	if (!ret)
+		ret = copy_boot_file(b->vm->run_fd, r->kernel, "kernel",
+				     VM_KERNEL_FILE, err);
 
 	if (!ret && r->initrd)
 		ret = copy_boot_file(b->vm->run_fd, r->initrd, "initrd",

@@ -50,23 +50,31 @@ void snapshot_close(struct snapshot *snapshot)
 	snapshot->dir_fd = -1;
 }
 
+int snapshot_exists(const struct vf_state *state, const char *name,
+		    struct vf_err *err)
+{
+	int ret = stage_check_name(name, err);
+
+	if (!ret &&
+	    faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		ret = vf_err_set(err, ENOENT, "snapshot %s: does not exist",
+				 name);
+	return ret;
+}
+
 int snapshot_remove(const struct vf_state *state, const char *name,
 		    struct vf_err *err)
 {
 	char doomed[NAME_MAX + 1];
-	int ret = stage_check_name(name, err);
+	int ret = snapshot_exists(state, name, err);
 
 	if (ret < 0)
 		return ret;
 	/* out of sight first, so that no half of it is ever seen */
 	snprintf(doomed, sizeof(doomed), ".%s.removed.%d", name, getpid());
 	if (renameat(state->snapshots_fd, name, state->snapshots_fd, doomed) <
-	    0) {
-		if (errno == ENOENT)
-			return vf_err_set(err, ENOENT,
-					  "snapshot %s: does not exist", name);
+	    0)
 		return vf_err_errno(err, errno, "snapshot %s", name);
-	}
 	ret = vf_remove_tree(state->snapshots_fd, doomed);
 	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
 }

@@ -79,6 +79,17 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 void snapshot_close(struct snapshot *snapshot);
 
 /**
+ * snapshot_exists() - Is there a snapshot of that name, whole or broken?
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * Return: 0, -ENOENT, -EINVAL for a name that cannot be
+ */
+int snapshot_exists(const struct vf_state *state, const char *name,
+		    struct vf_err *err);
+
+/**
  * snapshot_remove() - Remove a snapshot; its running forks are not disturbed
  * @state:	state directory
  * @name:	name

@@ -115,7 +115,7 @@ static int name_check(int state_fd, struct net_conf *conf, struct rtnl *rtnl,
 				  conf->name);
 	if (record_load(state_fd, conf->name, &other, NULL, &load_err) !=
 	    -ENOENT)
-		return vf_err_set(err, EEXIST, "network %s: exists already",
+		return vf_err_set(err, EEXIST, "network %s: exists",
 				  conf->name);
 	snprintf(conf->bridge, sizeof(conf->bridge), "vfb-%s", conf->name);
 	ret = bridge_get_state(rtnl, conf, err);

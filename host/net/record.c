@@ -127,7 +127,7 @@ int record_load(int state_fd, const char *name, struct net_conf *conf,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	ret = fd < 0 ? -errno : vf_json_load(fd, RECORD_FILE, &json, err);
 	if (ret == -ENOENT)
-		return vf_err_set(err, ENOENT, "network %s: there is none",
+		return vf_err_set(err, ENOENT, "network %s: does not exist",
 				  name);
 	if (fd < 0)
 		return vf_err_errno(err, ret, "network %s", name);
