@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// time: 600
 /*
  * Mail from a stranger: what a guest reads from its page, and a host from a
  * snapshot. The crc is put right for most inputs, so that mutation gets behind
