@@ -103,7 +103,6 @@ static int take_identity(struct boot *b, struct vf_err *err)
 static int write_mail(struct boot *b, struct vf_err *err)
 {
 	const struct net_conf *conf = net_get_conf(b->net);
-	struct vmfork_mail mail;
 	int ret;
 
 	ret = ack_desk_open(&b->desk, conf->addr4, 1, err);
@@ -111,10 +110,7 @@ static int write_mail(struct boot *b, struct vf_err *err)
 		ret = letter_init(&b->letter, conf, &b->vm->port,
 				  b->vm->port.mac, b->desk.port, err);
 	if (!ret)
-		ret = letter_seal(&b->letter, 0, &mail, err);
-	if (!ret)
-		ret = vf_write_file(b->vm->run_fd, VM_MAIL_FILE, &mail,
-				    sizeof(mail), false, err);
+		ret = vm_write_mail(b->vm, &b->letter, err);
 	return ret;
 }
 
@@ -216,7 +212,7 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 			break;
 		if (c->failed)
 			return vf_err_errno(
-				err, (int)(c->ack.error & 0xfff),
+				err, guest_errno(c->ack.error),
 				"VM %s: the guest failed at step %s",
 				b->vm->name, timeline_step_name(c->ack.step));
 		ret = look_after(b, err);

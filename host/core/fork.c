@@ -205,7 +205,7 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 	}
 	job->outcome = FORK_UNACKED;
 	if (c->failed)
-		vf_err_errno(&job->err, (int)(c->ack.error & 0xfff),
+		vf_err_errno(&job->err, guest_errno(c->ack.error),
 			     "the guest failed at step %s",
 			     timeline_step_name(c->ack.step));
 	else

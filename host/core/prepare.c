@@ -112,29 +112,13 @@ static int write_boot_mail(struct batch *b, struct fork_job *job,
 {
 	const struct net_conf *conf = net_get_conf(b->net);
 	struct letter letter;
-	struct vmfork_mail mail;
 	int ret;
 
 	/* nobody waits any more when it reboots */
 	ret = letter_init(&letter, conf, &job->vm.port, job->vm.port.mac, 0,
 			  err);
 	if (!ret)
-		ret = letter_seal(&letter, 0, &mail, err);
-	if (!ret)
-		ret = vf_write_file(job->vm.run_fd, VM_MAIL_FILE, &mail,
-				    sizeof(mail), false, err);
-	return ret;
-}
-
-static int place_boot_files(struct batch *b, struct fork_job *job,
-			    struct vf_err *err)
-{
-	int ret = vm_place_file(b->snapshot->dir_fd, job->vm.run_fd,
-				VM_KERNEL_FILE, err);
-
-	if (!ret && b->snapshot->hardware.has_initrd)
-		ret = vm_place_file(b->snapshot->dir_fd, job->vm.run_fd,
-				    VM_INITRD_FILE, err);
+		ret = vm_write_mail(&job->vm, &letter, err);
 	return ret;
 }
 
@@ -172,7 +156,9 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 	ret = letter_init(&job->letter, conf, &job->vm.port, b->snapshot->mac,
 			  b->desk.port, err);
 	if (!ret)
-		ret = place_boot_files(b, job, err);
+		ret = vm_place_boot_files(&job->vm.hardware,
+					  b->snapshot->dir_fd, job->vm.run_fd,
+					  err);
 	if (!ret)
 		ret = write_boot_mail(b, job, err);
 	if (ret < 0)

@@ -158,16 +158,15 @@ static int sync_file(int dir_fd, const char *name, struct vf_err *err)
 	return 0;
 }
 
-/* What a fork boots when it reboots. */
-static int place_boot_files(struct snapshot *s, const struct vm *vm,
-			    struct vf_err *err)
+/* What a fork boots when it reboots, durably. */
+static int keep_boot_files(struct snapshot *s, const struct vm *vm,
+			   struct vf_err *err)
 {
-	int ret = vm_place_file(vm->run_fd, s->dir_fd, VM_KERNEL_FILE, err);
+	int ret =
+		vm_place_boot_files(&vm->hardware, vm->run_fd, s->dir_fd, err);
 
 	if (!ret)
 		ret = sync_file(s->dir_fd, VM_KERNEL_FILE, err);
-	if (!ret && vm->hardware.has_initrd)
-		ret = vm_place_file(vm->run_fd, s->dir_fd, VM_INITRD_FILE, err);
 	if (!ret && vm->hardware.has_initrd)
 		ret = sync_file(s->dir_fd, VM_INITRD_FILE, err);
 	return ret;
@@ -185,7 +184,7 @@ static int take_attached(struct snapshot *s, const struct vm *vm,
 	if (vm_state != VMM_STATE_RUNNING)
 		return vf_err_set(err, EBUSY, "VM %s: not running", vm->name);
 	s->mailbox_gpa = told_mailbox(vm, vmm);
-	ret = place_boot_files(s, vm, err);
+	ret = keep_boot_files(s, vm, err);
 	if (!ret)
 		ret = save_guarded(s, vm, vmm, err);
 	if (!ret)

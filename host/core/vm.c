@@ -228,7 +228,8 @@ void vm_detach(struct vmm *vmm)
 	process_close(&vmm->proc);
 }
 
-int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err)
+static int place_file(int from_fd, int to_fd, const char *name,
+		      struct vf_err *err)
 {
 	__close int fd = -1;
 
@@ -238,6 +239,28 @@ int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err)
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", name);
 	return vf_copy_file(fd, to_fd, name, err);
+}
+
+int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
+			struct vf_err *err)
+{
+	int ret = place_file(from_fd, to_fd, VM_KERNEL_FILE, err);
+
+	if (!ret && hw->has_initrd)
+		ret = place_file(from_fd, to_fd, VM_INITRD_FILE, err);
+	return ret;
+}
+
+int vm_write_mail(const struct vm *vm, const struct letter *letter,
+		  struct vf_err *err)
+{
+	struct vmfork_mail mail;
+	int ret = letter_seal(letter, 0, &mail, err);
+
+	if (!ret)
+		ret = vf_write_file(vm->run_fd, VM_MAIL_FILE, &mail,
+				    sizeof(mail), false, err);
+	return ret;
 }
 
 int vm_list(const struct vf_state *state, json_t **names, struct vf_err *err)

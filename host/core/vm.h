@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/mailbox.h"
 #include "core/state.h"
 #include "net/net.h"
 #include "vmfork_mailbox.h"
@@ -136,17 +137,29 @@ int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,
 void vm_detach(struct vmm *vmm);
 
 /**
- * vm_place_file() - Put a file of ours into another directory of ours
- * @from_fd:	directory
+ * vm_place_boot_files() - Put what hardware boots into another directory of ours
+ * @hw:		hardware: says whether there is an initrd
+ * @from_fd:	directory that has the files
  * @to_fd:	directory on the same file system
- * @name:	the file's name in both
  * @err:	error
  *
- * A hard link, since these files never change; a copy where links are refused.
+ * Hard links, since these files never change; copies where links are refused.
  *
  * Return: 0 or -errno
  */
-int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err);
+int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
+			struct vf_err *err);
+
+/**
+ * vm_write_mail() - Write a VM's mail at boot into its run directory
+ * @vm:		VM
+ * @letter:	what it is told
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vm_write_mail(const struct vm *vm, const struct letter *letter,
+		  struct vf_err *err);
 
 /**
  * vm_list() - The names of all VMs
