@@ -18,38 +18,69 @@
 #define STAT_SIZE    512
 #define KILL_MS	     5000
 
+/* fields of /proc/PID/stat: proc(5) */
+#define STAT_MINFLT    10
+#define STAT_MAJFLT    12
+#define STAT_STARTTIME 22
+
 /* Who a process is, beyond its number. */
 struct process_id {
 	pid_t pid;
 	unsigned long long start_ticks;
 };
 
-/* Parse /proc/PID/stat; the command's name may hold anything, so search back. */
-static int stat_parse(const char *stat, struct process_id *id)
+/*
+ * A number of /proc/PID/stat, by its field as proc(5) counts them, from 3 on.
+ * The command's name before it may hold anything, so its end is sought from
+ * behind.
+ */
+static int stat_field(const char *stat, int field, unsigned long long *value)
 {
 	const char *p = strrchr(stat, ')');
 
-	if (!p || sscanf(stat, "%d", &id->pid) != 1 || id->pid <= 0)
-		return -EBADMSG;
-	/* after the name: state is field 3, starttime field 22: proc(5) */
-	for (int field = 2; field < 22; field++) {
+	for (int at = 2; p && at < field; at++)
 		p = strchr(p + 1, ' ');
-		if (!p)
-			return -EBADMSG;
-	}
-	return sscanf(p, "%llu", &id->start_ticks) == 1 ? 0 : -EBADMSG;
+	return p && sscanf(p, "%llu", value) == 1 ? 0 : -EBADMSG;
+}
+
+static int stat_parse(const char *stat, struct process_id *id)
+{
+	if (sscanf(stat, "%d", &id->pid) != 1 || id->pid <= 0)
+		return -EBADMSG;
+	return stat_field(stat, STAT_STARTTIME, &id->start_ticks);
+}
+
+static int stat_load(pid_t pid, char **stat)
+{
+	struct vf_err err;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return vf_read_file(AT_FDCWD, path, STAT_SIZE * 2, stat, NULL, &err);
 }
 
 static int stat_read(pid_t pid, struct process_id *id)
 {
 	__free char *stat = NULL;
-	char path[32];
-	struct vf_err err;
-	int ret;
+	int ret = stat_load(pid, &stat);
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	ret = vf_read_file(AT_FDCWD, path, STAT_SIZE * 2, &stat, NULL, &err);
 	return ret < 0 ? ret : stat_parse(stat, id);
+}
+
+int process_faults(pid_t pid, uint64_t *minor, uint64_t *major)
+{
+	__free char *stat = NULL;
+	unsigned long long min, maj;
+	int ret = stat_load(pid, &stat);
+
+	if (ret < 0)
+		return ret;
+	if (stat_field(stat, STAT_MINFLT, &min) < 0 ||
+	    stat_field(stat, STAT_MAJFLT, &maj) < 0)
+		return -EBADMSG;
+	*minor = min;
+	*major = maj;
+	return 0;
 }
 
 /*

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -101,6 +102,16 @@ int process_mark(int dir_fd, const char *name, struct vf_err *err);
  * Return: true if so, or if that cannot be told
  */
 bool process_mark_lives(int dir_fd, const char *name);
+
+/**
+ * process_faults() - How many page faults a process has had
+ * @pid:	process
+ * @minor:	out: those that needed no reading; unchanged on failure
+ * @major:	out: those that did; unchanged on failure
+ *
+ * Return: 0 or -errno
+ */
+int process_faults(pid_t pid, uint64_t *minor, uint64_t *major);
 
 /**
  * process_output() - Run a program to its end and take what it prints

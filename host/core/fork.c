@@ -237,23 +237,6 @@ static void verify_ports(struct batch *b)
 		b->result->jobs[i].vm.port.verified = ports[i].verified;
 }
 
-static void read_faults(struct fork_job *job)
-{
-	__free char *stat = NULL;
-	char path[32];
-	struct vf_err err;
-	char *p;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", job->pid);
-	if (vf_read_file(AT_FDCWD, path, 1024, &stat, NULL, &err) < 0)
-		return;
-	/* after the command's name: minflt is field 10, majflt 12: proc(5) */
-	p = strrchr(stat, ')');
-	if (p)
-		sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu",
-		       &job->faults_minor, &job->faults_major);
-}
-
 static void keep_record(struct batch *b, struct fork_job *job)
 {
 	__json json_t *record = fork_job_describe(job, b->result->start_us);
@@ -289,7 +272,8 @@ static void finish_jobs(struct batch *b)
 
 		if (job->outcome == FORK_FAILED)
 			continue;
-		read_faults(job);
+		process_faults(job->pid, &job->faults_minor,
+			       &job->faults_major);
 		keep_record(b, job);
 		vm_created(&job->vm);
 	}
