@@ -331,15 +331,28 @@ static void waits(void **state)
 			 -ECANCELED);
 }
 
+/* Zero would be no error at all, and the sign bit no number of one. */
+static void guests_errno(void **state)
+{
+	(void)state;
+	assert_int_equal(guest_errno(EINVAL), EINVAL);
+	assert_int_equal(guest_errno(4095), 4095);
+	assert_int_equal(guest_errno(0), EPROTO);
+	assert_int_equal(guest_errno(4096), EPROTO);
+	assert_int_equal(guest_errno(0x80000000), EPROTO);
+}
+
 #define ack_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ack_test(success),	ack_test(repeated), ack_test(crossed),
-		ack_test(wrong_source), ack_test(forged),   ack_test(replayed),
-		ack_test(malformed),	ack_test(failure),  ack_test(settled),
-		ack_test(flood),	ack_test(waits),
+		ack_test(success),   ack_test(repeated),
+		ack_test(crossed),   ack_test(wrong_source),
+		ack_test(forged),    ack_test(replayed),
+		ack_test(malformed), ack_test(failure),
+		ack_test(settled),   ack_test(flood),
+		ack_test(waits),     cmocka_unit_test(guests_errno),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
