@@ -173,11 +173,12 @@ static int sample_agent_warm(struct bench *bench, const struct vm *vm,
 			     const struct net_conf *conf, bool count,
 			     struct vf_err *err)
 {
+	const struct letter_link link = { conf, &vm->port, vm->port.mac };
 	struct vmfork_status status;
 	struct letter letter;
 	struct vmm vmm;
 	int64_t at_us;
-	int ret = letter_init(&letter, conf, &vm->port, vm->port.mac, 0, err);
+	int ret = letter_init(&letter, &link, 1, 0, err);
 
 	/* the agent has to have taken note of what the commands changed */
 	usleep(NOTICE_US);

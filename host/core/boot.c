@@ -103,12 +103,13 @@ static int take_identity(struct boot *b, struct vf_err *err)
 static int write_mail(struct boot *b, struct vf_err *err)
 {
 	const struct net_conf *conf = net_get_conf(b->net);
+	const struct net_port *port = &b->vm->port;
+	const struct letter_link link = { conf, port, port->mac };
 	int ret;
 
 	ret = ack_desk_open(&b->desk, conf->addr4, 1, err);
 	if (!ret)
-		ret = letter_init(&b->letter, conf, &b->vm->port,
-				  b->vm->port.mac, b->desk.port, err);
+		ret = letter_init(&b->letter, &link, 1, b->desk.port, err);
 	if (!ret)
 		ret = vm_write_mail(b->vm, &b->letter, err);
 	return ret;

@@ -4,12 +4,39 @@
 
 #include "core/mailbox.h"
 
-int letter_init(struct letter *letter, const struct net_conf *conf,
-		const struct net_port *port, const uint8_t old_mac[6],
-		uint16_t ack_port, struct vf_err *err)
+/*
+ * Of several default routes the guest's kernel takes one, so there is but one
+ * for each family: that of the first interface which has the family.
+ */
+static void link_init(struct vmfork_identity *id, const struct letter_link *l)
+{
+	struct identity_link *link = &id->link[id->num_links++];
+
+	link->match = IDENTITY_MATCH_MAC;
+	memcpy(link->match_mac, l->old_mac, 6);
+	link->has_mac = true;
+	memcpy(link->mac, l->port->mac, 6);
+
+	link->num_addr4 = 1;
+	memcpy(link->addr4[0].addr, &l->port->addr4, 4);
+	link->addr4[0].prefix_len = l->conf->prefix4;
+	link->has_gateway4 = link == id->link;
+	memcpy(link->gateway4, &l->conf->addr4, 4);
+
+	link->num_addr6 = 1;
+	memcpy(link->addr6[0].addr, &l->port->addr6, 16);
+	link->addr6[0].prefix_len = l->conf->prefix6;
+	link->has_gateway6 = link == id->link;
+	memcpy(link->gateway6, &l->conf->addr6, 16);
+
+	link->has_gateway_mac = link->has_gateway4 || link->has_gateway6;
+	memcpy(link->gateway_mac, l->conf->mac, 6);
+}
+
+int letter_init(struct letter *letter, const struct letter_link *links,
+		unsigned int num, uint16_t ack_port, struct vf_err *err)
 {
 	struct vmfork_identity *id = &letter->identity;
-	struct identity_link *link = &id->link[0];
 	int ret;
 
 	*letter = (struct letter){ 0 };
@@ -19,29 +46,10 @@ int letter_init(struct letter *letter, const struct net_conf *conf,
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
 
-	id->num_links = 1;
-	link->match = IDENTITY_MATCH_MAC;
-	memcpy(link->match_mac, old_mac, 6);
-	link->has_mac = true;
-	memcpy(link->mac, port->mac, 6);
-
-	link->num_addr4 = 1;
-	memcpy(link->addr4[0].addr, &port->addr4, 4);
-	link->addr4[0].prefix_len = conf->prefix4;
-	link->has_gateway4 = true;
-	memcpy(link->gateway4, &conf->addr4, 4);
-
-	link->num_addr6 = 1;
-	memcpy(link->addr6[0].addr, &port->addr6, 16);
-	link->addr6[0].prefix_len = conf->prefix6;
-	link->has_gateway6 = true;
-	memcpy(link->gateway6, &conf->addr6, 16);
-
-	link->has_gateway_mac = true;
-	memcpy(link->gateway_mac, conf->mac, 6);
-
+	for (unsigned int i = 0; i < num; i++)
+		link_init(id, &links[i]);
 	id->ack_port = ack_port;
-	memcpy(id->ack_addr, &conf->addr4, 4);
+	memcpy(id->ack_addr, &links[0].conf->addr4, 4);
 	return 0;
 }
 

@@ -34,20 +34,25 @@ static inline int guest_errno(uint32_t error)
 	return error >= 1 && error < 4096 ? (int)error : EPROTO;
 }
 
+/* One interface of a VM, as its letter tells of it. */
+struct letter_link {
+	const struct net_conf *conf; /* gateway */
+	const struct net_port *port;
+	const uint8_t *old_mac; /* that the interface has now */
+};
+
 /**
- * letter_init() - Write a VM's identity on a network into a letter
+ * letter_init() - Write a VM's identity on its networks into a letter
  * @letter:	out; restore id and nonce are fresh random numbers
- * @conf:	network: gateway, and whom to tell
- * @port:	the VM's port
- * @old_mac:	MAC that the interface has now
+ * @links:	its interfaces; the acknowledgement comes over the first
+ * @num:	how many, 1 to IDENTITY_LINKS_MAX
  * @ack_port:	UDP port where the acknowledgement is awaited; 0: nowhere
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int letter_init(struct letter *letter, const struct net_conf *conf,
-		const struct net_port *port, const uint8_t old_mac[6],
-		uint16_t ack_port, struct vf_err *err);
+int letter_init(struct letter *letter, const struct letter_link *links,
+		unsigned int num, uint16_t ack_port, struct vf_err *err);
 
 /**
  * letter_seal() - Make the mail of a letter

@@ -110,13 +110,14 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 static int write_boot_mail(struct batch *b, struct fork_job *job,
 			   struct vf_err *err)
 {
-	const struct net_conf *conf = net_get_conf(b->net);
+	const struct net_port *port = &job->vm.port;
+	const struct letter_link link = { net_get_conf(b->net), port,
+					  port->mac };
 	struct letter letter;
 	int ret;
 
 	/* nobody waits any more when it reboots */
-	ret = letter_init(&letter, conf, &job->vm.port, job->vm.port.mac, 0,
-			  err);
+	ret = letter_init(&letter, &link, 1, 0, err);
 	if (!ret)
 		ret = vm_write_mail(&job->vm, &letter, err);
 	return ret;
@@ -136,8 +137,9 @@ static int record_job(struct batch *b, struct fork_job *job, struct vf_err *err)
 /* Everything about a fork that is not its engine. */
 static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 {
-	const struct net_conf *conf = net_get_conf(b->net);
 	struct fork_job *job = w->job;
+	const struct letter_link link = { net_get_conf(b->net), &job->vm.port,
+					  b->snapshot->mac };
 	char tap[IFNAMSIZ];
 	int ret = record_job(b, job, err);
 
@@ -153,8 +155,7 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 		ret = vm_save(&job->vm, err);
 	if (ret < 0)
 		return ret;
-	ret = letter_init(&job->letter, conf, &job->vm.port, b->snapshot->mac,
-			  b->desk.port, err);
+	ret = letter_init(&job->letter, &link, 1, b->desk.port, err);
 	if (!ret)
 		ret = vm_place_boot_files(&job->vm.hardware,
 					  b->snapshot->dir_fd, job->vm.run_fd,

@@ -72,6 +72,7 @@ static int write_letter(struct letter *letter, const struct vm *vm,
 {
 	struct net_conf conf = { .prefix4 = prefix_len, .prefix6 = 64 };
 	struct net_port port = vm->port;
+	const struct letter_link link = { &conf, &port, vm->port.mac };
 
 	port.mac[5] ^= 0x80;
 	((uint8_t *)&port.addr4)[3] ^= 0x80;
@@ -79,7 +80,7 @@ static int write_letter(struct letter *letter, const struct vm *vm,
 	conf.addr4 = vm->port.addr4;
 	conf.addr6 = vm->port.addr6;
 	memcpy(conf.mac, vm->port.mac, sizeof(conf.mac));
-	return letter_init(letter, &conf, &port, vm->port.mac, 0, err);
+	return letter_init(letter, &link, 1, 0, err);
 }
 
 /* The VM goes on whatever happened. */
