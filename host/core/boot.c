@@ -107,7 +107,7 @@ static int write_mail(struct boot *b, struct vf_err *err)
 	const struct letter_link link = { conf, port, port->mac };
 	int ret;
 
-	ret = ack_desk_open(&b->desk, conf->addr4, 1, err);
+	ret = ack_desk_open(&b->desk, net_addr_map(conf->addr4), 1, err);
 	if (!ret)
 		ret = letter_init(&b->letter, &link, 1, b->desk.port, err);
 	if (!ret)
@@ -263,7 +263,7 @@ static int start_and_wait(struct boot *b, struct vf_err *err)
 	timeline_init(&b->timeline);
 	b->ack_case = (struct ack_case){
 		.letter = &b->letter,
-		.from = b->vm->port.addr4,
+		.from = net_addr_map(b->vm->port.addr4),
 		.timeline = &b->timeline,
 		.waiting = true,
 	};

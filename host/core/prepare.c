@@ -166,7 +166,7 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 		return ret;
 	b->cases[job - b->result->jobs] = (struct ack_case){
 		.letter = &job->letter,
-		.from = job->vm.port.addr4,
+		.from = net_addr_map(job->vm.port.addr4),
 		.timeline = &job->timeline,
 		.waiting = true,
 	};
@@ -185,7 +185,8 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 		return vf_err_errno(err, errno, "fork");
 	ret = net_open(&b->net, b->state->net_fd, s->net_name, err);
 	if (!ret)
-		ret = ack_desk_open(&b->desk, net_get_conf(b->net)->addr4,
+		ret = ack_desk_open(&b->desk,
+				    net_addr_map(net_get_conf(b->net)->addr4),
 				    b->result->num, err);
 	if (!ret)
 		ret = name_jobs(b, err);

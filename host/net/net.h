@@ -60,6 +60,20 @@ struct net_port {
 	bool verified; /* set by net_ports_verify() */
 };
 
+/**
+ * net_addr_map() - An IPv4 address where one of either family is wanted
+ * @addr:	address
+ *
+ * Return: the IPv4-mapped address (RFC 4291, section 2.5.5.2)
+ */
+static inline struct in6_addr net_addr_map(struct in_addr addr)
+{
+	struct in6_addr mapped = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+
+	mapped.s6_addr32[3] = addr.s_addr;
+	return mapped;
+}
+
 struct net;
 
 /**

@@ -54,7 +54,8 @@ static int setup(void **state)
 {
 	static const char *const guests[] = { "127.0.0.2", "127.0.0.3",
 					      "127.0.0.66" };
-	struct in_addr addr = { htonl(INADDR_LOOPBACK) };
+	struct in6_addr addr =
+		net_addr_map((struct in_addr){ htonl(INADDR_LOOPBACK) });
 	struct fixture *fix = calloc(1, sizeof(*fix));
 
 	if (!fix || ack_desk_open(&fix->desk, addr, FORKS, &fix->err) < 0)
@@ -67,7 +68,8 @@ static int setup(void **state)
 		timeline_init(&fix->timelines[i]);
 		fix->cases[i] = (struct ack_case){
 			.letter = &fix->letters[i],
-			.from.s_addr = inet_addr(guests[i]),
+			.from = net_addr_map(
+				(struct in_addr){ inet_addr(guests[i]) }),
 			.timeline = &fix->timelines[i],
 			.waiting = true,
 		};
