@@ -141,7 +141,7 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
 static int mail_open(struct agent *agent, uint64_t arm_seq)
 {
 	struct vmfork_status *status = status_of(agent);
-	struct identity_error why;
+	uint32_t detail;
 	int ret;
 
 	memcpy(status->restore_id, agent->mail.restore_id, VMFORK_ID_LEN);
@@ -152,8 +152,9 @@ static int mail_open(struct agent *agent, uint64_t arm_seq)
 		return ret;
 	}
 	ret = identity_decode(&agent->id, agent->mail.payload,
-			      agent->mail.payload_len, &why);
+			      agent->mail.payload_len, &detail);
 	if (ret < 0) {
+		status->detail = detail;
 		fail(agent, VMFORK_STEP_DECODE, -ret);
 		return ret;
 	}
@@ -343,14 +344,14 @@ static void arm_cb(void *arg)
  */
 static void boot_again(struct agent *agent)
 {
-	struct identity_error why;
+	uint32_t ignored;
 	bool is_last = !memcmp(agent->record.applied_id, agent->mail.restore_id,
 			       VMFORK_ID_LEN);
 
 	publish(agent);
 	if (is_last && !mail_check(&agent->mail, 0) &&
 	    !identity_decode(&agent->id, agent->mail.payload,
-			     agent->mail.payload_len, &why)) {
+			     agent->mail.payload_len, &ignored)) {
 		ack_set_peer(&agent->ack, &agent->mail, &agent->id);
 		tell(agent, VMFORK_ACK_ARMED);
 	}

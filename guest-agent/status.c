@@ -22,9 +22,19 @@ void status_begin(struct vmfork_status *status, enum vmfork_signal signal,
 	status->error = 0;
 	status->step = VMFORK_STEP_NONE;
 	status->reseed = VMFORK_RESEED_NONE;
+	status->reseed_error = 0;
+	status->reseed_ns = 0;
+	status->detail = 0;
+	status->clock_source = VMFORK_CLOCK_NONE;
+	status->skew_before_ns = 0;
+	status->skew_after_ns = 0;
+	status->num_killed = 0;
+	status->tasks_done = 0;
+	status->tasks_failed = 0;
 	status->signal = signal;
 	memset(status->restore_id, 0, sizeof(status->restore_id));
 	memset(status->time_ns, 0, sizeof(status->time_ns));
+	memset(status->task_error, 0, sizeof(status->task_error));
 	status_reach(status, VMFORK_STAGE_SIGNAL, now_ns);
 }
 
