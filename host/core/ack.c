@@ -57,8 +57,7 @@ static struct ack_case *find_case(struct ack_case *cases, unsigned int num,
 		if (memcmp(c->letter->restore_id, ack->restore_id,
 			   VMFORK_ID_LEN) != 0)
 			continue;
-		if (c->waiting &&
-		    IN6_ARE_ADDR_EQUAL(&c->from, &from->sin6_addr) &&
+		if (c->waiting && net_port_has(c->from, from->sin6_addr) &&
 		    vmfork_id_equal(c->letter->nonce, ack->nonce))
 			return c;
 		return NULL;

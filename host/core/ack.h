@@ -19,7 +19,7 @@
 /* One VM whose acknowledgement is awaited. */
 struct ack_case {
 	const struct letter *letter;
-	struct in6_addr from; /* IPv4 as IPv4-mapped */
+	const struct net_port *from; /* by any of its addresses */
 	struct timeline *timeline;
 	bool waiting; /* set by the owner; cleared where it is over */
 	bool acked;   /* VMFORK_ACK_ARMED or VMFORK_ACK_APPLIED */

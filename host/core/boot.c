@@ -88,7 +88,7 @@ static int take_identity(struct boot *b, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	snprintf(vm->port.owner, sizeof(vm->port.owner), "%s", vm->name);
-	ret = net_ports_lease(b->net, &vm->port, 1, err);
+	ret = net_ports_lease(b->net, NULL, &vm->port, 1, err);
 	if (ret < 0)
 		return ret;
 	snprintf(vm->net_name, sizeof(vm->net_name), "%s",
@@ -263,7 +263,7 @@ static int start_and_wait(struct boot *b, struct vf_err *err)
 	timeline_init(&b->timeline);
 	b->ack_case = (struct ack_case){
 		.letter = &b->letter,
-		.from = net_addr_map(b->vm->port.addr4),
+		.from = &b->vm->port,
 		.timeline = &b->timeline,
 		.waiting = true,
 	};

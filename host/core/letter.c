@@ -4,29 +4,41 @@
 
 #include "core/mailbox.h"
 
+static_assert(NET_ADDRS_MAX == IDENTITY_ADDRS_MAX, "addresses of a link");
+
 /*
  * Of several default routes the guest's kernel takes one, so there is but one
  * for each family: that of the first interface which has the family.
  */
-static void link_init(struct vmfork_identity *id, const struct letter_link *l)
-{
-	struct identity_link *link = &id->link[id->num_links++];
+struct gateways {
+	bool has_ip4;
+	bool has_ip6;
+};
 
+static void link_init(struct identity_link *link, const struct letter_link *l,
+		      struct gateways *gateways)
+{
 	link->match = IDENTITY_MATCH_MAC;
 	memcpy(link->match_mac, l->old_mac, 6);
 	link->has_mac = true;
 	memcpy(link->mac, l->port->mac, 6);
 
-	link->num_addr4 = 1;
-	memcpy(link->addr4[0].addr, &l->port->addr4, 4);
-	link->addr4[0].prefix_len = l->conf->prefix4;
-	link->has_gateway4 = link == id->link;
+	link->num_addr4 = l->port->num_addr4;
+	for (unsigned int i = 0; i < link->num_addr4; i++) {
+		memcpy(link->addr4[i].addr, &l->port->addr4[i], 4);
+		link->addr4[i].prefix_len = l->conf->prefix4;
+	}
+	link->has_gateway4 = link->num_addr4 && !gateways->has_ip4;
+	gateways->has_ip4 |= link->has_gateway4;
 	memcpy(link->gateway4, &l->conf->addr4, 4);
 
-	link->num_addr6 = 1;
-	memcpy(link->addr6[0].addr, &l->port->addr6, 16);
-	link->addr6[0].prefix_len = l->conf->prefix6;
-	link->has_gateway6 = link == id->link;
+	link->num_addr6 = l->port->num_addr6;
+	for (unsigned int i = 0; i < link->num_addr6; i++) {
+		memcpy(link->addr6[i].addr, &l->port->addr6[i], 16);
+		link->addr6[i].prefix_len = l->conf->prefix6;
+	}
+	link->has_gateway6 = link->num_addr6 && !gateways->has_ip6;
+	gateways->has_ip6 |= link->has_gateway6;
 	memcpy(link->gateway6, &l->conf->addr6, 16);
 
 	link->has_gateway_mac = link->has_gateway4 || link->has_gateway6;
@@ -37,6 +49,7 @@ int letter_init(struct letter *letter, const struct letter_link *links,
 		unsigned int num, uint16_t ack_port, struct vf_err *err)
 {
 	struct vmfork_identity *id = &letter->identity;
+	struct gateways gateways = { 0 };
 	int ret;
 
 	*letter = (struct letter){ 0 };
@@ -47,9 +60,14 @@ int letter_init(struct letter *letter, const struct letter_link *links,
 		return vf_err_errno(err, ret, "random numbers");
 
 	for (unsigned int i = 0; i < num; i++)
-		link_init(id, &links[i]);
+		link_init(&id->link[i], &links[i], &gateways);
+	id->num_links = num;
 	id->ack_port = ack_port;
-	memcpy(id->ack_addr, &links[0].conf->addr4, 4);
+	id->ack_is_ipv6 = !links[0].port->num_addr4;
+	if (id->ack_is_ipv6)
+		memcpy(id->ack_addr, &links[0].conf->addr6, 16);
+	else
+		memcpy(id->ack_addr, &links[0].conf->addr4, 4);
 	return 0;
 }
 

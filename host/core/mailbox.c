@@ -30,21 +30,21 @@ int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 }
 
 /* A datagram on the hint port makes the guest look now, not within a second. */
-static void send_hint(struct in_addr guest, uint16_t hint_port)
+static void send_hint(struct in6_addr guest, uint16_t hint_port)
 {
-	struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_addr = guest,
-		.sin_port = htons(hint_port),
+	struct sockaddr_in6 to = {
+		.sin6_family = AF_INET6,
+		.sin6_addr = guest,
+		.sin6_port = htons(hint_port),
 	};
-	__close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	__close int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd >= 0 && hint_port && guest.s_addr)
+	if (fd >= 0 && hint_port && !IN6_IS_ADDR_UNSPECIFIED(&guest))
 		sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&to,
 		       sizeof(to));
 }
 
-int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
+int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in6_addr guest,
 		  int timeout_ms, struct vf_err *err)
 {
 	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;

@@ -82,14 +82,15 @@ int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
  * mailbox_probe() - Ask a running guest whether a page is its mailbox
  * @vmm:	engine
  * @gpa:	page
- * @guest:	the guest's address, for the hint that makes it look at once
+ * @guest:	the guest's address, for the hint that makes it look at once; IPv4
+ *		as IPv4-mapped, :: if it has none
  * @timeout_ms:	how long to wait for an answer
  * @err:	error
  *
  * Return: 0 if it answered, -ENOENT if no mailbox is there, -ETIMEDOUT if it
  * does not answer: its agent has gone, or has moved to another page
  */
-int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
+int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in6_addr guest,
 		  int timeout_ms, struct vf_err *err);
 
 /**

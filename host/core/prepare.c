@@ -89,7 +89,7 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 	for (unsigned int i = 0; i < num; i++)
 		snprintf(ports[i].owner, sizeof(ports[i].owner), "%s",
 			 b->result->jobs[i].vm.name);
-	ret = net_ports_lease(b->net, ports, num, err);
+	ret = net_ports_lease(b->net, NULL, ports, num, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < num; i++) {
@@ -166,7 +166,7 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 		return ret;
 	b->cases[job - b->result->jobs] = (struct ack_case){
 		.letter = &job->letter,
-		.from = net_addr_map(job->vm.port.addr4),
+		.from = &job->vm.port,
 		.timeline = &job->timeline,
 		.waiting = true,
 	};

@@ -25,8 +25,8 @@ static uint64_t told_mailbox(const struct vm *vm, struct vmm *vmm)
 {
 	struct vf_err err;
 
-	if (mailbox_probe(vmm, vm->mailbox_gpa, vm->port.addr4, PROBE_MS,
-			  &err) == 0)
+	if (mailbox_probe(vmm, vm->mailbox_gpa, net_port_addr(&vm->port),
+			  PROBE_MS, &err) == 0)
 		return vm->mailbox_gpa;
 	return 0;
 }
@@ -43,8 +43,8 @@ static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
 	int num_alive = 0;
 
 	for (int i = 0; i < num; i++)
-		if (mailbox_probe(vmm, found[i], vm->port.addr4, PROBE_MS,
-				  err) == 0)
+		if (mailbox_probe(vmm, found[i], net_port_addr(&vm->port),
+				  PROBE_MS, err) == 0)
 			alive[num_alive++] = found[i];
 	if (num_alive == 1) {
 		*gpa = alive[0];

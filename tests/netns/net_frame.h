@@ -58,7 +58,8 @@ static inline void lan_up(struct lan *lan, struct env *env, int flags)
 	assert_ok(env, net_open(&lan->net, env->state_fd, "lan", &env->err));
 	lan->conf = net_get_conf(lan->net);
 	ports_name(lan->ports, 2, "vm");
-	assert_ok(env, net_ports_lease(lan->net, lan->ports, 2, &env->err));
+	assert_ok(env,
+		  net_ports_lease(lan->net, NULL, lan->ports, 2, &env->err));
 	for (int i = 0; i < 2; i++) {
 		lan->fds[i] = net_port_open(&lan->ports[i], &env->err);
 		assert_true(lan->fds[i] >= 0);

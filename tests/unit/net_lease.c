@@ -120,8 +120,8 @@ static void test_leases(void **state)
 			 0);
 	assert_int_equal(leases.num, 0);
 	leases_free(&leases);
-	assert_int_equal(leases_add(dir->fd, &dir->conf, ports, 2, &dir->err),
-			 0);
+	assert_int_equal(
+		leases_add(dir->fd, &dir->conf, NULL, ports, 2, &dir->err), 0);
 	assert_int_equal(leases_load(dir->fd, &dir->conf, &leases, &dir->err),
 			 0);
 	assert_int_equal(leases.num, 2);
@@ -160,9 +160,9 @@ static void test_leases_corrupt(void **state)
 					       strlen(texts[i]), false,
 					       &dir->err),
 				 0);
-		assert_int_equal(
-			leases_add(dir->fd, &dir->conf, &port, 1, &dir->err),
-			-EBADMSG);
+		assert_int_equal(leases_add(dir->fd, &dir->conf, NULL, &port, 1,
+					    &dir->err),
+				 -EBADMSG);
 		assert_non_null(strstr(dir->err.msg, "network a: leases.json"));
 		assert_int_equal(vf_read_file(dir->fd, "leases.json", 4096,
 					      &text, NULL, &dir->err),
@@ -180,8 +180,8 @@ static void test_leases_foreign(void **state)
 	__json json_t *root = NULL;
 	json_t *all;
 
-	assert_int_equal(leases_add(dir->fd, &dir->conf, ports, 2, &dir->err),
-			 0);
+	assert_int_equal(
+		leases_add(dir->fd, &dir->conf, NULL, ports, 2, &dir->err), 0);
 	other.mac[1]++;
 	assert_int_equal(leases_remove(dir->fd, &other, ports, 1, &dir->err),
 			 -EBADMSG);
