@@ -12,6 +12,7 @@ agent_srcs := \
 	guest-agent/loop.c \
 	guest-agent/mailbox.c \
 	guest-agent/main.c \
+	guest-agent/netbatch.c \
 	guest-agent/netcfg.c \
 	guest-agent/netstate.c \
 	guest-agent/netundo.c \
