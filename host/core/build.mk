@@ -12,6 +12,7 @@ core_srcs := \
 	host/core/manifest.c \
 	host/core/prepare.c \
 	host/core/reap.c \
+	host/core/request.c \
 	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \

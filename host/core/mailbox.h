@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's side of the mailbox: find it, ask whether it lives, write a fork's
- * mail into it. The page is hostile input: it is copied once and the copy is
- * validated; nothing in it is used as a length or an address unchecked.
+ * The host's side of the mailbox: find it, write a fork's mail into it, read what
+ * became of that. Asking a running guest is request.h's. The page is hostile
+ * input: it is copied once and the copy is validated; nothing in it is used as a
+ * length or an address unchecked.
  */
 #ifndef VF_MAILBOX_H
 #define VF_MAILBOX_H
@@ -77,21 +78,6 @@ int letter_seal(const struct letter *letter, uint64_t arm_seq,
  */
 int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 		 struct vf_err *err);
-
-/**
- * mailbox_probe() - Ask a running guest whether a page is its mailbox
- * @vmm:	engine
- * @gpa:	page
- * @guest:	the guest's address, for the hint that makes it look at once; IPv4
- *		as IPv4-mapped, :: if it has none
- * @timeout_ms:	how long to wait for an answer
- * @err:	error
- *
- * Return: 0 if it answered, -ENOENT if no mailbox is there, -ETIMEDOUT if it
- * does not answer: its agent has gone, or has moved to another page
- */
-int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in6_addr guest,
-		  int timeout_ms, struct vf_err *err);
 
 /**
  * mailbox_search() - Look for mailboxes in a memory image

@@ -12,7 +12,7 @@
 #include "core/manifest.h"
 #include "crc32c.h"
 
-#define MANIFEST_VERSION 1
+#define MANIFEST_VERSION 2
 #define STATE_MAX	 (128 << 20)
 
 static const char *const files[] = {
@@ -89,20 +89,42 @@ static json_t *regions_pack(const struct vmm_image *image)
 	return json;
 }
 
+static json_t *clock_pack(const struct snapshot *s)
+{
+	return json_pack("{s:I,s:I}", "guest_monotonic_ns",
+			 (json_int_t)s->guest_monotonic_ns,
+			 "monotonic_error_us",
+			 (json_int_t)s->monotonic_error_us);
+}
+
+static int clock_unpack(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	json_int_t monotonic_ns, error_us;
+
+	if (json_unpack(json, "{s:I,s:I}", "guest_monotonic_ns", &monotonic_ns,
+			"monotonic_error_us", &error_us) < 0 ||
+	    monotonic_ns < 0 || error_us < 0)
+		return vf_err_set(err, EBADMSG, "clock: invalid");
+	s->guest_monotonic_ns = (uint64_t)monotonic_ns;
+	s->monotonic_error_us = error_us;
+	return 0;
+}
+
 int manifest_save(const struct snapshot *s, struct vf_err *err)
 {
 	__json json_t *json = json_pack(
-		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:s,s:o,s:I,s:I,s:I,s:I,s:o}",
+		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:s,s:o,s:I,s:o,s:I,s:I,s:I,"
+		"s:o}",
 		"version", MANIFEST_VERSION, "name", s->name, "id",
 		hex_pack(s->id, sizeof(s->id)), "source", s->source, "mode",
 		snapshot_mode_name(s->mode), "created_s",
 		(json_int_t)s->created_s, "hardware",
 		hardware_pack(&s->hardware), "regions", regions_pack(&s->image),
 		"network", s->net_name, "mac", hex_pack(s->mac, sizeof(s->mac)),
-		"mailbox_gpa", (json_int_t)s->mailbox_gpa, "pause_us",
-		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
-		"dirty_bytes", (json_int_t)s->dirty_bytes, "files",
-		files_pack(s->dir_fd));
+		"mailbox_gpa", (json_int_t)s->mailbox_gpa, "clock",
+		clock_pack(s), "pause_us", (json_int_t)s->pause_us, "total_us",
+		(json_int_t)s->total_us, "dirty_bytes",
+		(json_int_t)s->dirty_bytes, "files", files_pack(s->dir_fd));
 	uint32_t crc = 0;
 	int ret = state_crc(s->dir_fd, &crc, err);
 
@@ -192,6 +214,18 @@ static int manifest_verify(const json_t *json, struct vf_err *err)
 	return 0;
 }
 
+static int parts_unpack(struct snapshot *s, json_t *hardware, json_t *regions,
+			json_t *clock, struct vf_err *err)
+{
+	int ret = hardware_unpack(&s->hardware, hardware, err);
+
+	if (!ret)
+		ret = regions_unpack(&s->image, regions, err);
+	if (!ret)
+		ret = clock_unpack(s, clock, err);
+	return ret;
+}
+
 int manifest_load(struct snapshot *s, struct vf_err *err)
 {
 	const char *id = "", *source = "", *mode = "", *net_name = "",
@@ -199,7 +233,7 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	json_int_t created_s = 0, gpa = 0;
 	json_int_t pause_us = 0, total_us = 0, dirty_bytes = 0;
 	json_int_t state_crc_noted = 0;
-	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
+	json_t *hardware = NULL, *regions = NULL, *clock = NULL, *sizes = NULL;
 	__json json_t *json = NULL;
 	int ret;
 
@@ -209,18 +243,17 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (!ret)
 		ret = vf_json_unpack(
 			json, SNAPSHOT_MANIFEST_FILE, err,
-			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,"
-			"s:o}",
+			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:o,s:I,s:I,s:I,"
+			"s:I,s:o}",
 			"id", &id, "source", &source, "mode", &mode,
 			"created_s", &created_s, "hardware", &hardware,
 			"regions", &regions, "network", &net_name, "mac", &mac,
-			"mailbox_gpa", &gpa, "pause_us", &pause_us, "total_us",
-			&total_us, "dirty_bytes", &dirty_bytes, "state_crc32c",
-			&state_crc_noted, "files", &sizes);
+			"mailbox_gpa", &gpa, "clock", &clock, "pause_us",
+			&pause_us, "total_us", &total_us, "dirty_bytes",
+			&dirty_bytes, "state_crc32c", &state_crc_noted, "files",
+			&sizes);
 	if (!ret)
-		ret = hardware_unpack(&s->hardware, hardware, err);
-	if (!ret)
-		ret = regions_unpack(&s->image, regions, err);
+		ret = parts_unpack(s, hardware, regions, clock, err);
 	if (!ret)
 		ret = files_check(s, sizes, state_crc_noted, err);
 	if (ret < 0)

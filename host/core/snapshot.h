@@ -36,6 +36,9 @@ struct snapshot {
 	char net_name[NET_NAME_MAX + 1];
 	uint8_t mac[6]; /* that the guest had */
 	uint64_t mailbox_gpa;
+	/* its CLOCK_MONOTONIC as it was paused, 0: not known; how far off */
+	uint64_t guest_monotonic_ns;
+	int64_t monotonic_error_us;
 	int64_t pause_us;
 	int64_t total_us;
 	uint64_t dirty_bytes; /* written */

@@ -8,9 +8,11 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "core/guard.h"
 #include "core/mailbox.h"
 #include "core/manifest.h"
+#include "core/request.h"
 #include "core/stage.h"
 
 #define NO_AGENT_HINT	"is vmfork-agent running in the guest?"
@@ -20,15 +22,32 @@
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
 
-/* Does the page that the guest told of still live? Return: its address or 0. */
+static struct request_to mailbox_at(const struct vm *vm, struct vmm *vmm,
+				    uint64_t gpa)
+{
+	return (struct request_to){
+		.vmm = vmm,
+		.gpa = gpa,
+		.addr = net_port_addr(&vm->port),
+	};
+}
+
+/* Does that page live? */
+static int probe(const struct vm *vm, struct vmm *vmm, uint64_t gpa,
+		 struct vf_err *err)
+{
+	struct request_to to = mailbox_at(vm, vmm, gpa);
+	struct request_answer answer;
+
+	return request_probe(&to, PROBE_MS, &answer, err);
+}
+
+/* The page that the guest told of, if it still lives. Return: address or 0 */
 static uint64_t told_mailbox(const struct vm *vm, struct vmm *vmm)
 {
 	struct vf_err err;
 
-	if (mailbox_probe(vmm, vm->mailbox_gpa, net_port_addr(&vm->port),
-			  PROBE_MS, &err) == 0)
-		return vm->mailbox_gpa;
-	return 0;
+	return probe(vm, vmm, vm->mailbox_gpa, &err) == 0 ? vm->mailbox_gpa : 0;
 }
 
 /*
@@ -43,8 +62,7 @@ static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
 	int num_alive = 0;
 
 	for (int i = 0; i < num; i++)
-		if (mailbox_probe(vmm, found[i], net_port_addr(&vm->port),
-				  PROBE_MS, err) == 0)
+		if (probe(vm, vmm, found[i], err) == 0)
 			alive[num_alive++] = found[i];
 	if (num_alive == 1) {
 		*gpa = alive[0];
@@ -82,12 +100,18 @@ static int find_mailbox(struct snapshot *s, const struct vm *vm,
 	return choose_mailbox(vm, vmm, found, num, &s->mailbox_gpa, err);
 }
 
+/* When the VM was paused: its clock stands since a moment between these two. */
+struct pause {
+	int64_t from_us;
+	int64_t to_us; /* also where the pause begins for its user */
+};
+
 /*
  * Pause the VM at a moment in which its mailbox is armed. The agent arms it anew
  * after each restore and takes the magic away for some instructions: a snapshot
  * of just that moment could never be told anything.
  */
-static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
+static int pause_armed(struct snapshot *s, struct vmm *vmm, struct pause *pause,
 		       struct vf_err *err)
 {
 	struct vmfork_mailbox page;
@@ -95,7 +119,8 @@ static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
 	int ret;
 
 	for (int i = 0;; i++) {
-		ret = vmm->ops->pause(vmm, paused_us, err);
+		pause->from_us = vf_now_us();
+		ret = vmm->ops->pause(vmm, &pause->to_us, err);
 		if (ret < 0 || !s->mailbox_gpa)
 			return ret;
 		ret = mailbox_read(vmm, s->mailbox_gpa, &page, err);
@@ -109,17 +134,17 @@ static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
 }
 
 /* The pause: all that happens while the guest stands still. */
-static int save_paused(struct snapshot *s, struct vmm *vmm, bool *resumed,
-		       struct vf_err *err)
+static int save_paused(struct snapshot *s, struct vmm *vmm, struct pause *pause,
+		       bool *resumed, struct vf_err *err)
 {
 	uint64_t mib = s->hardware.config.memory_bytes >> 20;
 	int64_t save_us =
 		(int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
-	int64_t paused_us = 0, resumed_us = 0;
+	int64_t resumed_us = 0;
 	struct vf_err resume_err;
 	int ret, resume_ret;
 
-	ret = pause_armed(s, vmm, &paused_us, err);
+	ret = pause_armed(s, vmm, pause, err);
 	if (!ret)
 		ret = vmm->ops->save(vmm, s->dir_fd, vf_now_us() + save_us,
 				     err);
@@ -131,21 +156,40 @@ static int save_paused(struct snapshot *s, struct vmm *vmm, bool *resumed,
 		*err = resume_err;
 		ret = vf_err_wrap(err, "resuming");
 	}
-	s->pause_us = resumed_us - paused_us;
+	s->pause_us = resumed_us - pause->to_us;
 	return ret;
+}
+
+/*
+ * What the guest's clock was as it was paused: its forks are told. Asked right
+ * before, for two clocks do not run alike for long.
+ */
+static void note_clock(struct snapshot *s, const struct request_answer *answer,
+		       const struct pause *pause)
+{
+	if (request_clock(answer, pause->from_us, pause->to_us,
+			  &s->guest_monotonic_ns, &s->monotonic_error_us) < 0)
+		vf_log(VF_LOG_DEBUG, "the guest does not say what time it is");
 }
 
 static int save_guarded(struct snapshot *s, const struct vm *vm,
 			struct vmm *vmm, struct vf_err *err)
 {
+	struct request_to to = mailbox_at(vm, vmm, s->mailbox_gpa);
+	struct request_answer answer = { 0 };
+	struct pause pause;
 	struct guard guard;
 	bool resumed;
 	int ret = guard_start(&guard, vm, vmm, err);
 
 	if (ret < 0)
 		return ret;
-	ret = save_paused(s, vmm, &resumed, err);
+	if (s->mailbox_gpa)
+		request_probe(&to, PROBE_MS, &answer, &(struct vf_err){ 0 });
+	ret = save_paused(s, vmm, &pause, &resumed, err);
 	guard_stop(&guard, resumed);
+	if (!ret)
+		note_clock(s, &answer, &pause);
 	return ret;
 }
 

@@ -58,6 +58,8 @@ static struct snapshot example(int dir_fd)
 		.net_name = "default",
 		.mac = { 2, 0xab, 0, 1, 2, 0xff },
 		.mailbox_gpa = 0x12345000,
+		.guest_monotonic_ns = 123456789012,
+		.monotonic_error_us = 321,
 		.pause_us = 77500,
 		.total_us = 110100,
 		.dirty_bytes = 86824960,
@@ -139,6 +141,8 @@ static void round_trip(void **state)
 	assert_string_equal(a->net_name, b->net_name);
 	assert_memory_equal(a->mac, b->mac, sizeof(a->mac));
 	assert_int_equal(a->mailbox_gpa, b->mailbox_gpa);
+	assert_int_equal(a->guest_monotonic_ns, b->guest_monotonic_ns);
+	assert_int_equal(a->monotonic_error_us, b->monotonic_error_us);
 	assert_int_equal(a->pause_us, b->pause_us);
 	assert_int_equal(a->total_us, b->total_us);
 	assert_int_equal(a->dirty_bytes, b->dirty_bytes);
