@@ -11,6 +11,7 @@
 #include "mail.h"
 #include "mailbox.h"
 #include "netcfg.h"
+#include "settle.h"
 #include "signals.h"
 #include "statedir.h"
 #include "status.h"
@@ -34,7 +35,9 @@ struct agent {
 	struct vmfork_mail mail; /* private copy */
 	struct vmfork_identity id;
 	struct netcfg_result result;
+	struct settle settle;
 	bool is_armed;
+	bool is_unlogged;
 	uint64_t link_end_ns;	/* its link may still come: until when; or 0 */
 	uint64_t wait_end_ns;	/* no mail yet: until when we wait; or 0 */
 	uint64_t wait_pause_ns; /* until the next look */

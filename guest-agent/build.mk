@@ -12,12 +12,15 @@ agent_srcs := \
 	guest-agent/loop.c \
 	guest-agent/mailbox.c \
 	guest-agent/main.c \
+	guest-agent/nameconf.c \
 	guest-agent/netbatch.c \
 	guest-agent/netcfg.c \
 	guest-agent/netstate.c \
 	guest-agent/netundo.c \
+	guest-agent/report.c \
 	guest-agent/restore.c \
 	guest-agent/rtnl.c \
+	guest-agent/settle.c \
 	guest-agent/signal_mailbox.c \
 	guest-agent/signal_spin.c \
 	guest-agent/signal_vmclock.c \

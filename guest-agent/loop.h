@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOP_FDS_MAX	12
-#define LOOP_TIMERS_MAX 8
+#define LOOP_FDS_MAX	16
+#define LOOP_TIMERS_MAX 12
 
 /* @revents: what poll() said of @fd */
 typedef void (*loop_fd_cb)(void *arg, int fd, short revents);

@@ -8,17 +8,15 @@
 
 #include "announce.h"
 #include "entropy.h"
-#include "log.h"
 #include "monotonic.h"
-#include "names.h"
+#include "report.h"
 #include "restore.h"
 
-#define WAIT_FOR_MAIL_NS    (1 * NS_PER_S)
-#define FIRST_PAUSE_NS	    (1 * NS_PER_MS)
-#define WAIT_FOR_LINK_NS    (10 * NS_PER_S) /* at boot */
-#define LINK_PAUSE_NS	    (50 * NS_PER_MS)
-#define ARM_AT_LATEST_NS    (1 * NS_PER_S)
-#define REPORT_AT_LATEST_NS (30 * NS_PER_MS)
+#define WAIT_FOR_MAIL_NS (1 * NS_PER_S)
+#define FIRST_PAUSE_NS	 (1 * NS_PER_MS)
+#define WAIT_FOR_LINK_NS (10 * NS_PER_S) /* at boot */
+#define LINK_PAUSE_NS	 (50 * NS_PER_MS)
+#define ARM_AT_LATEST_NS (1 * NS_PER_S)
 
 static struct vmfork_status *status_of(struct agent *agent)
 {
@@ -46,58 +44,6 @@ void restore_arm(struct agent *agent)
 	}
 	agent->is_armed = true;
 	agent->armed_ns = monotonic_ns();
-}
-
-/* Log line, status file, record. Slow: never before the acknowledgement left. */
-static void report(struct agent *agent)
-{
-	const struct vmfork_status *status = status_of(agent);
-	struct status_text text = { .buf = agent->json,
-				    .size = sizeof(agent->json) };
-	int ret;
-
-	agent->report_timer.due_ns = 0;
-	netcfg_refresh(&agent->netcfg);
-	status_format(&text, status, agent->mailbox.gpa, &agent->netcfg.saved);
-	ret = text.overflow ? -E2BIG
-			    : statedir_write(&agent->dir, STATUS_JSON, text.buf,
-					     text.len);
-	if (!ret)
-		ret = statedir_save(&agent->dir, &agent->record);
-	if (ret < 0)
-		log_line(LOG_ERROR, STATUS_DIR ": %s", strerror(-ret));
-}
-
-static void log_restore(const struct agent *agent)
-{
-	const struct vmfork_status *status = &agent->record.status;
-
-	if (status->error)
-		log_line(LOG_ERROR, "generation %llu by %s failed: %s: %s",
-			 (unsigned long long)status->generation,
-			 vmfork_signal_name(status->signal),
-			 vmfork_step_name(status->step),
-			 strerror((int)status->error));
-	else
-		log_line(LOG_INFO, "generation %llu by %s: applied in %llu us",
-			 (unsigned long long)status->generation,
-			 vmfork_signal_name(status->signal),
-			 (unsigned long long)(status->time_ns
-						      [VMFORK_STAGE_APPLIED] -
-					      status->time_ns
-						      [VMFORK_STAGE_MAIL]) /
-				 1000);
-}
-
-static void report_cb(void *arg)
-{
-	report(arg);
-	log_restore(arg);
-}
-
-static void report_soon(struct agent *agent)
-{
-	agent->report_timer.due_ns = monotonic_ns() + REPORT_AT_LATEST_NS;
 }
 
 static void ack_next(struct agent *agent)
@@ -184,36 +130,27 @@ static int mail_apply(struct agent *agent)
 	return 0;
 }
 
-/* Nobody to wait for, or nothing to wait with: the last stage comes at once. */
-static void settle(struct agent *agent)
-{
-	status_reach(status_of(agent), VMFORK_STAGE_SETTLED, monotonic_ns());
-	publish(agent);
-}
-
 static void restore_end(struct agent *agent, int ret)
 {
-	if (ret < 0) {
+	if (ret < 0)
 		publish(agent);
-		tell(agent, VMFORK_ACK_FAILED);
-		restore_arm(agent);
-	} else if (agent->ack.has_peer) {
-		tell(agent, VMFORK_ACK_APPLIED);
+	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_APPLIED);
+	if (!ret && agent->ack.has_peer)
 		agent->arm_timer.due_ns = monotonic_ns() + ARM_AT_LATEST_NS;
-	} else {
+	else
 		restore_arm(agent);
-		settle(agent);
-	}
 	report_soon(agent);
+	settle_begin(agent, ret < 0 ? SETTLE_FAILED : SETTLE_ALL);
 }
 
 static void boot_end(struct agent *agent, int ret)
 {
-	if (!ret && !agent->ack.has_peer)
-		settle(agent);
-	publish(agent);
-	tell(agent, ret ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
-	report_cb(agent);
+	if (ret < 0)
+		publish(agent);
+	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
+	report_soon(agent);
+	if (!ret)
+		settle_begin(agent, SETTLE_BOOT);
 }
 
 static void mail_end(struct agent *agent, int ret)
@@ -264,6 +201,8 @@ static void restore_run(struct agent *agent)
 	agent->mail_timer.due_ns = 0;
 	agent->ack_timer.due_ns = 0;
 	agent->is_armed = false;
+	agent->is_unlogged = true;
+	settle_stop(agent);
 	status->generation++;
 	status_begin(status, agent->waker, agent->woken_ns);
 	mailbox_take(&agent->mailbox, &agent->mail);
@@ -279,6 +218,7 @@ static void restore_run(struct agent *agent)
 static void give_up_on_mail(struct agent *agent)
 {
 	agent->wait_end_ns = 0;
+	agent->is_unlogged = true;
 	status_of(agent)->generation++;
 	status_of(agent)->reseed = entropy_reseed(agent->random_fd);
 	fail(agent, VMFORK_STEP_MAIL, ETIMEDOUT);
@@ -288,6 +228,9 @@ static void give_up_on_mail(struct agent *agent)
 	/* the mail that waits for its link is the only network there will be */
 	if (agent->link_end_ns)
 		mail_try_later(agent);
+	else
+		memset(&agent->id, 0, sizeof(agent->id));
+	settle_begin(agent, SETTLE_NO_MAIL);
 }
 
 static void mail_cb(void *arg)
@@ -325,6 +268,7 @@ void restore_wake(struct agent *agent, enum vmfork_signal signal)
 		return;
 	/* What was repeated for the parent is not this VM's to say. */
 	agent->ack.kind = VMFORK_ACK_NONE;
+	settle_stop(agent);
 	agent->wait_end_ns = agent->woken_ns + WAIT_FOR_MAIL_NS;
 	agent->wait_pause_ns = FIRST_PAUSE_NS;
 	status_begin(status_of(agent), signal, agent->woken_ns);
@@ -355,7 +299,7 @@ static void boot_again(struct agent *agent)
 		ack_set_peer(&agent->ack, &agent->mail, &agent->id);
 		tell(agent, VMFORK_ACK_ARMED);
 	}
-	report(agent);
+	report_now(agent);
 }
 
 void restore_boot(struct agent *agent)
@@ -368,6 +312,7 @@ void restore_boot(struct agent *agent)
 		boot_again(agent);
 		return;
 	}
+	agent->is_unlogged = true;
 	agent->link_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
 	status_begin(status_of(agent), VMFORK_SIGNAL_BOOT, monotonic_ns());
 	ret = mail_open(agent, 0);
@@ -376,6 +321,18 @@ void restore_boot(struct agent *agent)
 		mail_end(agent, ret);
 	else
 		mail_try(agent);
+}
+
+/* The network is proven, or nobody wants to know; the tasks have ended. */
+static void settled(struct agent *agent)
+{
+	struct vmfork_status *status = status_of(agent);
+
+	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
+	publish(agent);
+	report_now(agent); /* who is told looks there */
+	if (status->signal != VMFORK_SIGNAL_BOOT)
+		tell(agent, VMFORK_ACK_SETTLED);
 }
 
 void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
@@ -392,13 +349,21 @@ void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
 	publish(agent);
 	if (!agent->is_armed)
 		restore_arm(agent);
-	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
-	report(agent);
+	if (settle_is_over(&agent->settle))
+		settled(agent);
+}
+
+void restore_settled(struct agent *agent)
+{
+	const struct vmfork_status *status = status_of(agent);
+	bool is_answered = status->stage == VMFORK_STAGE_ACKED;
+
 	publish(agent);
-	if (kind == VMFORK_ACK_APPLIED) {
-		tell(agent, VMFORK_ACK_SETTLED);
-		log_restore(agent);
-	}
+	if (status->stage >= VMFORK_STAGE_APPLIED &&
+	    (is_answered || !agent->ack.has_peer))
+		settled(agent);
+	else
+		report_soon(agent);
 }
 
 int restore_init(struct agent *agent)
@@ -409,8 +374,7 @@ int restore_init(struct agent *agent)
 	if (!ret)
 		ret = loop_add_timer(loop, &agent->arm_timer, arm_cb, agent);
 	if (!ret)
-		ret = loop_add_timer(loop, &agent->report_timer, report_cb,
-				     agent);
+		ret = report_init(agent);
 	if (!ret)
 		ret = loop_add_timer(loop, &agent->mail_timer, mail_cb, agent);
 	return ret;
