@@ -56,7 +56,7 @@ static int fork_one(struct fork_result *result, const struct bench_setup *setup,
 		.prefix = FORK_PREFIX,
 		.num = 1,
 		.post = post,
-		.wait = post,
+		.wait = post ? FORK_WAIT_SETTLED : FORK_WAIT_NONE,
 		.timeout_ms = STEP_MS,
 		.cancel_fd = setup->cancel_fd,
 	};

@@ -21,6 +21,7 @@ struct worker {
 	pthread_t thread;
 	bool has_thread;
 	int tap_fd;
+	struct identity_guest guest; /* what it is told beside its network */
 	struct vmm vmm;
 	atomic_bool over; /* the thread has ended */
 };

@@ -10,14 +10,17 @@ core_srcs := \
 	host/core/letter.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
+	host/core/payload.c \
 	host/core/prepare.c \
 	host/core/reap.c \
 	host/core/request.c \
+	host/core/settle.c \
 	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \
 	host/core/tail.c \
 	host/core/take.c \
 	host/core/timeline.c \
+	host/core/told.c \
 	host/core/vm.c \
 	host/core/worker.c

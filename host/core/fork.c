@@ -18,7 +18,6 @@
 #include "core/batch.h"
 #include "core/reap.h"
 
-#define SETTLE_MS   2000 /* after the last acknowledgement */
 #define CONCLUDE_MS 2000 /* to read the words of those that were not heard */
 #define SLICE_MS    200
 
@@ -64,8 +63,10 @@ static void attach_ports(struct batch *b)
 }
 
 /* Is there anything left to wait for? */
-static bool is_done(struct batch *b, bool settled_too)
+static bool is_done(struct batch *b)
 {
+	enum fork_wait wait = b->request->wait;
+
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct worker *w = &b->workers[i];
 		struct ack_case *c = &b->cases[i];
@@ -74,10 +75,11 @@ static bool is_done(struct batch *b, bool settled_too)
 			continue;
 		if (!atomic_load(&w->over))
 			return false;
-		if (w->job->outcome == FORK_FAILED || c->failed ||
-		    !b->request->wait)
+		if (w->job->outcome == FORK_FAILED || c->failed)
 			continue;
-		if (!c->acked || (settled_too && !c->settled))
+		if (wait >= FORK_WAIT_NETWORK && !c->acked)
+			return false;
+		if (wait >= FORK_WAIT_SETTLED && !c->settled)
 			return false;
 	}
 	return true;
@@ -103,17 +105,14 @@ static int serve_acks(struct batch *b)
 {
 	int64_t deadline_us =
 		vf_now_us() + (int64_t)b->request->timeout_ms * 1000;
-	int64_t settle_us = 0;
 
-	while (!is_done(b, true)) {
+	while (!is_done(b)) {
 		int64_t now_us = vf_now_us();
 		uint64_t count;
 		int ret;
 
 		note_dead(b);
-		if (is_done(b, false) && !settle_us)
-			settle_us = now_us + SETTLE_MS * 1000;
-		if (now_us > deadline_us || (settle_us && now_us > settle_us))
+		if (now_us > deadline_us)
 			break;
 		/* what can be readable here: acks, ended workers, the user */
 		if (b->request->cancel_fd >= 0 &&
@@ -140,35 +139,70 @@ static void join_workers(struct batch *b)
 			pthread_join(b->workers[i].thread, NULL);
 }
 
+/* What the guest did with its mail. -ENOMSG: it has not found it. */
+static int read_status(struct worker *w, struct vmfork_status *status,
+		       int64_t deadline_us, struct vf_err *err)
+{
+	const struct fork_job *job = w->job;
+	int ret;
+
+	w->vmm.cancel_fd = -1;
+	ret = mailbox_status(&w->vmm, job->vm.mailbox_gpa, status, deadline_us,
+			     err);
+	if (!ret &&
+	    !vmfork_id_equal(status->restore_id, job->letter.restore_id))
+		ret = vf_err_set(err, ENOMSG, "it did not find its mail");
+	return ret;
+}
+
 /* The network failed us; the status words in the fork's memory did not. */
-static void read_status(struct worker *w, int64_t deadline_us)
+static void note_unacked(struct worker *w, int64_t deadline_us)
 {
 	struct fork_job *job = w->job;
 	struct vmfork_status status;
-	struct vf_err err;
 
-	w->vmm.cancel_fd = -1;
-	if (mailbox_status(&w->vmm, job->vm.mailbox_gpa, &status, deadline_us,
-			   &err) < 0) {
-		job->err = err;
+	if (read_status(w, &status, deadline_us, &job->err) < 0) {
 		vf_err_wrap(&job->err, "not acknowledged");
-		return;
-	}
-	if (!vmfork_id_equal(status.restore_id, job->letter.restore_id)) {
-		vf_err_set(&job->err, ETIMEDOUT,
-			   "not acknowledged: it did not find its mail");
 		return;
 	}
 	job->signal = status.signal;
 	job->reached = status.stage;
-	if (status.error)
-		vf_err_errno(&job->err, guest_errno(status.error),
-			     "not acknowledged: it failed at step %s",
-			     timeline_step_name(status.step));
-	else
+	if (status.error) {
+		settle_refusal(status.error, status.step, status.detail,
+			       &job->err);
+		vf_err_wrap(&job->err, "not acknowledged");
+	} else {
 		vf_err_set(&job->err, ETIMEDOUT,
 			   "not acknowledged in time, but its network is "
 			   "configured");
+	}
+}
+
+/* What followed the network. Told by datagram or not, it stands in the page. */
+static void note_settled(struct batch *b, struct worker *w, int64_t deadline_us)
+{
+	struct fork_job *job = w->job;
+	struct vmfork_status status;
+	int ret;
+
+	if (b->request->wait < FORK_WAIT_SETTLED)
+		return;
+	ret = read_status(w, &status, deadline_us, &job->err);
+	if (ret == -ENOMSG) {
+		vf_err_set(&job->err, ENOMSG,
+			   "acknowledged, but its status is of another mail");
+	} else if (ret < 0) {
+		vf_err_wrap(&job->err, "acknowledged, but its status");
+	} else if (status.stage < VMFORK_STAGE_SETTLED) {
+		vf_err_set(&job->err, ETIMEDOUT,
+			   "acknowledged, but not settled within %d s",
+			   b->request->timeout_ms / 1000);
+	} else {
+		job->reached = VMFORK_STAGE_SETTLED;
+		settle_note(&job->settle, &status,
+			    b->snapshot->guest_monotonic_ns);
+		settle_judge(&job->settle, &job->err);
+	}
 }
 
 /* The guest says where its mailbox is: believed after a look. */
@@ -190,7 +224,7 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 	struct ack_case *c = &b->cases[job - b->result->jobs];
 	struct vf_err ignored;
 
-	if (!b->request->wait)
+	if (b->request->wait == FORK_WAIT_NONE)
 		return;
 	if (c->acked || c->failed) {
 		job->signal = c->ack.signal;
@@ -200,16 +234,16 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 	}
 	if (c->acked) {
 		job->outcome = FORK_ACKED;
+		note_settled(b, w, deadline_us);
 		vm_save(&job->vm, &ignored);
 		return;
 	}
 	job->outcome = FORK_UNACKED;
 	if (c->failed)
-		vf_err_errno(&job->err, guest_errno(c->ack.error),
-			     "the guest failed at step %s",
-			     timeline_step_name(c->ack.step));
+		settle_refusal(c->ack.error, c->ack.step, c->ack.detail,
+			       &job->err);
 	else
-		read_status(w, deadline_us);
+		note_unacked(w, deadline_us);
 	/* it may be snapshotted all the same, and be found by what it has */
 	if (job->reached < VMFORK_STAGE_APPLIED) {
 		memcpy(job->vm.guest_mac, b->snapshot->mac,
@@ -384,6 +418,7 @@ void fork_result_exit(struct fork_result *result)
 {
 	for (unsigned int i = 0; i < result->num; i++)
 		vm_close(&result->jobs[i].vm);
+	told_payloads_exit(&result->payloads);
 	free(result->jobs);
 	result->jobs = NULL;
 	result->num = 0;

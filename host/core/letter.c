@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* What a VM is told. mailbox.h holds the contract. */
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/mailbox.h"
+#include "rules.h"
+
+#define NS_PER_S   1000000000ULL
+#define CHECK_SIZE 8192 /* more than any letter has */
 
 static_assert(NET_ADDRS_MAX == IDENTITY_ADDRS_MAX, "addresses of a link");
 
@@ -69,6 +75,57 @@ int letter_init(struct letter *letter, const struct letter_link *links,
 	else
 		memcpy(id->ack_addr, &links[0].conf->addr4, 4);
 	return 0;
+}
+
+void letter_stamp(struct identity_guest *guest)
+{
+	struct timespec now;
+
+	if (!guest->has_clock)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	guest->clock.realtime_ns =
+		(uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* What of a letter can be long, and is the user's. */
+static int say_too_long(const struct vmfork_identity *id, int len,
+			struct vf_err *err)
+{
+	unsigned int num_routes = 0;
+
+	for (unsigned int i = 0; i < id->num_links; i++)
+		num_routes += id->link[i].num_routes;
+	vf_err_set(err, EMSGSIZE, "mail: %d bytes, and it has room for %d", len,
+		   VMFORK_PAYLOAD_MAX);
+	vf_err_hint(err,
+		    "a shorter payload (it has %zu), fewer search domains "
+		    "(%zu), interfaces (%u) or routes (%u)",
+		    id->guest.payload_len, strlen(id->guest.search),
+		    id->num_links, num_routes);
+	return -EMSGSIZE;
+}
+
+int letter_check(const struct letter *letter, struct vf_err *err)
+{
+	_Alignas(uint32_t) uint8_t payload[CHECK_SIZE];
+	char text[RULES_TEXT_SIZE];
+	struct vmfork_identity read;
+	uint32_t detail = 0;
+	int len, ret;
+
+	len = identity_encode(&letter->identity, payload, sizeof(payload));
+	if (len < 0)
+		return vf_err_errno(err, len, "mail");
+	ret = identity_decode(&read, payload, (size_t)len, &detail);
+	if (!ret && len > VMFORK_PAYLOAD_MAX)
+		ret = say_too_long(&letter->identity, len, err);
+	else if (ret < 0)
+		vf_err_set(err, ret, "%s", rules_describe(detail, text));
+	/* it may hold secrets */
+	explicit_bzero(payload, sizeof(payload));
+	explicit_bzero(&read, sizeof(read));
+	return ret;
 }
 
 int letter_seal(const struct letter *letter, uint64_t arm_seq,

@@ -94,13 +94,14 @@ int mailbox_search(int image_fd, const struct vmm_image *image,
 	return num;
 }
 
-int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
+int mailbox_post(struct vmm *vmm, uint64_t gpa, struct letter *letter,
 		 struct vf_err *err)
 {
 	struct vmfork_mailbox page;
 	struct vmfork_mail mail;
 	int ret = mailbox_read(vmm, gpa, &page, err);
 
+	letter_stamp(&letter->identity.guest);
 	if (!ret)
 		ret = letter_seal(letter, page.header.arm_seq, &mail, err);
 	if (!ret)

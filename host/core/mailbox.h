@@ -56,6 +56,22 @@ int letter_init(struct letter *letter, const struct letter_link *links,
 		unsigned int num, uint16_t ack_port, struct vf_err *err);
 
 /**
+ * letter_stamp() - Write down what time it is
+ * @guest:	what a guest is told; untouched if it is not told the time
+ */
+void letter_stamp(struct identity_guest *guest);
+
+/**
+ * letter_check() - Would a guest take it?
+ * @letter:	letter
+ * @err:	error, which names the attribute that is wrong, or what could be
+ *		shorter
+ *
+ * Return: 0 or -errno as identity_decode()'s, -EMSGSIZE if it is too long
+ */
+int letter_check(const struct letter *letter, struct vf_err *err);
+
+/**
  * letter_seal() - Make the mail of a letter
  * @letter:	letter
  * @arm_seq:	arm sequence that it answers; 0: mail at boot
@@ -95,7 +111,7 @@ int mailbox_search(int image_fd, const struct vmm_image *image,
  * mailbox_post() - Write mail into the mailbox of a VM whose vCPUs stand still
  * @vmm:	engine
  * @gpa:	mailbox
- * @letter:	what to write
+ * @letter:	what to write; it is stamped
  * @err:	error
  *
  * Mail that was there is written over: a snapshot may have been taken while it
@@ -103,7 +119,7 @@ int mailbox_search(int image_fd, const struct vmm_image *image,
  *
  * Return: 0 or -errno
  */
-int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
+int mailbox_post(struct vmm *vmm, uint64_t gpa, struct letter *letter,
 		 struct vf_err *err);
 
 /**

@@ -78,6 +78,32 @@ static int name_jobs(struct batch *b, struct vf_err *err)
 	return 0;
 }
 
+/* What each is told beside its network; a payload that is missing ends it all. */
+static int tell_jobs(struct batch *b, struct vf_err *err)
+{
+	const struct fork_request *r = b->request;
+	int64_t deadline_us = vf_now_us() + (int64_t)r->timeout_ms * 1000;
+	unsigned int num = b->result->num;
+	__free const char **names = calloc(num, sizeof(*names));
+	int ret;
+
+	if (!names)
+		return vf_err_errno(err, ENOMEM, "fork");
+	for (unsigned int i = 0; i < num; i++)
+		names[i] = b->result->jobs[i].vm.name;
+	ret = told_payloads_init(&b->result->payloads, &r->told, names, num,
+				 r->cancel_fd, deadline_us, err);
+	for (unsigned int i = 0; !ret && i < num; i++) {
+		struct identity_guest *guest = &b->workers[i].guest;
+
+		ret = told_guest(&r->told, guest, names[i], b->snapshot->name,
+				 b->snapshot->guest_monotonic_ns, err);
+		if (!ret)
+			told_payloads_give(&b->result->payloads, i, guest);
+	}
+	return ret;
+}
+
 static int lease_jobs(struct batch *b, struct vf_err *err)
 {
 	unsigned int num = b->result->num;
@@ -107,9 +133,10 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 }
 
 /* Write the mail at boot: what a fork that reboots comes back with. */
-static int write_boot_mail(struct batch *b, struct fork_job *job,
+static int write_boot_mail(struct batch *b, const struct worker *w,
 			   struct vf_err *err)
 {
+	struct fork_job *job = w->job;
 	const struct net_port *port = &job->vm.port;
 	const struct letter_link link = { net_get_conf(b->net), port,
 					  port->mac };
@@ -118,6 +145,8 @@ static int write_boot_mail(struct batch *b, struct fork_job *job,
 
 	/* nobody waits any more when it reboots */
 	ret = letter_init(&letter, &link, 1, 0, err);
+	letter.identity.guest = w->guest;
+	told_at_boot(&letter.identity.guest);
 	if (!ret)
 		ret = vm_write_mail(&job->vm, &letter, err);
 	return ret;
@@ -134,34 +163,58 @@ static int record_job(struct batch *b, struct fork_job *job, struct vf_err *err)
 	return ret;
 }
 
-/* Everything about a fork that is not its engine. */
-static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
+static int write_letter(struct batch *b, struct worker *w, struct vf_err *err)
 {
 	struct fork_job *job = w->job;
 	const struct letter_link link = { net_get_conf(b->net), &job->vm.port,
 					  b->snapshot->mac };
-	char tap[IFNAMSIZ];
-	int ret = record_job(b, job, err);
+	int ret = letter_init(&job->letter, &link, 1, b->desk.port, err);
 
-	if (ret < 0)
-		return ret;
+	if (b->request->post)
+		job->letter.identity.guest = w->guest;
+	return ret < 0 ? ret : letter_check(&job->letter, err);
+}
+
+/*
+ * Records first, for undoing reads them. A letter that no guest would take is the
+ * user's error, and that of all of them.
+ */
+static int write_letters(struct batch *b, struct vf_err *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct fork_job *job = &b->result->jobs[i];
+
+		/* a failure here is this fork's own */
+		if (record_job(b, job, &job->err) < 0)
+			job->outcome = FORK_FAILED;
+	}
+	for (unsigned int i = 0; !ret && i < b->result->num; i++)
+		ret = write_letter(b, &b->workers[i], err);
+	return ret;
+}
+
+/* Everything about a fork that is not its engine. */
+static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
+{
+	struct fork_job *job = w->job;
+	char tap[IFNAMSIZ];
+	int ret;
+
 	memcpy(tap, job->vm.port.tap, sizeof(tap));
 	w->tap_fd = net_port_open(&job->vm.port, err);
 	if (w->tap_fd < 0)
 		return w->tap_fd;
 	batch_reached(job, TIMELINE_TAP);
 	/* the name on record was taken by a link of somebody else's */
-	if (strcmp(tap, job->vm.port.tap) != 0)
-		ret = vm_save(&job->vm, err);
-	if (ret < 0)
-		return ret;
-	ret = letter_init(&job->letter, &link, 1, b->desk.port, err);
+	ret = strcmp(tap, job->vm.port.tap) ? vm_save(&job->vm, err) : 0;
 	if (!ret)
 		ret = vm_place_boot_files(&job->vm.hardware,
 					  b->snapshot->dir_fd, job->vm.run_fd,
 					  err);
 	if (!ret)
-		ret = write_boot_mail(b, job, err);
+		ret = write_boot_mail(b, w, err);
 	if (ret < 0)
 		return ret;
 	b->cases[job - b->result->jobs] = (struct ack_case){
@@ -191,12 +244,16 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 	if (!ret)
 		ret = name_jobs(b, err);
 	if (!ret)
+		ret = tell_jobs(b, err);
+	if (!ret)
 		ret = lease_jobs(b, err);
+	if (!ret)
+		ret = write_letters(b, err);
 	for (unsigned int i = 0; !ret && i < b->result->num; i++) {
 		struct worker *w = &b->workers[i];
 
-		/* a failure here is this fork's own */
-		if (prepare_job(b, w, &w->job->err) < 0)
+		/* as above: its siblings go on */
+		if (!w->job->err.num && prepare_job(b, w, &w->job->err) < 0)
 			w->job->outcome = FORK_FAILED;
 	}
 	return ret;

@@ -77,6 +77,11 @@ static int run_job(struct worker *w, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	batch_reached(job, TIMELINE_LOADED);
+	/* a fork must not speak before its port knows what it may say */
+	ret = wait_attached(b, err);
+	if (ret < 0)
+		return ret;
+	/* right before it is resumed: the mail says what time it is */
 	if (b->request->post) {
 		ret = mailbox_post(vmm, b->snapshot->mailbox_gpa, &job->letter,
 				   err);
@@ -84,10 +89,6 @@ static int run_job(struct worker *w, struct vf_err *err)
 			return ret;
 		batch_reached(job, TIMELINE_PATCHED);
 	}
-	/* a fork must not speak before its port knows what it may say */
-	ret = wait_attached(b, err);
-	if (ret < 0)
-		return ret;
 	/*
 	 * From here on the TAP lives and dies with the engine. Had it gone
 	 * before with an engine that died, no port could have been attached.
