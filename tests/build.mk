@@ -85,11 +85,13 @@ tests-san: $(BUILD)/san/deps $(fuzz_progs)
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san \
 		SAN=address,undefined CFLAGS='-O1 -g' tests
 
-RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') tests/run
+RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') $(if $(LANES),LANES=$(LANES)) tests/run
 
-# Set-up may bring the very tools that the next rules want: a make of its own.
+# Set-up may bring the very tools that the next rules want: a make of its own,
+# with as many jobs as there are lanes, if nobody said how many.
 check: setup
-	$(Q)$(MAKE) --no-print-directory check-run
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(or $(LANES),2)) \
+		check-run
 
 check-run: all guest tests tests-vm tests-san
 	$(Q)$(RUN) unit netns static san vm

@@ -35,7 +35,7 @@ fork_by VMGenID vmgenid vmgenid
 if [ "$KERNEL" = 6.12 ]; then
 	check_fails "no driver for VMClock: run says what the guest said" 1 \
 		'signal vmclock: there is no /dev/vmclock0' \
-		vmfork run src --memory 128M --append "${words}vmclock" -t 12
+		vmfork run src --memory 128M --append "${words}vmclock" -t 20
 	check "and leaves nothing" same '[]' "$(vmfork ps --json)"
 	boot src --memory 128M || bail "no source"
 	check "the agent refuses VMClock in one line" agent_refuses src \
