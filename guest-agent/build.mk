@@ -8,6 +8,7 @@ agent_srcs := \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
 	guest-agent/entropy.c \
+	guest-agent/hooks.c \
 	guest-agent/log.c \
 	guest-agent/loop.c \
 	guest-agent/mailbox.c \
