@@ -109,7 +109,7 @@ static int run_script(const struct vm *vm, const struct net_conf *conf,
 {
 	char script[1024];
 
-	write_script(script, sizeof(script), conf, &vm->port);
+	write_script(script, sizeof(script), conf, &vm->nics[0].port);
 	return shell_time(vm, script, us, STEP_MS, err);
 }
 
@@ -173,7 +173,11 @@ static int sample_agent_warm(struct bench *bench, const struct vm *vm,
 			     const struct net_conf *conf, bool count,
 			     struct vf_err *err)
 {
-	const struct letter_link link = { conf, &vm->port, vm->port.mac };
+	const struct letter_link link = {
+		.conf = conf,
+		.port = &vm->nics[0].port,
+		.old_mac = vm->nics[0].port.mac,
+	};
 	struct vmfork_status status;
 	struct letter letter;
 	struct vmm vmm;
@@ -231,8 +235,8 @@ static int run(struct bench *bench, const struct bench_setup *setup,
 	const struct net_conf *conf;
 	int ret;
 
-	ret = net_open(&net, setup->state->net_fd, setup->snapshot->net_name,
-		       err);
+	ret = net_open(&net, setup->state->net_fd,
+		       setup->snapshot->nics[0].net_name, err);
 	if (ret < 0)
 		return ret;
 	conf = net_get_conf(net);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		.kernel = getenv("VMFORK_KERNEL"),
 		.initrd = getenv("VMFORK_INITRD"),
 		.append = APPEND_DEFAULT,
-		.net_name = NET_DEFAULT_NAME,
+		.num_links = 1,
 		.engine = &qemu_ops,
 		.config = { .cpus = 1,
 			    .memory_bytes = MEMORY_DEFAULT,
@@ -77,7 +78,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		.cancel_fd = cmd->cancel_fd,
 	};
 	unsigned int timeout_s = TIMEOUT_S;
-	const char *accel = "auto";
+	const char *accel = "auto", *net_name = NET_DEFAULT_NAME;
 	const struct opt opts[] = {
 		{ "kernel", 'k', OPT_STRING, &r.kernel, "FILE",
 		  "kernel image (VMFORK_KERNEL)" },
@@ -89,7 +90,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "memory, with K, M or G (256M)" },
 		{ "cpus", 'c', OPT_UINT, &r.config.cpus, "N",
 		  "virtual CPUs (1)" },
-		{ "net", 'n', OPT_STRING, &r.net_name, "NAME",
+		{ "net", 'n', OPT_STRING, &net_name, "NAME",
 		  "network (default)" },
 		{ "accel", 0, OPT_STRING, &accel, "NAME",
 		  "auto, kvm or tcg (auto)" },
@@ -116,6 +117,10 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	r.timeout_ms = (int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
 	if (r.initrd && !*r.initrd)
 		r.initrd = NULL;
+	if (!vf_name_is_valid(net_name, NET_NAME_MAX))
+		return vf_err_set(err, EINVAL, "network %.64s: invalid name",
+				  net_name);
+	strcpy(r.links[0].net_name, net_name);
 	ret = check_request(cmd, &r, accel, err);
 	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, &r, err);
 }

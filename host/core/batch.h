@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "core/fork.h"
+#include "core/nets.h"
 
 /* What the ports are waiting for, and how it went. */
 enum attach_state { ATTACH_PENDING, ATTACH_DONE, ATTACH_FAILED };
@@ -20,7 +21,7 @@ struct worker {
 	struct fork_job *job;
 	pthread_t thread;
 	bool has_thread;
-	int tap_fd;
+	int tap_fds[VM_NICS_MAX];
 	struct identity_guest guest; /* what it is told beside its network */
 	struct vmm vmm;
 	atomic_bool over; /* the thread has ended */
@@ -34,7 +35,8 @@ struct batch {
 	struct fork_result *result;
 	struct worker *workers;
 	struct ack_case *cases; /* in the order of the jobs */
-	struct net *net;
+	struct nets nets;
+	struct vm **vms; /* room for one pointer per fork */
 	struct ack_desk desk;
 	int kernel_fd;
 	int initrd_fd;
@@ -55,6 +57,13 @@ static inline void batch_reached(struct fork_job *job,
 {
 	job->timeline.at_us[stage] = vf_now_us();
 }
+
+/**
+ * batch_keep_macs() - A fork's guest has the MACs that its parent had
+ * @b:		batch
+ * @vm:		its VM
+ */
+void batch_keep_macs(const struct batch *b, struct vm *vm);
 
 /**
  * batch_prepare() - All that comes before the engines: names, identities, TAPs,

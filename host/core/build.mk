@@ -10,6 +10,8 @@ core_srcs := \
 	host/core/letter.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
+	host/core/nets.c \
+	host/core/nic.c \
 	host/core/payload.c \
 	host/core/prepare.c \
 	host/core/reap.c \

@@ -47,15 +47,14 @@ static void start_workers(struct batch *b)
 /* Put all ports on the bridge, while the engines start. */
 static void attach_ports(struct batch *b)
 {
-	unsigned int num = 0, max = b->result->num;
-	__free struct net_port *ports = calloc(max, sizeof(*ports));
+	unsigned int num = 0;
 	struct vf_err err;
 
-	for (unsigned int i = 0; ports && i < max; i++)
+	for (unsigned int i = 0; i < b->result->num; i++)
 		if (b->workers[i].has_thread)
-			ports[num++] = b->result->jobs[i].vm.port;
-	if (!ports || net_ports_attach(b->net, ports, num, &err) < 0) {
-		vf_log(VF_LOG_ERROR, "%s", ports ? err.msg : "no memory");
+			b->vms[num++] = &b->result->jobs[i].vm;
+	if (nets_attach(&b->nets, b->vms, num, &err) < 0) {
+		vf_log(VF_LOG_ERROR, "%s", err.msg);
 		set_attached(b, ATTACH_FAILED);
 		return;
 	}
@@ -222,7 +221,6 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 {
 	struct fork_job *job = w->job;
 	struct ack_case *c = &b->cases[job - b->result->jobs];
-	struct vf_err ignored;
 
 	if (b->request->wait == FORK_WAIT_NONE)
 		return;
@@ -235,7 +233,6 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 	if (c->acked) {
 		job->outcome = FORK_ACKED;
 		note_settled(b, w, deadline_us);
-		vm_save(&job->vm, &ignored);
 		return;
 	}
 	job->outcome = FORK_UNACKED;
@@ -245,30 +242,21 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 	else
 		note_unacked(w, deadline_us);
 	/* it may be snapshotted all the same, and be found by what it has */
-	if (job->reached < VMFORK_STAGE_APPLIED) {
-		memcpy(job->vm.guest_mac, b->snapshot->mac,
-		       sizeof(job->vm.guest_mac));
-		vm_save(&job->vm, &ignored);
-	}
+	if (job->reached < VMFORK_STAGE_APPLIED)
+		batch_keep_macs(b, &job->vm);
 }
 
-/* Did the bridge see each fork's own MAC and address on its port? */
+/* Did the bridges see each fork's own MACs and addresses on its ports? */
 static void verify_ports(struct batch *b)
 {
-	unsigned int num = b->result->num;
-	__free struct net_port *ports = calloc(num, sizeof(*ports));
+	unsigned int num = 0;
 	struct vf_err err;
 
-	if (!ports)
-		return;
-	for (unsigned int i = 0; i < num; i++)
-		ports[i] = b->result->jobs[i].vm.port;
-	if (net_ports_verify(b->net, ports, num, &err) < 0) {
+	for (unsigned int i = 0; i < b->result->num; i++)
+		if (b->result->jobs[i].vm.num_nics)
+			b->vms[num++] = &b->result->jobs[i].vm;
+	if (nets_verify(&b->nets, b->vms, num, &err) < 0)
 		vf_log(VF_LOG_WARN, "%s", err.msg);
-		return;
-	}
-	for (unsigned int i = 0; i < num; i++)
-		b->result->jobs[i].vm.port.verified = ports[i].verified;
 }
 
 static void keep_record(struct batch *b, struct fork_job *job)
@@ -276,7 +264,8 @@ static void keep_record(struct batch *b, struct fork_job *job)
 	__json json_t *record = fork_job_describe(job, b->result->start_us);
 	struct vf_err err;
 
-	if (vf_json_save(job->vm.run_fd, VM_TIMELINE_FILE, record, false,
+	if (vm_save(&job->vm, &err) < 0 ||
+	    vf_json_save(job->vm.run_fd, VM_TIMELINE_FILE, record, false,
 			 &err) < 0)
 		vf_log(VF_LOG_WARN, "VM %s: record: %s", job->vm.name, err.msg);
 }
@@ -319,8 +308,7 @@ static void release_workers(struct batch *b)
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct worker *w = &b->workers[i];
 
-		if (w->tap_fd >= 0)
-			close(w->tap_fd);
+		vm_close_taps(w->tap_fds);
 		if (w->vmm.ops)
 			vm_detach(&w->vmm);
 	}
@@ -352,7 +340,8 @@ static int alloc_batch(struct batch *b, unsigned int num, struct vf_err *err)
 	b->result->jobs = calloc(num, sizeof(*b->result->jobs));
 	b->workers = calloc(num, sizeof(*b->workers));
 	b->cases = calloc(num, sizeof(*b->cases));
-	if (!b->result->jobs || !b->workers || !b->cases)
+	b->vms = calloc(num, sizeof(*b->vms));
+	if (!b->result->jobs || !b->workers || !b->cases || !b->vms)
 		return vf_err_errno(err, ENOMEM, "fork");
 	b->result->num = num;
 	for (unsigned int i = 0; i < num; i++) {
@@ -363,7 +352,7 @@ static int alloc_batch(struct batch *b, unsigned int num, struct vf_err *err)
 		b->workers[i] = (struct worker){
 			.batch = b,
 			.job = job,
-			.tap_fd = -1,
+			.tap_fds = { -1, -1, -1, -1 },
 		};
 		/* cases that are never prepared must still name a letter */
 		b->cases[i].letter = &job->letter;
@@ -405,12 +394,13 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		finish_jobs(&b);
 	result->wall_us = vf_now_us() - result->start_us;
 	ack_desk_close(&b.desk);
-	net_close(b.net);
+	nets_close(&b.nets);
 	vf_close_fd(&b.kernel_fd);
 	vf_close_fd(&b.initrd_fd);
 	vf_close_fd(&b.wake_fd);
 	free(b.workers);
 	free(b.cases);
+	free(b.vms);
 	return ret;
 }
 

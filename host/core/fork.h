@@ -28,6 +28,9 @@ struct fork_request {
 	int timeout_ms;
 	int64_t start_us; /* when the command began; 0: now */
 	int cancel_fd;	  /* readable when the user gives up; or -1 */
+	/* what is asked of the first interfaces; the others are as they were */
+	unsigned int num_links; /* at most as many as the snapshot has */
+	struct vm_link links[VM_NICS_MAX];
 };
 
 /* How far a fork got. A fork that failed before it ran is undone. */

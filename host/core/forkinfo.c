@@ -59,7 +59,6 @@ static json_t *machine_id_pack(const struct identity_guest *guest)
 json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 {
 	bool runs = job->outcome != FORK_FAILED;
-	const struct net_port *port = &job->vm.port;
 	const struct identity_guest *guest = &job->letter.identity.guest;
 	char id[2 * VMFORK_ID_LEN + 1];
 	const char *signal = job->signal ? vmfork_signal_name(job->signal)
@@ -67,9 +66,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	json_t *json;
 
 	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);
-	json = net_port_save(job->vm.net_name, port);
-	json_object_del(json, "owner");
-	json_object_del(json, "index");
+	json = nics_describe(job->vm.nics, job->vm.num_nics);
 	json_object_update_new(
 		json,
 		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:n,s:o,s:o,s:o,"
@@ -80,8 +77,9 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 			  runs ? json_integer(job->pid) : json_null(),
 			  "restore_id", id, "signal", signal, "reached",
 			  stage_reached(job), "verified",
-			  runs && port->verified, "shaping", "error",
-			  error_pack(&job->err), "timeline_us",
+			  runs && nics_verified(job->vm.nics, job->vm.num_nics),
+			  "shaping", "error", error_pack(&job->err),
+			  "timeline_us",
 			  timeline_pack(&job->timeline, start_us),
 			  "clock_error_us",
 			  job->timeline.has_guest

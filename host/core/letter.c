@@ -14,12 +14,26 @@ static_assert(NET_ADDRS_MAX == IDENTITY_ADDRS_MAX, "addresses of a link");
 
 /*
  * Of several default routes the guest's kernel takes one, so there is but one
- * for each family: that of the first interface which has the family.
+ * for each family: the one asked for, or that of the first interface which has
+ * the family.
  */
 struct gateways {
 	bool has_ip4;
 	bool has_ip6;
 };
+
+static void gateways_note(struct gateways *gateways,
+			  const struct letter_link *l)
+{
+	for (unsigned int i = 0; i < l->num_routes; i++) {
+		const struct identity_route *route = &l->routes[i];
+
+		if (route->dst_len || (route->has_metric && route->metric))
+			continue;
+		*(route->is_ipv6 ? &gateways->has_ip6 : &gateways->has_ip4) =
+			true;
+	}
+}
 
 static void link_init(struct identity_link *link, const struct letter_link *l,
 		      struct gateways *gateways)
@@ -49,6 +63,11 @@ static void link_init(struct identity_link *link, const struct letter_link *l,
 
 	link->has_gateway_mac = link->has_gateway4 || link->has_gateway6;
 	memcpy(link->gateway_mac, l->conf->mac, 6);
+
+	link->mtu = l->mtu;
+	link->num_routes = l->num_routes;
+	for (unsigned int i = 0; i < l->num_routes; i++)
+		link->routes[i] = l->routes[i];
 }
 
 int letter_init(struct letter *letter, const struct letter_link *links,
@@ -65,6 +84,8 @@ int letter_init(struct letter *letter, const struct letter_link *links,
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
 
+	for (unsigned int i = 0; i < num; i++)
+		gateways_note(&gateways, &links[i]);
 	for (unsigned int i = 0; i < num; i++)
 		link_init(&id->link[i], &links[i], &gateways);
 	id->num_links = num;

@@ -40,6 +40,9 @@ struct letter_link {
 	const struct net_conf *conf; /* gateway */
 	const struct net_port *port;
 	const uint8_t *old_mac; /* that the interface has now */
+	uint32_t mtu;		/* 0: the interface's own */
+	unsigned int num_routes;
+	const struct identity_route *routes;
 };
 
 /**

@@ -18,6 +18,19 @@ const char *snapshot_mode_name(enum snapshot_mode mode)
 	return modes[mode];
 }
 
+void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm)
+{
+	snapshot->num_nics = vm->num_nics;
+	for (unsigned int k = 0; k < vm->num_nics; k++) {
+		const struct vm_nic *from = &vm->nics[k];
+		struct snapshot_nic *to = &snapshot->nics[k];
+
+		memcpy(to->net_name, from->net_name, sizeof(to->net_name));
+		memcpy(to->mac, from->guest_mac, sizeof(to->mac));
+		to->mtu = from->mtu;
+	}
+}
+
 int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 		  const char *name, struct vf_err *err)
 {
@@ -79,20 +92,31 @@ int snapshot_remove(const struct vf_state *state, const char *name,
 	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
 }
 
+static json_t *networks_pack(const struct snapshot *s)
+{
+	json_t *names = json_array();
+
+	for (unsigned int k = 0; k < s->num_nics; k++)
+		json_array_append_new(names, json_string(s->nics[k].net_name));
+	return names;
+}
+
 json_t *snapshot_describe(const struct snapshot *s)
 {
 	char id[2 * SNAPSHOT_ID_LEN + 1];
 
 	vf_hex(id, s->id, sizeof(s->id));
 	return json_pack(
-		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:I,s:s,s:s,s:s,s:s}", "name",
-		s->name, "mode", modes[s->mode], "status", "ready", "pause_us",
-		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
-		"dirty_bytes", (json_int_t)s->dirty_bytes, "memory_bytes",
+		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:I,s:s,s:s,s:o,s:s,s:s}",
+		"name", s->name, "mode", modes[s->mode], "status", "ready",
+		"pause_us", (json_int_t)s->pause_us, "total_us",
+		(json_int_t)s->total_us, "dirty_bytes",
+		(json_int_t)s->dirty_bytes, "memory_bytes",
 		(json_int_t)s->hardware.config.memory_bytes, "source",
 		s->source, "created", (json_int_t)s->created_s, "id", id,
-		"network", s->net_name, "engine", s->hardware.engine->name,
-		"accel", vmm_accel_name(s->hardware.config.accel));
+		"network", s->nics[0].net_name, "networks", networks_pack(s),
+		"engine", s->hardware.engine->name, "accel",
+		vmm_accel_name(s->hardware.config.accel));
 }
 
 /* What is known of one that is not ready. */

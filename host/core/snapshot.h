@@ -24,6 +24,13 @@ enum snapshot_mode {
 	SNAPSHOT_MODE_NUM
 };
 
+/* An interface of the source's. */
+struct snapshot_nic {
+	char net_name[NET_NAME_MAX + 1];
+	uint8_t mac[6]; /* that the guest had */
+	uint32_t mtu;	/* that it was told; 0: its own */
+};
+
 struct snapshot {
 	char name[VF_NAME_MAX + 1];
 	int dir_fd;
@@ -33,8 +40,8 @@ struct snapshot {
 	int64_t created_s; /* wall clock */
 	struct vm_hardware hardware;
 	struct vmm_image image;
-	char net_name[NET_NAME_MAX + 1];
-	uint8_t mac[6]; /* that the guest had */
+	unsigned int num_nics;
+	struct snapshot_nic nics[VM_NICS_MAX];
 	uint64_t mailbox_gpa;
 	/* its CLOCK_MONOTONIC as it was paused, 0: not known; how far off */
 	uint64_t guest_monotonic_ns;
@@ -62,6 +69,13 @@ struct snapshot {
 int snapshot_take(struct snapshot *snapshot, const struct vf_state *state,
 		  const struct vm *vm, const char *name,
 		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err);
+
+/**
+ * snapshot_set_nics() - Note the interfaces of a snapshot's source
+ * @snapshot:	snapshot
+ * @vm:		source
+ */
+void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm);
 
 /**
  * snapshot_open() - Open a snapshot and verify its manifest

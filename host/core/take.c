@@ -28,7 +28,7 @@ static struct request_to mailbox_at(const struct vm *vm, struct vmm *vmm,
 	return (struct request_to){
 		.vmm = vmm,
 		.gpa = gpa,
-		.addr = net_port_addr(&vm->port),
+		.addr = net_port_addr(&vm->nics[0].port),
 	};
 }
 
@@ -287,8 +287,7 @@ int snapshot_take(struct snapshot *s, const struct vf_state *state,
 		return s->dir_fd;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	snprintf(s->source, sizeof(s->source), "%s", vm->name);
-	snprintf(s->net_name, sizeof(s->net_name), "%s", vm->net_name);
-	memcpy(s->mac, vm->guest_mac, sizeof(s->mac));
+	snapshot_set_nics(s, vm);
 	ret = take_staged(s, state, vm, cancel_fd, start_us, err);
 	if (ret < 0) {
 		stage_discard(state, name);

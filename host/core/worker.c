@@ -37,14 +37,12 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 		.kernel_fd = b->kernel_fd,
 		.initrd_fd = b->initrd_fd,
 		.mail_fd = mail_fd,
-		.num_nics = 1,
-		.nics[0].tap_fd = w->tap_fd,
 		.image_fd = b->snapshot->dir_fd,
 		.image = &b->snapshot->image,
 	};
 	int ret;
 
-	memcpy(spec.nics[0].mac, job->vm.port.mac, 6);
+	vm_spec_nics(&job->vm, w->tap_fds, &spec);
 	w->vmm = (struct vmm){
 		.ops = job->vm.hardware.engine,
 		.proc.pidfd = -1,
@@ -90,10 +88,10 @@ static int run_job(struct worker *w, struct vf_err *err)
 		batch_reached(job, TIMELINE_PATCHED);
 	}
 	/*
-	 * From here on the TAP lives and dies with the engine. Had it gone
+	 * From here on the TAPs live and die with the engine. Had one gone
 	 * before with an engine that died, no port could have been attached.
 	 */
-	close(vf_steal_fd(&w->tap_fd));
+	vm_close_taps(w->tap_fds);
 	return vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
 				err);
 }

@@ -55,8 +55,11 @@ static struct snapshot example(int dir_fd)
 				  1ULL << 30 },
 			},
 		},
-		.net_name = "default",
-		.mac = { 2, 0xab, 0, 1, 2, 0xff },
+		.num_nics = 2,
+		.nics = {
+			{ "default", { 2, 0xab, 0, 1, 2, 0xff }, 0 },
+			{ "b", { 6, 0xff, 0, 9, 0, 1 }, 1400 },
+		},
 		.mailbox_gpa = 0x12345000,
 		.guest_monotonic_ns = 123456789012,
 		.monotonic_error_us = 321,
@@ -138,8 +141,12 @@ static void round_trip(void **state)
 	assert_int_equal(a->image.num_regions, b->image.num_regions);
 	assert_memory_equal(a->image.regions, b->image.regions,
 			    sizeof(a->image.regions));
-	assert_string_equal(a->net_name, b->net_name);
-	assert_memory_equal(a->mac, b->mac, sizeof(a->mac));
+	assert_int_equal(a->num_nics, b->num_nics);
+	for (unsigned int k = 0; k < a->num_nics; k++) {
+		assert_string_equal(a->nics[k].net_name, b->nics[k].net_name);
+		assert_memory_equal(a->nics[k].mac, b->nics[k].mac, 6);
+		assert_int_equal(a->nics[k].mtu, b->nics[k].mtu);
+	}
 	assert_int_equal(a->mailbox_gpa, b->mailbox_gpa);
 	assert_int_equal(a->guest_monotonic_ns, b->guest_monotonic_ns);
 	assert_int_equal(a->monotonic_error_us, b->monotonic_error_us);
