@@ -15,7 +15,7 @@ int report_format(struct agent *agent)
 				    .size = sizeof(agent->json) };
 
 	netcfg_refresh(&agent->netcfg);
-	status_format(&text, &agent->record.status, agent->mailbox.gpa,
+	status_format(&text, &agent->record, agent->mailbox.gpa,
 		      &agent->netcfg.saved);
 	return text.overflow ? -E2BIG : (int)text.len;
 }

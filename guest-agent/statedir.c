@@ -12,7 +12,7 @@
 
 #define RECORD "state"
 
-static const uint8_t record_magic[8] = { 'v', 'm', 'f', 's', 't', 'a', 't', 1 };
+static const uint8_t record_magic[8] = { 'v', 'm', 'f', 's', 't', 'a', 't', 2 };
 
 /*
  * A lock on the open file, which ends with its descriptor, and which others can

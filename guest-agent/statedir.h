@@ -9,12 +9,19 @@
 
 #include "vmfork_mailbox.h"
 
+#define STATEDIR_NAME_SIZE \
+	(VMFORK_NAME_MAX + 8) /* a multiple of 8: no padding */
+
 /* What an agent that is started again has to know. */
 struct statedir_record {
 	uint8_t magic[8];
 	uint8_t applied_id[VMFORK_ID_LEN]; /* the last mail that was applied */
 	struct vmfork_status status;
-	uint32_t reserved; /* zero: no padding may differ */
+	/* what the mail said, NUL-terminated; empty: it did not */
+	char name[STATEDIR_NAME_SIZE];
+	char parent[STATEDIR_NAME_SIZE];
+	uint64_t snapshot_ns; /* CLOCK_MONOTONIC of the snapshot; 0: unknown */
+	uint32_t reserved;    /* zero: no padding may differ */
 	uint32_t crc32c;
 };
 
