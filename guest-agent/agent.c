@@ -258,7 +258,9 @@ int agent_open(struct agent *agent, const char *signal)
 	ret = mailbox_open(&agent->mailbox, agent->ack.port, capabilities);
 	if (ret < 0)
 		return fail("mailbox page", ret);
-	agent->random_fd = entropy_open(&agent->mailbox);
+	agent->random_fd = entropy_open();
+	if (agent->random_fd < 0)
+		fail("/dev/urandom", agent->random_fd);
 	agent->stop_fd = stop_open();
 	if (agent->stop_fd < 0)
 		return fail("signalfd", agent->stop_fd);

@@ -26,7 +26,7 @@ struct agent {
 	struct statedir dir;
 	struct statedir_record record; /* holds the status */
 	int announce_fd;
-	int random_fd;	   /* to reseed; -1: the kernel does it */
+	int random_fd;	   /* to reseed, or -errno */
 	int stop_fd;	   /* SIGTERM and SIGINT */
 	uint64_t start_ns; /* of the process */
 	uint64_t armed_ns; /* last */

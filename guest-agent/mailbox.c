@@ -218,6 +218,9 @@ void mailbox_take(struct mailbox *mbox, struct vmfork_mail *mail)
 	barrier();
 	memcpy(mail, &mbox->page->mail, sizeof(*mail));
 	barrier();
+	/* it may hold secrets, and arming, which clears the rest, comes late */
+	explicit_bzero(mbox->page->mail.payload,
+		       sizeof(mbox->page->mail.payload));
 	memcpy(mbox->taken_id, mail->restore_id, sizeof(mbox->taken_id));
 }
 

@@ -56,7 +56,7 @@ int mailbox_arm(struct mailbox *mbox);
 bool mailbox_has_mail(const struct mailbox *mbox);
 
 /**
- * mailbox_take() - Copy the mail; what happens to the page then matters no more
+ * mailbox_take() - Move the mail: its payload is in the copy alone then
  * @mbox:	mailbox
  * @mail:	out: private copy, to be checked
  */

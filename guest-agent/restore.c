@@ -3,6 +3,7 @@
  * The hot path, from restore_wake() to tell(): it allocates nothing, touches no
  * file and logs nothing. Everything else waits until the acknowledgement left.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
 }
 
 /*
- * Check and decode the private copy; the stage is MAIL then.
+ * Check and decode the private copy.
  * Return: 0 or -errno, with the failure noted
  */
 static int mail_open(struct agent *agent, uint64_t arm_seq)
@@ -105,8 +106,31 @@ static int mail_open(struct agent *agent, uint64_t arm_seq)
 		return ret;
 	}
 	ack_set_peer(&agent->ack, &agent->mail, &agent->id);
-	status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
 	return 0;
+}
+
+/* Of what was decoded only the workload's payload is still in the copy. */
+static void mail_erase(struct agent *agent, bool has_id)
+{
+	uint8_t *payload = agent->mail.payload;
+	size_t at = sizeof(agent->mail.payload), len = 0;
+
+	if (has_id && agent->id.guest.payload) {
+		at = (size_t)(agent->id.guest.payload - payload);
+		len = agent->id.guest.payload_len;
+	}
+	explicit_bzero(payload, at);
+	explicit_bzero(payload + at + len,
+		       sizeof(agent->mail.payload) - at - len);
+}
+
+/* The host's bytes for it are erased, wherever they were. */
+static void reseed(struct agent *agent, struct identity_guest *guest)
+{
+	bool has_bytes = guest && guest->has_entropy;
+
+	entropy_reseed(agent->random_fd, has_bytes ? guest->entropy : NULL,
+		       status_of(agent));
 }
 
 static int mail_apply(struct agent *agent)
@@ -130,6 +154,19 @@ static int mail_apply(struct agent *agent)
 	return 0;
 }
 
+/* Off the hot path: what the next agent has to know. */
+static void remember(struct agent *agent)
+{
+	struct statedir_record *record = &agent->record;
+	const struct identity_guest *guest = &agent->id.guest;
+
+	static_assert(sizeof(record->name) > sizeof(guest->name), "name");
+	memset(record->name, 0, sizeof(record->name));
+	memcpy(record->name, guest->name, sizeof(guest->name));
+	memset(record->parent, 0, sizeof(record->parent));
+	memcpy(record->parent, guest->parent, sizeof(guest->parent));
+}
+
 static void restore_end(struct agent *agent, int ret)
 {
 	if (ret < 0)
@@ -139,6 +176,8 @@ static void restore_end(struct agent *agent, int ret)
 		agent->arm_timer.due_ns = monotonic_ns() + ARM_AT_LATEST_NS;
 	else
 		restore_arm(agent);
+	if (!ret)
+		remember(agent);
 	report_soon(agent);
 	settle_begin(agent, ret < 0 ? SETTLE_FAILED : SETTLE_ALL);
 }
@@ -149,8 +188,10 @@ static void boot_end(struct agent *agent, int ret)
 		publish(agent);
 	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
 	report_soon(agent);
-	if (!ret)
-		settle_begin(agent, SETTLE_BOOT);
+	if (ret < 0)
+		return;
+	remember(agent);
+	settle_begin(agent, SETTLE_BOOT);
 }
 
 static void mail_end(struct agent *agent, int ret)
@@ -203,11 +244,17 @@ static void restore_run(struct agent *agent)
 	agent->is_armed = false;
 	agent->is_unlogged = true;
 	settle_stop(agent);
+	agent->record.snapshot_ns = 0;
 	status->generation++;
 	status_begin(status, agent->waker, agent->woken_ns);
 	mailbox_take(&agent->mailbox, &agent->mail);
-	status->reseed = entropy_reseed(agent->random_fd);
 	ret = mail_open(agent, arm_seq);
+	mail_erase(agent, !ret);
+	reseed(agent, ret < 0 ? NULL : &agent->id.guest);
+	if (!ret) {
+		agent->record.snapshot_ns = agent->id.guest.clock.monotonic_ns;
+		status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
+	}
 	publish(agent);
 	if (ret < 0)
 		mail_end(agent, ret);
@@ -220,7 +267,6 @@ static void give_up_on_mail(struct agent *agent)
 	agent->wait_end_ns = 0;
 	agent->is_unlogged = true;
 	status_of(agent)->generation++;
-	status_of(agent)->reseed = entropy_reseed(agent->random_fd);
 	fail(agent, VMFORK_STEP_MAIL, ETIMEDOUT);
 	publish(agent);
 	restore_arm(agent);
@@ -230,6 +276,7 @@ static void give_up_on_mail(struct agent *agent)
 		mail_try_later(agent);
 	else
 		memset(&agent->id, 0, sizeof(agent->id));
+	remember(agent);
 	settle_begin(agent, SETTLE_NO_MAIL);
 }
 
@@ -272,6 +319,8 @@ void restore_wake(struct agent *agent, enum vmfork_signal signal)
 	agent->wait_end_ns = agent->woken_ns + WAIT_FOR_MAIL_NS;
 	agent->wait_pause_ns = FIRST_PAUSE_NS;
 	status_begin(status_of(agent), signal, agent->woken_ns);
+	agent->record.snapshot_ns = 0;
+	reseed(agent, NULL);
 	publish(agent);
 	mail_cb(agent);
 }
@@ -305,6 +354,7 @@ static void boot_again(struct agent *agent)
 void restore_boot(struct agent *agent)
 {
 	static const uint8_t none[VMFORK_ID_LEN];
+	struct vmfork_status *status = status_of(agent);
 	int ret;
 
 	if (mail_check(&agent->mail, 0) == -ENOMSG ||
@@ -314,8 +364,15 @@ void restore_boot(struct agent *agent)
 	}
 	agent->is_unlogged = true;
 	agent->link_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
-	status_begin(status_of(agent), VMFORK_SIGNAL_BOOT, monotonic_ns());
+	status_begin(status, VMFORK_SIGNAL_BOOT, monotonic_ns());
 	ret = mail_open(agent, 0);
+	mail_erase(agent, !ret);
+	if (!ret) {
+		/* of the moment: not of a file that is read again and again */
+		agent->id.guest.has_clock = false;
+		agent->id.guest.has_entropy = false;
+		status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
+	}
 	publish(agent);
 	if (ret < 0)
 		mail_end(agent, ret);
