@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The forks of one command while they are made: shared by fork.c, prepare.c and
- * worker.c, and nobody else's business.
+ * The forks of one command while they are made: shared by fork.c, prepare.c,
+ * worker.c and listen.c, and nobody else's business.
  */
 #ifndef VF_BATCH_H
 #define VF_BATCH_H
@@ -25,6 +25,7 @@ struct worker {
 	struct identity_guest guest; /* what it is told beside its network */
 	struct vmm vmm;
 	atomic_bool over; /* the thread has ended */
+	int64_t look_us;  /* when its page is looked at if nothing is heard */
 };
 
 /* All forks of one command. */
@@ -76,6 +77,20 @@ void batch_keep_macs(const struct batch *b, struct vm *vm);
  * Return: 0 or -errno
  */
 int batch_prepare(struct batch *b, struct vf_err *err);
+
+/**
+ * batch_listen() - Hear what forks say, until all is said or the time is over
+ * @b:		batch, its workers started
+ *
+ * Return: 0, -ECANCELED, -errno
+ */
+int batch_listen(struct batch *b);
+
+/**
+ * batch_conclude() - What became of each fork that runs
+ * @b:		batch, its workers ended
+ */
+void batch_conclude(struct batch *b);
 
 /**
  * worker_main() - A fork's thread: from its engine's start to its resumption

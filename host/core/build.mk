@@ -8,6 +8,7 @@ core_srcs := \
 	host/core/gc.c \
 	host/core/guard.c \
 	host/core/letter.c \
+	host/core/listen.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
 	host/core/nets.c \

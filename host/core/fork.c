@@ -4,8 +4,8 @@
  * (names, identities, TAPs, one transaction for the bridge and the filter); what
  * takes time is done by a thread per fork: start the engine, load the state,
  * post the mail, resume. The main thread attaches the ports meanwhile and then
- * sits at the desk where the acknowledgements arrive. There is one undo,
- * reap.c's, which works from whatever stage was reached.
+ * listens to what the forks say (listen.c). There is one undo, reap.c's, which
+ * works from whatever stage was reached.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,6 @@
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/reap.h"
-
-#define CONCLUDE_MS 2000 /* to read the words of those that were not heard */
-#define SLICE_MS    200
 
 static void set_attached(struct batch *b, enum attach_state attached)
 {
@@ -61,189 +58,11 @@ static void attach_ports(struct batch *b)
 	set_attached(b, ATTACH_DONE);
 }
 
-/* Is there anything left to wait for? */
-static bool is_done(struct batch *b)
-{
-	enum fork_wait wait = b->request->wait;
-
-	for (unsigned int i = 0; i < b->result->num; i++) {
-		struct worker *w = &b->workers[i];
-		struct ack_case *c = &b->cases[i];
-
-		if (!w->has_thread)
-			continue;
-		if (!atomic_load(&w->over))
-			return false;
-		if (w->job->outcome == FORK_FAILED || c->failed)
-			continue;
-		if (wait >= FORK_WAIT_NETWORK && !c->acked)
-			return false;
-		if (wait >= FORK_WAIT_SETTLED && !c->settled)
-			return false;
-	}
-	return true;
-}
-
-/* A fork whose engine ended is not waited for: it has nothing to say. */
-static void note_dead(struct batch *b)
-{
-	for (unsigned int i = 0; i < b->result->num; i++) {
-		struct worker *w = &b->workers[i];
-
-		if (!w->has_thread || !atomic_load(&w->over) ||
-		    w->job->outcome != FORK_RUNNING ||
-		    process_wait(&w->vmm.proc, 0) < 0)
-			continue;
-		w->job->outcome = FORK_FAILED;
-		vf_err_set(&w->job->err, ECHILD, "its engine ended");
-	}
-}
-
-/* Sit at the desk until all is said, or the time is over. */
-static int serve_acks(struct batch *b)
-{
-	int64_t deadline_us =
-		vf_now_us() + (int64_t)b->request->timeout_ms * 1000;
-
-	while (!is_done(b)) {
-		int64_t now_us = vf_now_us();
-		uint64_t count;
-		int ret;
-
-		note_dead(b);
-		if (now_us > deadline_us)
-			break;
-		/* what can be readable here: acks, ended workers, the user */
-		if (b->request->cancel_fd >= 0 &&
-		    vf_wait_readable(b->request->cancel_fd, -1, 0) == 0)
-			return -ECANCELED;
-		ret = ack_desk_serve(&b->desk, b->cases, b->result->num,
-				     b->wake_fd, now_us + SLICE_MS * 1000);
-		if (ret == -ECANCELED)
-			(void)!read(b->wake_fd, &count, sizeof(count));
-		else if (ret < 0 && ret != -ETIMEDOUT)
-			return ret;
-	}
-	if (b->desk.dropped)
-		vf_log(VF_LOG_WARN,
-		       "%llu acknowledgements were dropped and came again",
-		       (unsigned long long)b->desk.dropped);
-	return 0;
-}
-
 static void join_workers(struct batch *b)
 {
 	for (unsigned int i = 0; i < b->result->num; i++)
 		if (b->workers[i].has_thread)
 			pthread_join(b->workers[i].thread, NULL);
-}
-
-/* What the guest did with its mail. -ENOMSG: it has not found it. */
-static int read_status(struct worker *w, struct vmfork_status *status,
-		       int64_t deadline_us, struct vf_err *err)
-{
-	const struct fork_job *job = w->job;
-	int ret;
-
-	w->vmm.cancel_fd = -1;
-	ret = mailbox_status(&w->vmm, job->vm.mailbox_gpa, status, deadline_us,
-			     err);
-	if (!ret &&
-	    !vmfork_id_equal(status->restore_id, job->letter.restore_id))
-		ret = vf_err_set(err, ENOMSG, "it did not find its mail");
-	return ret;
-}
-
-/* The network failed us; the status words in the fork's memory did not. */
-static void note_unacked(struct worker *w, int64_t deadline_us)
-{
-	struct fork_job *job = w->job;
-	struct vmfork_status status;
-
-	if (read_status(w, &status, deadline_us, &job->err) < 0) {
-		vf_err_wrap(&job->err, "not acknowledged");
-		return;
-	}
-	job->signal = status.signal;
-	job->reached = status.stage;
-	if (status.error) {
-		settle_refusal(status.error, status.step, status.detail,
-			       &job->err);
-		vf_err_wrap(&job->err, "not acknowledged");
-	} else {
-		vf_err_set(&job->err, ETIMEDOUT,
-			   "not acknowledged in time, but its network is "
-			   "configured");
-	}
-}
-
-/* What followed the network. Told by datagram or not, it stands in the page. */
-static void note_settled(struct batch *b, struct worker *w, int64_t deadline_us)
-{
-	struct fork_job *job = w->job;
-	struct vmfork_status status;
-	int ret;
-
-	if (b->request->wait < FORK_WAIT_SETTLED)
-		return;
-	ret = read_status(w, &status, deadline_us, &job->err);
-	if (ret == -ENOMSG) {
-		vf_err_set(&job->err, ENOMSG,
-			   "acknowledged, but its status is of another mail");
-	} else if (ret < 0) {
-		vf_err_wrap(&job->err, "acknowledged, but its status");
-	} else if (status.stage < VMFORK_STAGE_SETTLED) {
-		vf_err_set(&job->err, ETIMEDOUT,
-			   "acknowledged, but not settled within %d s",
-			   b->request->timeout_ms / 1000);
-	} else {
-		job->reached = VMFORK_STAGE_SETTLED;
-		settle_note(&job->settle, &status,
-			    b->snapshot->guest_monotonic_ns);
-		settle_judge(&job->settle, &job->err);
-	}
-}
-
-/* The guest says where its mailbox is: believed after a look. */
-static void note_mailbox(struct worker *w, uint64_t gpa)
-{
-	struct vm *vm = &w->job->vm;
-	struct vmfork_mailbox page;
-	struct vf_err ignored;
-
-	w->vmm.cancel_fd = -1;
-	if (gpa != vm->mailbox_gpa &&
-	    mailbox_read(&w->vmm, gpa, &page, &ignored) == 0)
-		vm->mailbox_gpa = gpa;
-}
-
-static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
-{
-	struct fork_job *job = w->job;
-	struct ack_case *c = &b->cases[job - b->result->jobs];
-
-	if (b->request->wait == FORK_WAIT_NONE)
-		return;
-	if (c->acked || c->failed) {
-		job->signal = c->ack.signal;
-		job->reached = c->ack.stage;
-		note_mailbox(w, c->ack.gpa);
-		job->clock_error_us = timeline_finish(&job->timeline);
-	}
-	if (c->acked) {
-		job->outcome = FORK_ACKED;
-		note_settled(b, w, deadline_us);
-		return;
-	}
-	job->outcome = FORK_UNACKED;
-	if (c->failed)
-		settle_refusal(c->ack.error, c->ack.step, c->ack.detail,
-			       &job->err);
-	else
-		note_unacked(w, deadline_us);
-	/* it may be snapshotted all the same, and be found by what it has */
-	if (job->reached < VMFORK_STAGE_APPLIED)
-		batch_keep_macs(b, &job->vm);
 }
 
 /* Did the bridges see each fork's own MACs and addresses on its ports? */
@@ -317,21 +136,17 @@ static void release_workers(struct batch *b)
 /* Engines, acknowledgements, conclusions. Everything is prepared. */
 static int run_batch(struct batch *b, struct vf_err *err)
 {
-	int64_t deadline_us;
 	int ret;
 
 	start_workers(b);
 	attach_ports(b);
-	ret = serve_acks(b);
+	ret = batch_listen(b);
 	join_workers(b);
 	if (ret < 0)
 		return vf_err_set(err, ret,
 				  ret == -ECANCELED ? "interrupted"
 						    : "acknowledgements");
-	deadline_us = vf_now_us() + CONCLUDE_MS * 1000;
-	for (unsigned int i = 0; i < b->result->num; i++)
-		if (b->workers[i].job->outcome == FORK_RUNNING)
-			conclude_job(b, &b->workers[i], deadline_us);
+	batch_conclude(b);
 	return 0;
 }
 

@@ -109,16 +109,9 @@ static void templates(void **state)
 		{ "{name", NULL },
 		{ "name}", NULL },
 		{ "{{name}}", NULL },
-		/* 59 and the name are 64, and one more is too long */
-		{ "{name}"
-		  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-		  "web-"
-		  "1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		  "x" },
-		{ "{name}"
-		  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		  "x",
-		  NULL },
+		/* with the name 64 bytes, and one more is too long */
+		{ "{name}" X59, "web-1" X59 },
+		{ "{name}x" X59, NULL },
 	};
 
 	(void)state;
