@@ -6,6 +6,7 @@ cmd_srcs := \
 	host/cmd/fork.c \
 	host/cmd/gc.c \
 	host/cmd/inspect.c \
+	host/cmd/links.c \
 	host/cmd/net.c \
 	host/cmd/options.c \
 	host/cmd/print.c \

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cmd/links.h"
 #include "cmd/told.h"
 #include "core/fork.h"
 
@@ -108,6 +109,7 @@ struct order {
 	const char *snapshot;
 	struct fork_request request;
 	struct told_words told;
+	struct opt_order links;
 	const char *wait; /* as it stands on the command line, or NULL */
 	bool no_wait;
 	unsigned int timeout_s;
@@ -121,6 +123,13 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	struct fork_result result = { 0 };
 	int ret = snapshot_open(&snapshot, state, order->snapshot, err);
 
+	if (!ret && order->request.num_links > snapshot.num_nics)
+		ret = cmd_usage_error(cmd, err,
+				      "--net: named %u times, and snapshot %s "
+				      "has %u interface%s",
+				      order->request.num_links, order->snapshot,
+				      snapshot.num_nics,
+				      snapshot.num_nics == 1 ? "" : "s");
 	if (!ret)
 		ret = fork_snapshot(&result, state, &snapshot, &order->request,
 				    err);
@@ -162,6 +171,22 @@ static int parse_wait(struct cmd *cmd, struct order *order, struct vf_err *err)
 			       name);
 }
 
+static int parse_links(struct cmd *cmd, struct order *order, struct vf_err *err)
+{
+	struct fork_request *request = &order->request;
+	int ret = links_parse(cmd, request->links, &request->num_links,
+			      &order->links, err);
+
+	if (ret < 0)
+		return ret;
+	if (request->num > 1 &&
+	    links_has_personal(request->links, request->num_links))
+		return cmd_usage_error(
+			cmd, err, "--ip and --mac are for one fork, not for %u",
+			request->num);
+	return 0;
+}
+
 /* What the options mean. Return: 0 or -EINVAL */
 static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 {
@@ -175,6 +200,8 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 	request->timeout_ms =
 		(int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
 	ret = parse_wait(cmd, order, err);
+	if (!ret)
+		ret = parse_links(cmd, order, err);
 	return ret < 0 ? ret
 		       : told_parse(cmd, &request->told, &order->told, err);
 }
@@ -188,7 +215,7 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 			     .cancel_fd = cmd->cancel_fd },
 		.timeout_s = TIMEOUT_S,
 	};
-	struct opt told[TOLD_OPTS];
+	struct opt told[TOLD_OPTS], links[LINKS_OPTS];
 	const struct opt opts[] = {
 		{ "number", 'n', OPT_UINT, &order.request.num, "N",
 		  "how many forks (1)" },
@@ -202,6 +229,7 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "how long to wait for that (60)" },
 		{ "no-mail", 0, OPT_NEGATE, &order.request.post, NULL,
 		  "no mail: they keep their parent's network, reach nobody" },
+		{ "", 0, OPT_TABLE, links, NULL, NULL },
 		{ "", 0, OPT_TABLE, told, NULL, NULL },
 		{ 0 },
 	};
@@ -214,6 +242,7 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	};
 	int ret;
 
+	links_opts(links, &order.links);
 	told_opts(told, &order.told);
 	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 	if (ret)

@@ -91,6 +91,16 @@ static int words_add(struct opt_words *words, const char *word)
 	return 0;
 }
 
+static int order_add(struct opt_order *order, const struct opt *o,
+		     const char *arg)
+{
+	if (order->num == OPT_ORDER_MAX)
+		return -E2BIG;
+	order->item[order->num].opt = o;
+	order->item[order->num++].arg = arg;
+	return 0;
+}
+
 static int opt_set(const struct opt *o, const char *arg)
 {
 	uint64_t number;
@@ -117,6 +127,9 @@ static int opt_set(const struct opt *o, const char *arg)
 	case OPT_WORDS:
 		ret = words_add(o->value, arg);
 		break;
+	case OPT_ORDER:
+		ret = order_add(o->value, o, arg);
+		break;
 	case OPT_TABLE:
 		break;
 	}
@@ -140,7 +153,7 @@ struct opt_list {
 
 static void list_add_one(struct opt_list *list, const struct opt *o)
 {
-	bool has_arg = o->type != OPT_FLAG && o->type != OPT_NEGATE;
+	bool has_arg = o->arg;
 	size_t len = strlen(list->shorts);
 
 	list->longs[list->num] = (struct option){

@@ -6,7 +6,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/vminfo.h"
-#include "core/vm.h"
+#include "core/nets.h"
 
 static const char *const states[] = {
 	[VM_STATE_CREATING] = "creating",
@@ -67,6 +67,8 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 	json_object_set_new(
 		json, "accel",
 		json_string(vmm_accel_name(vm.hardware.config.accel)));
+	if (vm_state == VM_STATE_RUNNING)
+		nets_look(state, &vm);
 	links = nics_describe(vm.nics, vm.num_nics);
 	json_object_update(json, links);
 out:

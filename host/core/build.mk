@@ -17,6 +17,7 @@ core_srcs := \
 	host/core/prepare.c \
 	host/core/reap.c \
 	host/core/request.c \
+	host/core/route.c \
 	host/core/settle.c \
 	host/core/snapshot.c \
 	host/core/stage.c \

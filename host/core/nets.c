@@ -78,15 +78,38 @@ static int lease_one(struct nets *nets, unsigned int k, struct vm *const *vms,
 	return ret;
 }
 
-static bool has_address(const struct net_port *port, bool is_ipv6,
-			const uint8_t *addr)
+static struct in6_addr route_addr(const struct identity_route *route,
+				  const uint8_t *addr)
 {
 	struct in6_addr in6;
 	struct in_addr in;
 
 	memcpy(&in6, addr, sizeof(in6));
 	memcpy(&in, addr, sizeof(in));
-	return net_port_has(port, is_ipv6 ? in6 : net_addr_map(in));
+	return route->is_ipv6 ? in6 : net_addr_map(in);
+}
+
+/* Would a guest's kernel take it? Return: NULL, or what is wrong with it. */
+static const char *route_fault(const struct net_conf *conf,
+			       const struct net_port *port,
+			       const struct identity_route *route)
+{
+	struct in6_addr gateway = route_addr(route, route->gateway);
+	unsigned int num_addrs = route->is_ipv6 ? port->num_addr6
+						: port->num_addr4;
+
+	if (!route->is_blackhole && !num_addrs)
+		return "the interface has no address of its family";
+	if (route->has_source &&
+	    !net_port_has(port, route_addr(route, route->source)))
+		return "its source is no address of the interface";
+	if (!route->has_gateway)
+		return NULL;
+	if (!net_contains(conf, gateway) && !IN6_IS_ADDR_LINKLOCAL(&gateway))
+		return "its gateway is not in the subnet";
+	if (net_port_has(port, gateway))
+		return "its gateway is the interface itself";
+	return NULL;
 }
 
 /* What can only be told once the addresses are known. */
@@ -100,14 +123,15 @@ static int nic_check(const struct nets *nets, const struct vm *vm,
 		return vf_err_set(err, EINVAL,
 				  "network %s: an MTU of %u: IPv6 needs %d",
 				  nic->net_name, nic->mtu, NIC_MTU6_MIN);
-	for (unsigned int i = 0; i < link->num_routes; i++)
-		if (link->routes[i].has_source &&
-		    !has_address(&nic->port, link->routes[i].is_ipv6,
-				 link->routes[i].source))
+	for (unsigned int i = 0; i < link->num_routes; i++) {
+		const char *why = route_fault(net_get_conf(nets->net[k]),
+					      &nic->port, &link->routes[i]);
+
+		if (why)
 			return vf_err_set(err, EINVAL,
-					  "network %s: route: its source is no "
-					  "address of %s",
-					  nic->net_name, vm->name);
+					  "network %s: route %u: %s",
+					  nic->net_name, i + 1, why);
+	}
 	for (unsigned int i = 0; i < k; i++)
 		if (!memcmp(vm->nics[i].port.mac, nic->port.mac, 6))
 			return vf_err_set(err, EADDRINUSE,
@@ -187,6 +211,23 @@ int nets_verify(struct nets *nets, struct vm *const *vms, unsigned int num,
 			vms[i]->nics[k].port.verified = ports[i].verified;
 	}
 	return ret;
+}
+
+void nets_look(const struct vf_state *state, struct vm *vm)
+{
+	struct vf_err ignored;
+	struct net *net;
+
+	for (unsigned int k = 0; k < vm->num_nics; k++) {
+		struct vm_nic *nic = &vm->nics[k];
+
+		if (nic->port.verified ||
+		    net_open_existing(&net, state->net_fd, nic->net_name,
+				      &ignored) < 0)
+			continue;
+		net_ports_verify(net, &nic->port, 1, &ignored);
+		net_close(net);
+	}
 }
 
 struct in6_addr nets_gateway(const struct nets *nets)

@@ -86,6 +86,13 @@ int nets_verify(struct nets *nets, struct vm *const *vms, unsigned int num,
 		struct vf_err *err);
 
 /**
+ * nets_look() - See whether a VM's interfaces have spoken by now
+ * @state:	state directory
+ * @vm:		VM; port.verified is set in those of its nics that have
+ */
+void nets_look(const struct vf_state *state, struct vm *vm);
+
+/**
  * nets_gateway() - Where the acknowledgements of these VMs are awaited
  * @nets:	networks
  *

@@ -55,7 +55,7 @@ static int addr4_check(const struct net_conf *conf, struct in_addr addr,
 	char text[INET_ADDRSTRLEN];
 
 	inet_ntop(AF_INET, &addr, text, sizeof(text));
-	if (!pool_overlaps(conf->addr4, conf->prefix4, addr, 32))
+	if (!net_contains(conf, net_addr_map(addr)))
 		return outside(conf, AF_INET, text, err);
 	if (addr.s_addr == conf->addr4.s_addr)
 		return refuse(conf, text, "is the gateway's", err);
@@ -72,7 +72,7 @@ static int addr6_check(const struct net_conf *conf, struct in6_addr addr,
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(AF_INET6, &addr, text, sizeof(text));
-	if (memcmp(&addr, &conf->addr6, POOL_PREFIX6 / 8))
+	if (!net_contains(conf, addr))
 		return outside(conf, AF_INET6, text, err);
 	if (IN6_ARE_ADDR_EQUAL(&addr, &conf->addr6))
 		return refuse(conf, text, "is the gateway's", err);

@@ -110,6 +110,15 @@ struct in6_addr net_port_addr(const struct net_port *port);
  */
 bool net_port_has(const struct net_port *port, struct in6_addr addr);
 
+/**
+ * net_contains() - Is an address in a network's subnets?
+ * @conf:	network
+ * @addr:	address, IPv4 as IPv4-mapped
+ *
+ * Return: true if so
+ */
+bool net_contains(const struct net_conf *conf, struct in6_addr addr);
+
 struct net;
 
 /**

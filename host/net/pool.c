@@ -117,6 +117,15 @@ bool pool_overlaps(struct in_addr a, unsigned int prefix_a, struct in_addr b,
 	return !((ntohl(a.s_addr) ^ ntohl(b.s_addr)) & mask);
 }
 
+bool net_contains(const struct net_conf *conf, struct in6_addr addr)
+{
+	struct in_addr addr4 = { addr.s6_addr32[3] };
+
+	if (IN6_IS_ADDR_V4MAPPED(&addr))
+		return pool_overlaps(conf->addr4, conf->prefix4, addr4, 32);
+	return !memcmp(&addr, &conf->addr6, POOL_PREFIX6 / 8);
+}
+
 static bool is_unicast4(struct in_addr addr)
 {
 	uint32_t first = ntohl(addr.s_addr) >> 24;
