@@ -20,18 +20,6 @@
 #define REFRESH_NS (500 * NS_PER_MS)
 #define WATCH_NS   (5 * NS_PER_MS) /* other descriptors wait at most so long */
 
-static void requests_answer(struct agent *agent)
-{
-	struct vmfork_status *status = &agent->record.status;
-	uint32_t op;
-
-	if (!mailbox_next_request(&agent->mailbox, &op))
-		return;
-	status->request_seen = agent->mailbox.request_seen;
-	status->request_result = op == VMFORK_REQUEST_PROBE ? 0 : EOPNOTSUPP;
-	mailbox_publish(&agent->mailbox, status);
-}
-
 /* A wake is a hint: the sources say whether it was a restore, the mail which. */
 static void look(struct agent *agent)
 {
@@ -48,7 +36,7 @@ static void look(struct agent *agent)
 
 static void check(struct agent *agent)
 {
-	requests_answer(agent);
+	requests_look(agent);
 	if (mailbox_has_mail(&agent->mailbox))
 		look(agent);
 	if (mailbox_has_moved(&agent->mailbox))
@@ -255,6 +243,8 @@ int agent_open(struct agent *agent, const char *signal)
 		return ret;
 	if (agent->netcfg.has_ipv6)
 		capabilities |= VMFORK_CAP_IPV6;
+	if (freeze_is_configured(&agent->requests.freeze))
+		capabilities |= VMFORK_CAP_FREEZE;
 	ret = mailbox_open(&agent->mailbox, agent->ack.port, capabilities);
 	if (ret < 0)
 		return fail("mailbox page", ret);
@@ -313,6 +303,7 @@ int agent_run(struct agent *agent)
 
 void agent_close(struct agent *agent)
 {
+	requests_exit(agent);
 	mailbox_close(&agent->mailbox);
 	signals_close(&agent->signals);
 	close(agent->stop_fd);

@@ -7,10 +7,13 @@
 #include <stdint.h>
 
 #include "ack.h"
+#include "events.h"
+#include "hooks.h"
 #include "loop.h"
 #include "mail.h"
 #include "mailbox.h"
 #include "netcfg.h"
+#include "requests.h"
 #include "settle.h"
 #include "signals.h"
 #include "statedir.h"
@@ -36,6 +39,9 @@ struct agent {
 	struct vmfork_identity id;
 	struct netcfg_result result;
 	struct settle settle;
+	struct requests requests;
+	struct hooks hooks;
+	struct events_facts facts; /* of the hooks that run */
 	bool is_armed;
 	bool is_unlogged;
 	uint64_t link_end_ns;	/* its link may still come: until when; or 0 */

@@ -7,7 +7,10 @@ agent_srcs := \
 	guest-agent/announce.c \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
+	guest-agent/disks.c \
 	guest-agent/entropy.c \
+	guest-agent/events.c \
+	guest-agent/freeze.c \
 	guest-agent/hooks.c \
 	guest-agent/log.c \
 	guest-agent/loop.c \
@@ -19,6 +22,7 @@ agent_srcs := \
 	guest-agent/netstate.c \
 	guest-agent/netundo.c \
 	guest-agent/report.c \
+	guest-agent/requests.c \
 	guest-agent/restore.c \
 	guest-agent/rtnl.c \
 	guest-agent/settle.c \

@@ -60,7 +60,7 @@ static int name_insert(struct hooks *hooks, const char *name)
 		return -E2BIG;
 	for (; i > 0 && strcmp(hooks->names[i - 1], name) > 0; i--)
 		memcpy(hooks->names[i], hooks->names[i - 1], HOOKS_NAME_LEN);
-	snprintf(hooks->names[i], HOOKS_NAME_LEN, "%s", name);
+	memcpy(hooks->names[i], name, strlen(name) + 1);
 	hooks->num++;
 	return 0;
 }

@@ -433,6 +433,10 @@ int restore_init(struct agent *agent)
 	if (!ret)
 		ret = report_init(agent);
 	if (!ret)
+		ret = hooks_init(&agent->hooks, loop);
+	if (!ret)
+		ret = requests_init(agent);
+	if (!ret)
 		ret = loop_add_timer(loop, &agent->mail_timer, mail_cb, agent);
 	return ret;
 }

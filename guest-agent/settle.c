@@ -10,7 +10,9 @@
 
 /* In the order of the enum; what the agent cannot do yet has no row. */
 static const struct settle_task tasks[] = {
+	{ VMFORK_TASK_THAW, requests_thaw, NULL },
 	{ VMFORK_TASK_HOSTNAME, nameconf_hostname, NULL },
+	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
 };
 
 static void task_note(struct agent *agent, enum vmfork_task task, int ret)

@@ -94,16 +94,16 @@ static void test_mail_before_arm(void **state)
 static void test_request(void **state)
 {
 	struct mailbox mbox = setup();
-	uint32_t op = 0;
+	struct vmfork_request request;
 
 	(void)state;
-	assert_false(mailbox_next_request(&mbox, &op));
+	assert_false(mailbox_next_request(&mbox, &request));
 	page.request.op = VMFORK_REQUEST_PROBE;
 	page.request.counter = 5;
-	assert_true(mailbox_next_request(&mbox, &op));
-	assert_int_equal(op, VMFORK_REQUEST_PROBE);
+	assert_true(mailbox_next_request(&mbox, &request));
+	assert_int_equal(request.op, VMFORK_REQUEST_PROBE);
 	assert_int_equal(mbox.request_seen, 5);
-	assert_false(mailbox_next_request(&mbox, &op));
+	assert_false(mailbox_next_request(&mbox, &request));
 }
 
 static void test_publish(void **state)
