@@ -58,6 +58,11 @@ int payload_read(struct payload *payload, int dir_fd, const char *path,
 	ret = read_all(payload, fd, cancel_fd, deadline_us);
 	if (ret == -ENODATA)
 		return vf_err_set(err, ENODATA, "payload %s: is empty", path);
+	if (ret == -ETIMEDOUT)
+		return vf_err_set(err, ETIMEDOUT,
+				  "payload %s: its writer did not come to an "
+				  "end in time",
+				  path);
 	if (ret == -EFBIG)
 		return vf_err_set(err, EFBIG,
 				  "payload %s: larger than %d bytes", path,
