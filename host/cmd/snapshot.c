@@ -5,38 +5,94 @@
 #include "cmd/cmd.h"
 #include "core/snapshot.h"
 
+#define QUIESCE_S 30
+
+struct order {
+	const char *vm;
+	struct snapshot_request request;
+};
+
+static void print(const struct snapshot *s)
+{
+	printf("%s: paused %.1f ms, took %.1f ms, %.1f MiB written%s\n",
+	       s->name, (double)s->pause_us / 1000, (double)s->total_us / 1000,
+	       (double)s->dirty_bytes / (1 << 20),
+	       s->quiesced ? ", quiesced" : "");
+}
+
 static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		struct vf_err *err)
 {
-	char **names = ctx; /* of the VM and of the snapshot */
+	const struct order *order = ctx;
 	struct snapshot snapshot = { .dir_fd = -1 };
 	__json json_t *json = NULL;
 	struct vm vm;
-	int ret = vm_open(&vm, state, names[0], err);
+	int ret = vm_open(&vm, state, order->vm, err);
 
 	if (!ret)
-		ret = snapshot_take(&snapshot, state, &vm, names[1],
-				    SNAPSHOT_MODE_FULL, cmd->cancel_fd, err);
+		ret = snapshot_take(&snapshot, state, &vm, &order->request,
+				    err);
 	if (!ret && cmd->json) {
 		json = snapshot_describe(&snapshot);
 		ret = cmd_print_json(json, err);
 	} else if (!ret) {
-		printf("%s: paused %.1f ms, took %.1f ms, %.1f MiB written\n",
-		       snapshot.name, (double)snapshot.pause_us / 1000,
-		       (double)snapshot.total_us / 1000,
-		       (double)snapshot.dirty_bytes / (1 << 20));
+		print(&snapshot);
 	}
 	snapshot_close(&snapshot);
 	vm_close(&vm);
 	return ret;
 }
 
+/* The options as they were given. */
+struct words {
+	const char *mode;
+	const char *hooks;
+	unsigned int timeout_s;
+};
+
+static int parse_words(struct cmd *cmd, const struct words *w,
+		       struct hold_wish *wish, struct vf_err *err)
+{
+	if (strcmp(w->mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
+		return cmd_usage_error(cmd, err, "--mode '%s': not full",
+				       w->mode);
+	if (w->hooks && !wish->quiesce)
+		return cmd_usage_error(cmd, err,
+				       "--hooks: none run without --quiesce");
+	if (w->hooks && !strcmp(w->hooks, "ignore"))
+		wish->policy = VMFORK_POLICY_IGNORE;
+	else if (w->hooks && strcmp(w->hooks, "fail") != 0)
+		return cmd_usage_error(
+			cmd, err, "--hooks '%s': not ignore or fail", w->hooks);
+	if (w->timeout_s < 1 || w->timeout_s > VMFORK_HOOKS_MS_MAX / 1000)
+		return cmd_usage_error(cmd, err,
+				       "--quiesce-timeout: not 1 to %d",
+				       VMFORK_HOOKS_MS_MAX / 1000);
+	wish->timeout_ms = w->timeout_s * 1000;
+	return 0;
+}
+
 int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	const char *mode = snapshot_mode_name(SNAPSHOT_MODE_FULL);
+	struct words w = {
+		.mode = snapshot_mode_name(SNAPSHOT_MODE_FULL),
+		.timeout_s = QUIESCE_S,
+	};
+	/* who asks for a quiet guest wants to know that it was not */
+	struct order order = {
+		.request = { .mode = SNAPSHOT_MODE_FULL,
+			     .hold.policy = VMFORK_POLICY_FAIL,
+			     .cancel_fd = cmd->cancel_fd },
+	};
 	const struct opt opts[] = {
-		{ "mode", 0, OPT_STRING, &mode, "MODE",
+		{ "mode", 0, OPT_STRING, &w.mode, "MODE",
 		  "full: everything while the VM is paused" },
+		{ "quiesce", 0, OPT_FLAG, &order.request.hold.quiesce, NULL,
+		  "run the guest's hooks, freeze its file systems first" },
+		{ "quiesce-timeout", 0, OPT_UINT, &w.timeout_s, "SECONDS",
+		  "how long the guest may take to get ready (30)" },
+		{ "hooks", 0, OPT_STRING, &w.hooks, "POLICY",
+		  "of hooks that fail: fail (refuse the snapshot) or ignore" },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -48,7 +104,10 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	if (strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
-		return cmd_usage_error(cmd, err, "--mode '%s': not full", mode);
-	return cmd_change(cmd, GC_MAKES, take, argv, err);
+	ret = parse_words(cmd, &w, &order.request.hold, err);
+	if (ret < 0)
+		return ret;
+	order.vm = argv[0];
+	order.request.name = argv[1];
+	return cmd_change(cmd, GC_MAKES, take, &order, err);
 }

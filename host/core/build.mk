@@ -7,6 +7,7 @@ core_srcs := \
 	host/core/forkinfo.c \
 	host/core/gc.c \
 	host/core/guard.c \
+	host/core/hold.c \
 	host/core/letter.c \
 	host/core/listen.c \
 	host/core/mailbox.c \

@@ -151,10 +151,32 @@ static int nics_from_json(struct snapshot *s, json_t *json, struct vf_err *err)
 	return 0;
 }
 
+static json_t *hold_pack(const struct snapshot *s)
+{
+	return json_pack("{s:b,s:I,s:I}", "quiesced", s->quiesced, "prepare_us",
+			 (json_int_t)s->prepare_us, "release_us",
+			 (json_int_t)s->release_us);
+}
+
+static int hold_unpack(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	json_int_t prepare_us, release_us;
+	int quiesced;
+
+	if (json_unpack(json, "{s:b,s:I,s:I}", "quiesced", &quiesced,
+			"prepare_us", &prepare_us, "release_us",
+			&release_us) < 0)
+		return vf_err_set(err, EBADMSG, "hold: invalid");
+	s->quiesced = quiesced;
+	s->prepare_us = prepare_us;
+	s->release_us = release_us;
+	return 0;
+}
+
 int manifest_save(const struct snapshot *s, struct vf_err *err)
 {
 	__json json_t *json = json_pack(
-		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:I,s:o,s:I,s:I,s:I,"
+		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:I,s:I,"
 		"s:o}",
 		"version", MANIFEST_VERSION, "name", s->name, "id",
 		hex_pack(s->id, sizeof(s->id)), "source", s->source, "mode",
@@ -162,10 +184,10 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		(json_int_t)s->created_s, "hardware",
 		hardware_pack(&s->hardware), "regions", regions_pack(&s->image),
 		"nics", nics_to_json(s), "mailbox_gpa",
-		(json_int_t)s->mailbox_gpa, "clock", clock_pack(s), "pause_us",
-		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
-		"dirty_bytes", (json_int_t)s->dirty_bytes, "files",
-		files_pack(s->dir_fd));
+		(json_int_t)s->mailbox_gpa, "clock", clock_pack(s), "hold",
+		hold_pack(s), "pause_us", (json_int_t)s->pause_us, "total_us",
+		(json_int_t)s->total_us, "dirty_bytes",
+		(json_int_t)s->dirty_bytes, "files", files_pack(s->dir_fd));
 	uint32_t crc = 0;
 	int ret = state_crc(s->dir_fd, &crc, err);
 
@@ -255,17 +277,21 @@ static int manifest_verify(const json_t *json, struct vf_err *err)
 	return 0;
 }
 
-static int parts_unpack(struct snapshot *s, json_t *hardware, json_t *regions,
-			json_t *nics, json_t *clock, struct vf_err *err)
+static int parts_unpack(struct snapshot *s, const json_t *json,
+			struct vf_err *err)
 {
-	int ret = hardware_unpack(&s->hardware, hardware, err);
+	int ret = hardware_unpack(&s->hardware,
+				  json_object_get(json, "hardware"), err);
 
 	if (!ret)
-		ret = regions_unpack(&s->image, regions, err);
+		ret = regions_unpack(&s->image,
+				     json_object_get(json, "regions"), err);
 	if (!ret)
-		ret = nics_from_json(s, nics, err);
+		ret = nics_from_json(s, json_object_get(json, "nics"), err);
 	if (!ret)
-		ret = clock_unpack(s, clock, err);
+		ret = clock_unpack(s, json_object_get(json, "clock"), err);
+	if (!ret)
+		ret = hold_unpack(s, json_object_get(json, "hold"), err);
 	return ret;
 }
 
@@ -275,8 +301,7 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	json_int_t created_s = 0, gpa = 0;
 	json_int_t pause_us = 0, total_us = 0, dirty_bytes = 0;
 	json_int_t state_crc_noted = 0;
-	json_t *hardware = NULL, *regions = NULL, *nics = NULL;
-	json_t *clock = NULL, *sizes = NULL;
+	json_t *sizes = NULL;
 	__json json_t *json = NULL;
 	int ret;
 
@@ -286,16 +311,13 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (!ret)
 		ret = vf_json_unpack(
 			json, SNAPSHOT_MANIFEST_FILE, err,
-			"{s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:I,s:o,s:I,s:I,s:I,"
-			"s:I,s:o}",
-			"id", &id, "source", &source, "mode", &mode,
-			"created_s", &created_s, "hardware", &hardware,
-			"regions", &regions, "nics", &nics, "mailbox_gpa", &gpa,
-			"clock", &clock, "pause_us", &pause_us, "total_us",
-			&total_us, "dirty_bytes", &dirty_bytes, "state_crc32c",
-			&state_crc_noted, "files", &sizes);
+			"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "id", &id,
+			"source", &source, "mode", &mode, "created_s",
+			&created_s, "mailbox_gpa", &gpa, "pause_us", &pause_us,
+			"total_us", &total_us, "dirty_bytes", &dirty_bytes,
+			"state_crc32c", &state_crc_noted, "files", &sizes);
 	if (!ret)
-		ret = parts_unpack(s, hardware, regions, nics, clock, err);
+		ret = parts_unpack(s, json, err);
 	if (!ret)
 		ret = files_check(s, sizes, state_crc_noted, err);
 	if (ret < 0)

@@ -16,6 +16,16 @@
 /* No clock that began with a guest's boot comes that far. */
 #define GUEST_NS_MAX (INT64_MAX / 2)
 
+void request_to_init(struct request_to *to, const struct vm *vm,
+		     struct vmm *vmm, uint64_t gpa)
+{
+	*to = (struct request_to){
+		.vmm = vmm,
+		.gpa = gpa,
+		.addr = net_port_addr(&vm->nics[0].port),
+	};
+}
+
 /* A datagram on the hint port makes the guest look now, not within a second. */
 static void send_hint(struct in6_addr guest, uint16_t hint_port)
 {

@@ -6,7 +6,7 @@
 #ifndef VF_REQUEST_H
 #define VF_REQUEST_H
 
-#include "core/mailbox.h"
+#include "core/vm.h"
 
 /* A guest and the page through which it is asked. */
 struct request_to {
@@ -27,6 +27,16 @@ struct request_answer {
 	int64_t unseen_us;   /* it had not answered yet */
 	int64_t answered_us; /* it had */
 };
+
+/**
+ * request_to_init() - Say who is asked
+ * @to:		out
+ * @vm:		VM
+ * @vmm:	its engine
+ * @gpa:	its mailbox
+ */
+void request_to_init(struct request_to *to, const struct vm *vm,
+		     struct vmm *vmm, uint64_t gpa);
 
 /**
  * request_post() - Ask a guest something, and do not wait for the answer

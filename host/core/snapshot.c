@@ -101,17 +101,25 @@ static json_t *networks_pack(const struct snapshot *s)
 	return names;
 }
 
+/* A duration, null if what it is of did not happen. */
+static json_t *us_pack(int64_t us)
+{
+	return us ? json_integer(us) : json_null();
+}
+
 json_t *snapshot_describe(const struct snapshot *s)
 {
 	char id[2 * SNAPSHOT_ID_LEN + 1];
 
 	vf_hex(id, s->id, sizeof(s->id));
 	return json_pack(
-		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:I,s:s,s:s,s:o,s:s,s:s}",
+		"{s:s,s:s,s:s,s:I,s:I,s:b,s:o,s:o,s:I,s:I,s:s,s:I,s:s,s:s,s:o,"
+		"s:s,s:s}",
 		"name", s->name, "mode", modes[s->mode], "status", "ready",
 		"pause_us", (json_int_t)s->pause_us, "total_us",
-		(json_int_t)s->total_us, "dirty_bytes",
-		(json_int_t)s->dirty_bytes, "memory_bytes",
+		(json_int_t)s->total_us, "quiesced", s->quiesced, "prepare_us",
+		us_pack(s->prepare_us), "release_us", us_pack(s->release_us),
+		"dirty_bytes", (json_int_t)s->dirty_bytes, "memory_bytes",
 		(json_int_t)s->hardware.config.memory_bytes, "source",
 		s->source, "created", (json_int_t)s->created_s, "id", id,
 		"network", s->nics[0].net_name, "networks", networks_pack(s),
@@ -123,8 +131,9 @@ json_t *snapshot_describe(const struct snapshot *s)
 static json_t *describe_unready(const char *name, const char *status,
 				const char *why)
 {
-	return json_pack("{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:s?}", "name", name,
-			 "mode", "status", status, "pause_us", "total_us",
+	return json_pack("{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:s?}",
+			 "name", name, "mode", "status", status, "pause_us",
+			 "total_us", "quiesced", "prepare_us", "release_us",
 			 "dirty_bytes", "memory_bytes", "error", why);
 }
 

@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "core/hold.h"
 #include "core/vm.h"
 
 #define SNAPSHOT_MANIFEST_FILE "manifest.json"
@@ -31,6 +32,14 @@ struct snapshot_nic {
 	uint32_t mtu;	/* that it was told; 0: its own */
 };
 
+/* What is asked for. */
+struct snapshot_request {
+	const char *name;
+	enum snapshot_mode mode;
+	struct hold_wish hold;
+	int cancel_fd; /* readable when the user gives up; or -1 */
+};
+
 struct snapshot {
 	char name[VF_NAME_MAX + 1];
 	int dir_fd;
@@ -46,6 +55,9 @@ struct snapshot {
 	/* its CLOCK_MONOTONIC as it was paused, 0: not known; how far off */
 	uint64_t guest_monotonic_ns;
 	int64_t monotonic_error_us;
+	bool quiesced;	    /* its guest was, file systems and all */
+	int64_t prepare_us; /* how long its guest took to get ready; 0: did not */
+	int64_t release_us; /* and to go on; 0: did not, or did not say so */
 	int64_t pause_us;
 	int64_t total_us;
 	uint64_t dirty_bytes; /* written */
@@ -56,19 +68,19 @@ struct snapshot {
  * @snapshot:	out; snapshot_close() it, also after a failure
  * @state:	state directory
  * @vm:		VM
- * @name:	name of the snapshot
- * @mode:	how
- * @cancel_fd:	readable when the user gives up; or -1
+ * @request:	how
  * @err:	error
  *
- * Whatever fails, the VM is resumed, and what was written is removed.
+ * Whatever fails, the VM is resumed and its guest released, and what was written
+ * is removed.
  *
  * Return: 0 or -errno, -EEXIST if the name is taken, -ENOENT without a mailbox,
- * -ENOTUNIQ if there are several and none of them proves that it lives
+ * -ENOTUNIQ if there are several and none of them proves that it lives,
+ * -EREMOTEIO if the guest could not get ready
  */
 int snapshot_take(struct snapshot *snapshot, const struct vf_state *state,
-		  const struct vm *vm, const char *name,
-		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err);
+		  const struct vm *vm, const struct snapshot_request *request,
+		  struct vf_err *err);
 
 /**
  * snapshot_set_nics() - Note the interfaces of a snapshot's source
@@ -133,7 +145,8 @@ int snapshot_list(const struct vf_state *state, json_t **out,
  * @snapshot:	snapshot
  *
  * Return: an object (name, mode, status, pause_us, total_us, dirty_bytes,
- * memory_bytes, source, created, id, engine, accel), a new reference
+ * memory_bytes, quiesced, prepare_us, release_us, source, created, id, engine,
+ * accel), a new reference
  */
 json_t *snapshot_describe(const struct snapshot *snapshot);
 

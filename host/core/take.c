@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "core/guard.h"
+#include "core/hold.h"
 #include "core/mailbox.h"
 #include "core/manifest.h"
 #include "core/request.h"
@@ -22,23 +23,14 @@
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
 
-static struct request_to mailbox_at(const struct vm *vm, struct vmm *vmm,
-				    uint64_t gpa)
-{
-	return (struct request_to){
-		.vmm = vmm,
-		.gpa = gpa,
-		.addr = net_port_addr(&vm->nics[0].port),
-	};
-}
-
 /* Does that page live? */
 static int probe(const struct vm *vm, struct vmm *vmm, uint64_t gpa,
 		 struct vf_err *err)
 {
-	struct request_to to = mailbox_at(vm, vmm, gpa);
 	struct request_answer answer;
+	struct request_to to;
 
+	request_to_init(&to, vm, vmm, gpa);
 	return request_probe(&to, PROBE_MS, &answer, err);
 }
 
@@ -87,8 +79,6 @@ static int find_mailbox(struct snapshot *s, const struct vm *vm,
 	uint64_t found[MAILBOX_CANDIDATES];
 	int num;
 
-	if (s->mailbox_gpa)
-		return 0;
 	num = mailbox_search(s->dir_fd, &s->image, found, err);
 	if (num < 0)
 		return num;
@@ -134,7 +124,8 @@ static int pause_armed(struct snapshot *s, struct vmm *vmm, struct pause *pause,
 }
 
 /* The pause: all that happens while the guest stands still. */
-static int save_paused(struct snapshot *s, struct vmm *vmm, struct pause *pause,
+static int save_paused(struct snapshot *s, struct vmm *vmm,
+		       const struct hold *hold, struct pause *pause,
 		       bool *resumed, struct vf_err *err)
 {
 	uint64_t mib = s->hardware.config.memory_bytes >> 20;
@@ -145,6 +136,8 @@ static int save_paused(struct snapshot *s, struct vmm *vmm, struct pause *pause,
 	int ret, resume_ret;
 
 	ret = pause_armed(s, vmm, pause, err);
+	if (!ret)
+		ret = hold_check(hold, pause->to_us, err);
 	if (!ret)
 		ret = vmm->ops->save(vmm, s->dir_fd, vf_now_us() + save_us,
 				     err);
@@ -172,25 +165,77 @@ static void note_clock(struct snapshot *s, const struct request_answer *answer,
 		vf_log(VF_LOG_DEBUG, "the guest does not say what time it is");
 }
 
-static int save_guarded(struct snapshot *s, const struct vm *vm,
-			struct vmm *vmm, struct vf_err *err)
+/* The guest goes on; if it does not say so, it does when its time is up. */
+static void release(struct snapshot *s, struct hold *hold)
 {
-	struct request_to to = mailbox_at(vm, vmm, s->mailbox_gpa);
+	struct vf_err err;
+
+	if (hold_end(hold, &err) < 0)
+		vf_log(VF_LOG_WARN, "VM %s: %s", s->source, err.msg);
+	s->release_us = hold->release_us;
+}
+
+/* All that its guest does for a snapshot, and what is written of it. */
+static int save_held(struct snapshot *s, const struct vm *vm, struct vmm *vmm,
+		     const struct hold_wish *wish, struct vf_err *err)
+{
 	struct request_answer answer = { 0 };
+	struct request_to to;
 	struct pause pause;
 	struct guard guard;
-	bool resumed;
-	int ret = guard_start(&guard, vm, vmm, err);
+	struct hold hold;
+	int ret, cancel_fd = vmm->cancel_fd;
+	bool resumed = true;
 
+	request_to_init(&to, vm, vmm, s->mailbox_gpa);
+	hold_init(&hold, &to, wish);
+	ret = guard_start(&guard, vm, hold.wish ? to.gpa : 0, vmm, err);
 	if (ret < 0)
 		return ret;
-	if (s->mailbox_gpa)
+	ret = hold_begin(&hold, err);
+	if (!ret && to.gpa)
 		request_probe(&to, PROBE_MS, &answer, &(struct vf_err){ 0 });
-	ret = save_paused(s, vmm, &pause, &resumed, err);
-	guard_stop(&guard, resumed);
+	if (!ret)
+		ret = save_paused(s, vmm, &hold, &pause, &resumed, err);
+	/* from here on, giving up means to put everything back */
+	vmm->cancel_fd = -1;
+	release(s, &hold);
+	guard_stop(&guard, resumed && !hold.is_asked);
+	vmm->cancel_fd = cancel_fd;
+	s->prepare_us = hold.prepare_us;
+	s->quiesced = hold.prepare_us && wish->quiesce;
 	if (!ret)
 		note_clock(s, &answer, &pause);
 	return ret;
+}
+
+static int take_image(struct snapshot *s, const struct vm *vm, struct vmm *vmm,
+		      const struct hold_wish *wish, struct vf_err *err)
+{
+	int ret = save_held(s, vm, vmm, wish, err);
+
+	return ret < 0 ? ret
+		       : vmm->ops->finish(s->dir_fd, &s->hardware.config,
+					  &s->image, err);
+}
+
+/*
+ * The mailbox was found only in the image: if the guest has something to do for
+ * a snapshot, it can be asked only now, and that image is not the one.
+ */
+static int take_again(struct snapshot *s, const struct vm *vm, struct vmm *vmm,
+		      const struct hold_wish *wish, struct vf_err *err)
+{
+	struct request_to to;
+	struct hold hold;
+
+	request_to_init(&to, vm, vmm, s->mailbox_gpa);
+	hold_init(&hold, &to, wish);
+	if (!hold.wish)
+		return 0;
+	unlinkat(s->dir_fd, VMM_MEMORY_FILE, 0);
+	unlinkat(s->dir_fd, VMM_STATE_FILE, 0);
+	return take_image(s, vm, vmm, wish, err);
 }
 
 static int sync_file(int dir_fd, const char *name, struct vf_err *err)
@@ -217,7 +262,8 @@ static int keep_boot_files(struct snapshot *s, const struct vm *vm,
 }
 
 static int take_attached(struct snapshot *s, const struct vm *vm,
-			 struct vmm *vmm, struct vf_err *err)
+			 struct vmm *vmm, const struct hold_wish *wish,
+			 struct vf_err *err)
 {
 	enum vmm_state vm_state;
 	struct stat st;
@@ -230,12 +276,12 @@ static int take_attached(struct snapshot *s, const struct vm *vm,
 	s->mailbox_gpa = told_mailbox(vm, vmm);
 	ret = keep_boot_files(s, vm, err);
 	if (!ret)
-		ret = save_guarded(s, vm, vmm, err);
-	if (!ret)
-		ret = vmm->ops->finish(s->dir_fd, &s->hardware.config,
-				       &s->image, err);
-	if (!ret)
+		ret = take_image(s, vm, vmm, wish, err);
+	if (!ret && !s->mailbox_gpa) {
 		ret = find_mailbox(s, vm, vmm, err);
+		if (!ret)
+			ret = take_again(s, vm, vmm, wish, err);
+	}
 	if (ret < 0)
 		return ret;
 	/* a fork has to be the same machine, also under a newer engine */
@@ -247,7 +293,8 @@ static int take_attached(struct snapshot *s, const struct vm *vm,
 }
 
 static int take_staged(struct snapshot *s, const struct vf_state *state,
-		       const struct vm *vm, int cancel_fd, int64_t start_us,
+		       const struct vm *vm,
+		       const struct snapshot_request *request, int64_t start_us,
 		       struct vf_err *err)
 {
 	struct vmm vmm;
@@ -256,10 +303,10 @@ static int take_staged(struct snapshot *s, const struct vf_state *state,
 	ret = vf_random(s->id, sizeof(s->id));
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
-	ret = vm_attach(vm, &vmm, cancel_fd, err);
+	ret = vm_attach(vm, &vmm, request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
-	ret = take_attached(s, vm, &vmm, err);
+	ret = take_attached(s, vm, &vmm, &request->hold, err);
 	vm_detach(&vmm);
 	if (ret < 0)
 		return ret;
@@ -271,15 +318,16 @@ static int take_staged(struct snapshot *s, const struct vf_state *state,
 }
 
 int snapshot_take(struct snapshot *s, const struct vf_state *state,
-		  const struct vm *vm, const char *name,
-		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err)
+		  const struct vm *vm, const struct snapshot_request *request,
+		  struct vf_err *err)
 {
+	const char *name = request->name;
 	int64_t start_us = vf_now_us();
 	int ret;
 
 	*s = (struct snapshot){
 		.dir_fd = stage_open(state, name, err),
-		.mode = mode,
+		.mode = request->mode,
 		.created_s = time(NULL),
 		.hardware = vm->hardware,
 	};
@@ -288,7 +336,7 @@ int snapshot_take(struct snapshot *s, const struct vf_state *state,
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	snprintf(s->source, sizeof(s->source), "%s", vm->name);
 	snapshot_set_nics(s, vm);
-	ret = take_staged(s, state, vm, cancel_fd, start_us, err);
+	ret = take_staged(s, state, vm, request, start_us, err);
 	if (ret < 0) {
 		stage_discard(state, name);
 		return vf_err_wrap(err, "snapshot %s", name);

@@ -63,6 +63,9 @@ static struct snapshot example(int dir_fd)
 		.mailbox_gpa = 0x12345000,
 		.guest_monotonic_ns = 123456789012,
 		.monotonic_error_us = 321,
+		.quiesced = true,
+		.prepare_us = 4321,
+		.release_us = 54321,
 		.pause_us = 77500,
 		.total_us = 110100,
 		.dirty_bytes = 86824960,
@@ -150,6 +153,9 @@ static void round_trip(void **state)
 	assert_int_equal(a->mailbox_gpa, b->mailbox_gpa);
 	assert_int_equal(a->guest_monotonic_ns, b->guest_monotonic_ns);
 	assert_int_equal(a->monotonic_error_us, b->monotonic_error_us);
+	assert_int_equal(a->quiesced, b->quiesced);
+	assert_int_equal(a->prepare_us, b->prepare_us);
+	assert_int_equal(a->release_us, b->release_us);
 	assert_int_equal(a->pause_us, b->pause_us);
 	assert_int_equal(a->total_us, b->total_us);
 	assert_int_equal(a->dirty_bytes, b->dirty_bytes);
