@@ -386,6 +386,20 @@ fork_woken() { # VM SNAPSHOT NAME
 	echo "$said"
 }
 
+# Start an agent in a guest that has none.
+agent_start() { # VM SIGNAL
+	guest "$1" "(vmfork-agent run --signal $2 </dev/null \
+>/tmp/agent.$2 2>&1) &" >/dev/null
+	retry_until 30 agent_says "$1" .running
+}
+
+agent_stop() { # VM
+	# shellcheck disable=SC2016 # the guest's shell expands
+	guest "$1" 'kill $(pidof vmfork-agent); n=100
+while pidof vmfork-agent >/dev/null && [ $n -gt 0 ]; do
+n=$((n - 1)); usleep 100000; done; [ $n -gt 0 ]'
+}
+
 # In a /run of its own: only there is no agent running.
 agent_refuses() { # VM SIGNAL WHY
 	guest "$1" "unshare -m sh -c 'mount -t tmpfs t /run
