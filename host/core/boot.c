@@ -12,6 +12,7 @@
 #include "core/boot.h"
 #include "core/nets.h"
 #include "core/reap.h"
+#include "core/settle.h"
 #include "core/tail.h"
 
 #define READY_MS     10000 /* for the engine's control interface */
@@ -103,6 +104,8 @@ static int write_mail(struct boot *b, struct vf_err *err)
 	if (!ret)
 		ret = nets_letter(&b->letter, &b->nets, b->vm, NULL,
 				  b->desk.port, err);
+	snprintf(b->letter.identity.guest.name, VMFORK_NAME_MAX + 1, "%s",
+		 b->vm->name);
 	if (!ret)
 		ret = vm_write_mail(b->vm, &b->letter, err);
 	return ret;
@@ -208,11 +211,11 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 							    : deadline_us);
 		if (c->acked || ret == -ECANCELED)
 			break;
-		if (c->failed)
-			return vf_err_errno(
-				err, guest_errno(c->ack.error),
-				"VM %s: the guest failed at step %s",
-				b->vm->name, timeline_step_name(c->ack.step));
+		if (c->failed) {
+			settle_refusal(c->ack.error, c->ack.step, c->ack.detail,
+				       err);
+			return vf_err_wrap(err, "VM %s", b->vm->name);
+		}
 		ret = look_after(b, err);
 		if (ret < 0)
 			return ret;
