@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -228,6 +229,9 @@ int agent_open(struct agent *agent, const char *signal)
 
 	agent->start_ns = monotonic_ns();
 	set_policy(SCHED_FIFO);
+	agent->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (agent->root_fd < 0)
+		return fail("/", -errno);
 	ret = record_load(agent);
 	if (ret < 0)
 		return ret;
@@ -314,4 +318,5 @@ void agent_close(struct agent *agent)
 	ack_close(&agent->ack);
 	netcfg_close(&agent->netcfg);
 	statedir_close(&agent->dir);
+	close(agent->root_fd);
 }

@@ -28,6 +28,7 @@ struct agent {
 	struct ack ack;
 	struct statedir dir;
 	struct statedir_record record; /* holds the status */
+	int root_fd;		       /* where the guest's files are */
 	int announce_fd;
 	int random_fd;	   /* to reseed, or -errno */
 	int stop_fd;	   /* SIGTERM and SIGINT */

@@ -7,6 +7,7 @@ agent_srcs := \
 	guest-agent/announce.c \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
+	guest-agent/clock.c \
 	guest-agent/disks.c \
 	guest-agent/entropy.c \
 	guest-agent/events.c \

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "clock.h"
 #include "log.h"
 #include "nameconf.h"
 #include "names.h"
@@ -11,6 +12,7 @@
 /* In the order of the enum; what the agent cannot do yet has no row. */
 static const struct settle_task tasks[] = {
 	{ VMFORK_TASK_THAW, requests_thaw, NULL },
+	{ VMFORK_TASK_CLOCK, clock_step, NULL },
 	{ VMFORK_TASK_HOSTNAME, nameconf_hostname, NULL },
 	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
 };
