@@ -8,6 +8,7 @@ agent_srcs := \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
 	guest-agent/clock.c \
+	guest-agent/conffile.c \
 	guest-agent/disks.c \
 	guest-agent/entropy.c \
 	guest-agent/events.c \
