@@ -16,6 +16,7 @@ agent_srcs := \
 	guest-agent/hooks.c \
 	guest-agent/log.c \
 	guest-agent/loop.c \
+	guest-agent/machineid.c \
 	guest-agent/mailbox.c \
 	guest-agent/main.c \
 	guest-agent/nameconf.c \

@@ -4,6 +4,7 @@
 #include "agent.h"
 #include "clock.h"
 #include "log.h"
+#include "machineid.h"
 #include "nameconf.h"
 #include "names.h"
 #include "restore.h"
@@ -16,6 +17,7 @@ static const struct settle_task tasks[] = {
 	{ VMFORK_TASK_HOSTNAME, nameconf_hostname, NULL },
 	{ VMFORK_TASK_HOSTS, nameconf_hosts, NULL },
 	{ VMFORK_TASK_RESOLV, nameconf_resolv, NULL },
+	{ VMFORK_TASK_MACHINE_ID, machineid_apply, NULL },
 	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
 };
 
