@@ -44,8 +44,8 @@ void report_now(struct agent *agent)
 	int ret = report_format(agent);
 
 	if (ret >= 0)
-		ret = statedir_write(&agent->dir, STATUS_JSON, agent->json,
-				     (size_t)ret);
+		ret = statedir_write(&agent->dir, STATUS_JSON, 0644,
+				     agent->json, (size_t)ret);
 	if (!ret)
 		ret = statedir_save(&agent->dir, &agent->record);
 	if (ret < 0)

@@ -7,6 +7,7 @@
 #include "machineid.h"
 #include "nameconf.h"
 #include "names.h"
+#include "payload.h"
 #include "restore.h"
 #include "settle.h"
 
@@ -18,6 +19,7 @@ static const struct settle_task tasks[] = {
 	{ VMFORK_TASK_HOSTS, nameconf_hosts, NULL },
 	{ VMFORK_TASK_RESOLV, nameconf_resolv, NULL },
 	{ VMFORK_TASK_MACHINE_ID, machineid_apply, NULL },
+	{ VMFORK_TASK_PAYLOAD, payload_deliver, NULL },
 	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
 };
 

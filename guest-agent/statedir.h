@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmfork_mailbox.h"
 
@@ -57,12 +58,13 @@ bool statedir_is_locked(const char *path);
  * statedir_write() - Write a file so that readers see the old or the new one
  * @dir:	directory
  * @name:	file
+ * @mode:	its mode, whatever the umask is
  * @buf:	bytes
  * @len:	how many
  *
  * Return: 0 or -errno
  */
-int statedir_write(const struct statedir *dir, const char *name,
+int statedir_write(const struct statedir *dir, const char *name, mode_t mode,
 		   const void *buf, size_t len);
 
 /**
