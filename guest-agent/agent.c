@@ -15,6 +15,7 @@
 #include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
+#include "notify.h"
 #include "restore.h"
 
 #define CHECK_NS   (1 * NS_PER_S)
@@ -181,6 +182,9 @@ static int record_load(struct agent *agent)
 	}
 	if (ret < 0)
 		return fail(STATUS_DIR, ret);
+	ret = notify_open(agent->dir.dir_fd);
+	if (ret < 0)
+		log_line(LOG_ERROR, "nobody is notified: %s", strerror(-ret));
 	if (statedir_load(&agent->dir, &agent->record) < 0)
 		memset(&agent->record, 0, sizeof(agent->record));
 	agent->record.status.request_seen = 0;

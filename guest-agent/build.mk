@@ -24,6 +24,7 @@ agent_srcs := \
 	guest-agent/netcfg.c \
 	guest-agent/netstate.c \
 	guest-agent/netundo.c \
+	guest-agent/notify.c \
 	guest-agent/payload.c \
 	guest-agent/report.c \
 	guest-agent/requests.c \

@@ -7,6 +7,7 @@
 #include "machineid.h"
 #include "nameconf.h"
 #include "names.h"
+#include "notify.h"
 #include "payload.h"
 #include "restore.h"
 #include "settle.h"
@@ -21,6 +22,7 @@ static const struct settle_task tasks[] = {
 	{ VMFORK_TASK_MACHINE_ID, machineid_apply, NULL },
 	{ VMFORK_TASK_PAYLOAD, payload_deliver, NULL },
 	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
+	{ VMFORK_TASK_NOTIFY, notify_run, NULL },
 };
 
 static void task_note(struct agent *agent, enum vmfork_task task, int ret)
