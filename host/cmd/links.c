@@ -43,10 +43,10 @@ static int parse_net(struct parser *p, const char *arg, struct vf_err *err)
 		return cmd_usage_error(p->cmd, err, "--net: more than %d",
 				       VM_NICS_MAX);
 	if (!vf_name_is_valid(arg, NET_NAME_MAX))
-		return cmd_usage_error(p->cmd, err,
-				       "--net '%.64s': invalid: up to %d of "
-				       "a-z 0-9 . _ -",
-				       arg, NET_NAME_MAX);
+		return vf_err_set(err, EINVAL,
+				  "network name '%.64s': invalid: up to %d of "
+				  "a-z 0-9 . _ -",
+				  arg, NET_NAME_MAX);
 	p->link = &p->links[p->num_nets++];
 	strcpy(p->link->net_name, arg);
 	return 0;

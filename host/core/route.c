@@ -126,14 +126,13 @@ int route_parse(struct identity_route *route, const char *text,
 	if (!key)
 		return fail(why, "it has no destination");
 	is_default = !strcmp(key, "default");
-	if (!is_default)
+	/* a default route has the family of its other words */
+	if (is_default)
+		route->is_ipv6 = strchr(text, ':');
+	else
 		ret = dst_parse(route, (char *)key, why);
 	while (!ret && (key = next_word(&rest))) {
 		value = next_word(&rest);
-		/* the family of a default route is its gateway's */
-		if (is_default && !route->has_gateway && !strcmp(key, "via") &&
-		    value)
-			route->is_ipv6 = strchr(value, ':');
 		ret = option_parse(route, key, value, why);
 	}
 	if (!ret && is_default && !route->has_gateway)
