@@ -4,36 +4,6 @@
 
 #include <errno.h>
 
-static void mark_build(struct lan *lan, struct frame *mark)
-{
-	put_eth(mark, lan->conf->mac, lan->ports[0].mac, ETH_P_IP);
-	put_ip4(mark, lan->ports[0].addr4[0], lan->conf->addr4, ++lan->serial,
-		9);
-}
-
-/*
- * Does a frame from port 0 reach the bridge? A frame that must pass follows it:
- * once that is seen, the first one was dropped or has been seen before.
- */
-static bool reaches_bridge(struct lan *lan, const struct frame *frame)
-{
-	uint8_t data[2048];
-	struct frame mark;
-	bool seen = false;
-	size_t len;
-
-	frame_send(lan->fds[0], frame);
-	mark_build(lan, &mark);
-	frame_send(lan->fds[0], &mark);
-	for (;;) {
-		len = frame_receive(lan->bridge_fd, 0, data);
-		seen |= len >= frame->len &&
-			!memcmp(data, frame->data, frame->len);
-		if (len == mark.len && !memcmp(data, mark.data, mark.len))
-			return seen;
-	}
-}
-
 static void test_own_passes(void **state)
 {
 	struct in6_addr ll = { .s6_addr = { 0xfe, 0x80 } }, own6;
