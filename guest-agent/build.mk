@@ -22,6 +22,8 @@ agent_srcs := \
 	guest-agent/nameconf.c \
 	guest-agent/netbatch.c \
 	guest-agent/netcfg.c \
+	guest-agent/netdropped.c \
+	guest-agent/netroute.c \
 	guest-agent/netstate.c \
 	guest-agent/netundo.c \
 	guest-agent/notify.c \

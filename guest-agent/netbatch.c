@@ -8,13 +8,14 @@
 #include <sys/socket.h>
 
 #include "netbatch.h"
+#include "netroute.h"
 
 #define CREATE_OR_REPLACE (NLM_F_CREATE | NLM_F_REPLACE)
 
-/* Send back what was dumped. */
-static struct nlmsghdr *put_old(struct netcfg *cfg, const struct nlmsghdr *old,
-				uint16_t type, uint16_t flags,
-				enum vmfork_step step, int tolerate)
+struct nlmsghdr *netbatch_put_old(struct netcfg *cfg,
+				  const struct nlmsghdr *old, uint16_t type,
+				  uint16_t flags, enum vmfork_step step,
+				  int tolerate)
 {
 	struct nlmsghdr *msg =
 		rtnl_batch_copy(&cfg->batch, old, type, flags, step, tolerate);
@@ -24,11 +25,12 @@ static struct nlmsghdr *put_old(struct netcfg *cfg, const struct nlmsghdr *old,
 	return msg;
 }
 
-static void put_link(struct rtnl_batch *batch, const struct identity_link *want,
-		     const struct netcfg_link *link)
+static struct nlmsghdr *put_setlink(struct rtnl_batch *batch,
+				    const struct netcfg_link *link,
+				    int tolerate)
 {
-	struct nlmsghdr *msg =
-		rtnl_batch_put(batch, RTM_SETLINK, 0, VMFORK_STEP_LINK, 0);
+	struct nlmsghdr *msg = rtnl_batch_put(batch, RTM_SETLINK, 0,
+					      VMFORK_STEP_LINK, tolerate);
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(msg, sizeof(*ifi));
 
 	ifi->ifi_index = link->index;
@@ -36,6 +38,25 @@ static void put_link(struct rtnl_batch *batch, const struct identity_link *want,
 		ifi->ifi_flags = IFF_UP;
 		ifi->ifi_change = IFF_UP;
 	}
+	return msg;
+}
+
+/*
+ * A link whose MAC is set forgets its neighbours, even if it is the MAC that it
+ * had (NETDEV_CHANGEADDR: neigh_changeaddr() in net/core/neighbour.c). Without a
+ * MAC in the mail it is set to its own, for that alone; some drivers refuse.
+ */
+static void put_link(struct rtnl_batch *batch, const struct identity_link *want,
+		     const struct netcfg_link *link)
+{
+	struct nlmsghdr *msg;
+
+	if (!want->has_mac) {
+		msg = put_setlink(batch, link, RTNL_TOLERATE_ALL);
+		mnl_attr_put(msg, IFLA_ADDRESS, 6, link->mac);
+		rtnl_batch_end(batch, msg);
+	}
+	msg = put_setlink(batch, link, 0);
 	if (want->has_mac)
 		mnl_attr_put(msg, IFLA_ADDRESS, 6, want->mac);
 	if (want->mtu)
@@ -81,8 +102,8 @@ static void put_old_addrs(struct netcfg *cfg, const struct netcfg_link *link)
 		if (netstate_ifindex(old) != link->index)
 			continue;
 		/* A primary address takes its secondaries along. */
-		put_old(cfg, old, RTM_DELADDR, 0, VMFORK_STEP_ADDR_DEL,
-			EADDRNOTAVAIL);
+		netbatch_put_old(cfg, old, RTM_DELADDR, 0, VMFORK_STEP_ADDR_DEL,
+				 EADDRNOTAVAIL);
 	}
 }
 
@@ -124,24 +145,6 @@ static void put_neigh(struct rtnl_batch *batch, const struct netcfg_link *link,
 	rtnl_batch_end(batch, msg);
 }
 
-static void put_default_route(struct rtnl_batch *batch,
-			      const struct netcfg_link *link, uint8_t family,
-			      const void *gateway)
-{
-	struct nlmsghdr *msg = rtnl_batch_put(
-		batch, RTM_NEWROUTE, CREATE_OR_REPLACE, VMFORK_STEP_ROUTE, 0);
-	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(msg, sizeof(*rtm));
-
-	rtm->rtm_family = family;
-	rtm->rtm_table = RT_TABLE_MAIN;
-	rtm->rtm_protocol = RTPROT_STATIC;
-	rtm->rtm_scope = RT_SCOPE_UNIVERSE;
-	rtm->rtm_type = RTN_UNICAST;
-	mnl_attr_put(msg, RTA_GATEWAY, family == AF_INET ? 4 : 16, gateway);
-	mnl_attr_put_u32(msg, RTA_OIF, (uint32_t)link->index);
-	rtnl_batch_end(batch, msg);
-}
-
 /* Does an attribute hold just this address? */
 static bool attr_is(const struct nlattr *attr, uint8_t family, const void *addr)
 {
@@ -151,52 +154,17 @@ static bool attr_is(const struct nlattr *attr, uint8_t family, const void *addr)
 	       !memcmp(mnl_attr_get_payload(attr), addr, len);
 }
 
-/* Is it a default route that the identity replaces? */
-static bool route_is_replaced(const struct nlmsghdr *route,
-			      const struct identity_link *want)
-{
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(route);
-
-	if (rtm->rtm_dst_len || rtm->rtm_table != RT_TABLE_MAIN)
-		return false;
-	return rtm->rtm_family == AF_INET ? want->has_gateway4
-					  : want->has_gateway6;
-}
-
-/* The same next hop as the identity's: it is replaced by itself. */
-static bool route_is_same(const struct nlmsghdr *route,
-			  const struct identity_link *want)
-{
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(route);
-
-	return attr_is(netstate_attr(route, sizeof(*rtm), RTA_GATEWAY),
-		       rtm->rtm_family,
-		       rtm->rtm_family == AF_INET ? want->gateway4
-						  : want->gateway6);
-}
-
 static void put_gateways(struct netcfg *cfg, const struct identity_link *want,
 			 const struct netcfg_link *link)
 {
-	bool with6 = want->has_gateway6 && link->has_ipv6;
-	const struct nlmsghdr *old = NULL;
-
-	while ((old = netstate_next(&cfg->saved.routes, old))) {
-		if (netstate_ifindex(old) == link->index &&
-		    route_is_replaced(old, want) && !route_is_same(old, want))
-			put_old(cfg, old, RTM_DELROUTE, 0, VMFORK_STEP_ROUTE,
-				RTNL_TOLERATE_ALL);
-	}
-	if (want->has_gateway4 && want->has_gateway_mac)
+	if (!want->has_gateway_mac)
+		return;
+	if (want->has_gateway4)
 		put_neigh(&cfg->batch, link, AF_INET, want->gateway4,
 			  want->gateway_mac);
-	if (with6 && want->has_gateway_mac)
+	if (want->has_gateway6 && link->has_ipv6)
 		put_neigh(&cfg->batch, link, AF_INET6, want->gateway6,
 			  want->gateway_mac);
-	if (want->has_gateway4)
-		put_default_route(&cfg->batch, link, AF_INET, want->gateway4);
-	if (with6)
-		put_default_route(&cfg->batch, link, AF_INET6, want->gateway6);
 }
 
 /* Is it the entry of a gateway, which the identity brings anew? */
@@ -216,49 +184,43 @@ static bool neigh_is_replaced(const struct nlmsghdr *neigh,
 }
 
 /*
- * With its last IPv4 address a link loses its static routes, and with its MAC
- * its permanent neighbours. Those that still make sense come back; whether they
- * do, the kernel knows. None of the identity's own is overwritten.
+ * With its MAC a link loses all neighbours, the permanent ones too. These come
+ * back, but for what the identity brings itself.
  */
-static void put_kept(struct netcfg *cfg, const struct identity_link *want,
-		     const struct netcfg_link *link)
+static void put_kept_neighs(struct netcfg *cfg,
+			    const struct identity_link *want,
+			    const struct netcfg_link *link)
 {
 	const struct nlmsghdr *old = NULL;
-	struct nlmsghdr *msg;
 
-	while ((old = netstate_next(&cfg->saved.routes, old))) {
-		if (netstate_ifindex(old) != link->index ||
-		    route_is_replaced(old, want))
-			continue;
-		msg = put_old(cfg, old, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
-			      VMFORK_STEP_ROUTE, RTNL_TOLERATE_ALL);
-		if (msg)
-			((struct rtmsg *)mnl_nlmsg_get_payload(msg))
-				->rtm_flags &= RTNH_F_ONLINK;
-	}
-	old = NULL;
 	while ((old = netstate_next(&cfg->saved.neighs, old))) {
 		if (netstate_ifindex(old) == link->index &&
 		    !neigh_is_replaced(old, want))
-			put_old(cfg, old, RTM_NEWNEIGH,
-				NLM_F_CREATE | NLM_F_EXCL, VMFORK_STEP_NEIGH,
-				RTNL_TOLERATE_ALL);
+			netbatch_put_old(cfg, old, RTM_NEWNEIGH,
+					 NLM_F_CREATE | NLM_F_EXCL,
+					 VMFORK_STEP_NEIGH, RTNL_TOLERATE_ALL);
 	}
 }
 
+/* Across all links, since an address or gateway may move from one to another. */
 int netbatch_build(struct netcfg *cfg, const struct vmfork_identity *id,
 		   const struct netcfg_result *result)
 {
+	const struct netcfg_link *link = result->links;
+
 	rtnl_batch_reset(&cfg->batch);
 	for (unsigned int i = 0; i < id->num_links; i++) {
-		const struct identity_link *want = &id->link[i];
-		const struct netcfg_link *link = &result->links[i];
-
-		put_link(&cfg->batch, want, link);
-		put_old_addrs(cfg, link);
-		put_new_addrs(cfg, want, link);
-		put_gateways(cfg, want, link);
-		put_kept(cfg, want, link);
+		put_link(&cfg->batch, &id->link[i], &link[i]);
+		put_old_addrs(cfg, &link[i]);
 	}
+	for (unsigned int i = 0; i < id->num_links; i++)
+		put_new_addrs(cfg, &id->link[i], &link[i]);
+	netroute_put_del(cfg, id, result);
+	for (unsigned int i = 0; i < id->num_links; i++)
+		put_gateways(cfg, &id->link[i], &link[i]);
+	netroute_put_new(cfg, id, result);
+	netroute_put_kept(cfg, id, result);
+	for (unsigned int i = 0; i < id->num_links; i++)
+		put_kept_neighs(cfg, &id->link[i], &link[i]);
 	return cfg->batch.overflow ? -E2BIG : 0;
 }

@@ -16,4 +16,20 @@
 int netbatch_build(struct netcfg *cfg, const struct vmfork_identity *id,
 		   const struct netcfg_result *result);
 
+/**
+ * netbatch_put_old() - Send back what was saved
+ * @cfg:	network configuration, its batch begun
+ * @old:	message
+ * @type:	RTM_* that it shall have
+ * @flags:	see rtnl_batch_put()
+ * @step:	see rtnl_batch_put()
+ * @tolerate:	see rtnl_batch_put()
+ *
+ * Return: the copy, or NULL if the batch is full, which is remembered
+ */
+struct nlmsghdr *netbatch_put_old(struct netcfg *cfg,
+				  const struct nlmsghdr *old, uint16_t type,
+				  uint16_t flags, enum vmfork_step step,
+				  int tolerate);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "netbatch.h"
 #include "netcfg.h"
+#include "netroute.h"
 
 #define EVENT_GROUPS                                                           \
 	(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | \
@@ -24,6 +25,13 @@ static bool kernel_has_ipv6(void)
 	return true;
 }
 
+static void dropped_forget(struct netcfg *cfg)
+{
+	cfg->applied = NULL;
+	cfg->dropped.num = 0;
+	cfg->dropped.more = false;
+}
+
 int netcfg_open(struct netcfg *cfg)
 {
 	int ret;
@@ -31,6 +39,7 @@ int netcfg_open(struct netcfg *cfg)
 	cfg->send = rtnl_batch_send;
 	cfg->has_ipv6 = kernel_has_ipv6();
 	cfg->is_stale = true;
+	dropped_forget(cfg);
 	ret = rtnl_open(&cfg->rtnl, 0);
 	if (ret < 0)
 		return ret;
@@ -74,6 +83,7 @@ void netcfg_listen(struct netcfg *cfg)
 
 int netcfg_refresh(struct netcfg *cfg)
 {
+	struct netstate_filter all = { 0 };
 	int ret;
 
 	if (cfg->is_deaf && rtnl_listen(&cfg->events, EVENT_GROUPS) == 0)
@@ -81,7 +91,8 @@ int netcfg_refresh(struct netcfg *cfg)
 	netcfg_listen(cfg);
 	if (!cfg->is_stale)
 		return 0;
-	ret = netstate_dump(&cfg->saved, &cfg->rtnl, NULL, NULL);
+	netcfg_dropped(cfg); /* what it compares with goes now */
+	ret = netstate_dump(&cfg->saved, &cfg->rtnl, &all);
 	cfg->is_stale = ret < 0;
 	return ret;
 }
@@ -143,15 +154,22 @@ static bool link_is_named(const struct netstate_link *link, const void *arg)
 	return false;
 }
 
+static bool reject_is_claimed(const struct nlmsghdr *route, const void *arg)
+{
+	return netroute_is_claimed(route, arg);
+}
+
 /* Does the saved state say too little about what an identity names? */
 static bool state_lacks(const struct netcfg *cfg,
 			const struct vmfork_identity *id)
 {
 	struct netcfg_link found;
 
-	for (unsigned int i = 0; cfg->saved.more_links && i < id->num_links;
-	     i++) {
-		if (link_find(cfg, &id->link[i], &found) < 0)
+	for (unsigned int i = 0; i < id->num_links; i++) {
+		if (cfg->saved.more_links &&
+		    link_find(cfg, &id->link[i], &found) < 0)
+			return true;
+		if (cfg->saved.more_rejects && id->link[i].num_routes)
 			return true;
 	}
 	return cfg->saved.is_partial;
@@ -164,12 +182,13 @@ static bool state_lacks(const struct netcfg *cfg,
  */
 static int state_complete(struct netcfg *cfg, const struct vmfork_identity *id)
 {
+	struct netstate_filter named = { link_is_named, reject_is_claimed, id };
 	int ret;
 
 	if (!state_lacks(cfg, id))
 		return 0;
 	cfg->is_stale = true; /* it is no more that of all links */
-	ret = netstate_dump(&cfg->saved, &cfg->rtnl, link_is_named, id);
+	ret = netstate_dump(&cfg->saved, &cfg->rtnl, &named);
 	if (ret < 0)
 		return ret;
 	return state_lacks(cfg, id) ? -E2BIG : 0;
@@ -181,8 +200,13 @@ static int links_find(const struct netcfg *cfg,
 {
 	int ret = 0;
 
-	for (unsigned int i = 0; i < id->num_links && !ret; i++)
+	for (unsigned int i = 0; i < id->num_links && !ret; i++) {
 		ret = link_find(cfg, &id->link[i], &result->links[i]);
+		for (unsigned int j = 0; j < i && !ret; j++) {
+			if (result->links[j].index == result->links[i].index)
+				ret = -ENOTUNIQ;
+		}
+	}
 	return ret;
 }
 
@@ -199,6 +223,7 @@ int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 	int ret, failed;
 
 	memset(result, 0, sizeof(*result));
+	dropped_forget(cfg);
 	ret = netcfg_refresh(cfg);
 	if (!ret)
 		ret = state_complete(cfg, id);
@@ -219,11 +244,14 @@ int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 		fail(result, VMFORK_STEP_LINK, -ret);
 	} else {
 		failed = rtnl_batch_failed(&cfg->batch);
-		if (failed < 0)
+		if (failed < 0) {
+			cfg->applied = id;
+			cfg->applied_to = result;
 			return 0;
+		}
 		fail(result, cfg->batch.msg[failed].step,
 		     cfg->batch.msg[failed].error);
 	}
-	ret = netcfg_undo(cfg, result, id->num_links);
+	ret = netcfg_undo(cfg, id, result);
 	return ret < 0 ? fail(result, VMFORK_STEP_UNDO, -ret) : -result->error;
 }
