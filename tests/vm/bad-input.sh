@@ -348,11 +348,11 @@ without_mailbox() {
 never_arms() {
 	local text rc
 
-	text=$(vmfork run a --timeout 3 \
+	text=$(vmfork run a --timeout 8 \
 		--append 'console=ttyS0 vmfork.agent=none' 2>&1 >/dev/null)
 	rc=$?
 	echo "$text"
-	[ "$rc" = 1 ] && grep -q '^vmfork: VM a: did not arm within 3 s' \
+	[ "$rc" = 1 ] && grep -q '^vmfork: VM a: did not arm within 8 s' \
 		<<<"$text" && grep -q '^vmfork: console: ' <<<"$text" &&
 		[ "$(grep -cv '^vmfork: console: ' <<<"$text")" = 1 ] &&
 		left_nothing
