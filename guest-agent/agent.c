@@ -51,6 +51,7 @@ static void check_cb(void *arg)
 
 	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
 	check(agent);
+	sockets_warm(&agent->sockets); /* not while the VM boots */
 }
 
 static void signal_cb(void *arg, int fd, short revents)
@@ -312,6 +313,7 @@ int agent_run(struct agent *agent)
 void agent_close(struct agent *agent)
 {
 	requests_exit(agent);
+	sockets_close(&agent->sockets);
 	mailbox_close(&agent->mailbox);
 	signals_close(&agent->signals);
 	close(agent->stop_fd);

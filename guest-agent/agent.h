@@ -16,6 +16,7 @@
 #include "requests.h"
 #include "settle.h"
 #include "signals.h"
+#include "sockets.h"
 #include "statedir.h"
 #include "status.h"
 
@@ -41,6 +42,7 @@ struct agent {
 	struct netcfg_result result;
 	struct settle settle;
 	struct requests requests;
+	struct sockets sockets;
 	struct hooks hooks;
 	struct events_facts facts; /* of the hooks that run */
 	bool is_armed;

@@ -38,6 +38,7 @@ agent_srcs := \
 	guest-agent/signal_vmclock.c \
 	guest-agent/signal_vmgenid.c \
 	guest-agent/signals.c \
+	guest-agent/sockets.c \
 	guest-agent/statedir.c \
 	guest-agent/status.c
 

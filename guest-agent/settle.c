@@ -17,10 +17,7 @@ static const struct settle_task tasks[] = {
 	{ VMFORK_TASK_THAW, requests_thaw, NULL },
 	{ VMFORK_TASK_CLOCK, clock_step, NULL },
 	{ VMFORK_TASK_HOSTNAME, nameconf_hostname, NULL },
-	{ VMFORK_TASK_HOSTS, nameconf_hosts, NULL },
-	{ VMFORK_TASK_RESOLV, nameconf_resolv, NULL },
-	{ VMFORK_TASK_MACHINE_ID, machineid_apply, NULL },
-	{ VMFORK_TASK_PAYLOAD, payload_deliver, NULL },
+	{ VMFORK_TASK_TCP, sockets_run, NULL },
 	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
 	{ VMFORK_TASK_NOTIFY, notify_run, NULL },
 };
