@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <assert.h>
 #include <string.h>
 
 #include "agent.h"
@@ -12,15 +13,21 @@
 #include "restore.h"
 #include "settle.h"
 
-/* In the order of the enum; what the agent cannot do yet has no row. */
+/* In the order of the enum. */
 static const struct settle_task tasks[] = {
-	{ VMFORK_TASK_THAW, requests_thaw, NULL },
 	{ VMFORK_TASK_CLOCK, clock_step, NULL },
+	{ VMFORK_TASK_THAW, requests_thaw, NULL },
 	{ VMFORK_TASK_HOSTNAME, nameconf_hostname, NULL },
+	{ VMFORK_TASK_HOSTS, nameconf_hosts, NULL },
+	{ VMFORK_TASK_RESOLV, nameconf_resolv, NULL },
+	{ VMFORK_TASK_MACHINE_ID, machineid_apply, NULL },
+	{ VMFORK_TASK_PAYLOAD, payload_deliver, NULL },
 	{ VMFORK_TASK_TCP, sockets_run, NULL },
 	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
 	{ VMFORK_TASK_NOTIFY, notify_run, NULL },
 };
+
+static_assert(sizeof(tasks) / sizeof(tasks[0]) == VMFORK_TASK_NUM, "tasks");
 
 static void task_note(struct agent *agent, enum vmfork_task task, int ret)
 {
