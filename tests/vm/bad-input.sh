@@ -96,7 +96,7 @@ invalid_names() {
 			says 1 'invalid' vmfork net create "$name" || return
 	done
 	says 1 'invalid' vmfork net create twelve-chars &&
-		says 1 'invalid|none' vmfork run a --net ../a && left_nothing
+		says 2 'invalid' vmfork run a --net ../a && left_nothing
 }
 
 missing_things() {
