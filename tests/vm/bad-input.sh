@@ -41,6 +41,10 @@ usage_errors() {
 		run a --accel hax
 		snapshot src-1
 		snapshot src-1 s --mode lazy
+		snapshot src-1 s --hooks fail
+		snapshot src-1 s --quiesce --hooks maybe
+		snapshot src-1 s --quiesce --quiesce-timeout 0
+		snapshot src-1 s --quiesce-timeout 3601
 		fork
 		fork ready -n 0
 		fork ready -n 1001
