@@ -21,7 +21,11 @@ static char *text_of(const char *command)
 	assert_non_null(out);
 	len = getdelim(&text, &size, '\0', out);
 	assert_int_equal(pclose(out), 0);
-	return len < 0 ? strdup("") : text;
+	if (len < 0) {
+		free(text); /* it has a buffer even if nothing is printed */
+		text = strdup("");
+	}
+	return text;
 }
 
 /* Is each of the lines printed, which have to be that many? */
