@@ -272,10 +272,12 @@ static void give_up_on_mail(struct agent *agent)
 	restore_arm(agent);
 	report_soon(agent);
 	/* the mail that waits for its link is the only network there will be */
-	if (agent->link_end_ns)
+	if (agent->link_end_ns) {
 		mail_try_later(agent);
-	else
+	} else {
 		memset(&agent->id, 0, sizeof(agent->id));
+		mail_erase(agent, false); /* of tasks that were stopped */
+	}
 	remember(agent);
 	settle_begin(agent, SETTLE_NO_MAIL);
 }
@@ -430,6 +432,8 @@ int restore_init(struct agent *agent)
 
 	if (!ret)
 		ret = loop_add_timer(loop, &agent->arm_timer, arm_cb, agent);
+	if (!ret)
+		ret = settle_init(agent);
 	if (!ret)
 		ret = report_init(agent);
 	if (!ret)
