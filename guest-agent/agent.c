@@ -51,7 +51,10 @@ static void check_cb(void *arg)
 
 	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
 	check(agent);
-	sockets_warm(&agent->sockets); /* not while the VM boots */
+	/* not while the VM boots, nor while it learns who it is */
+	if (settle_is_over(&agent->settle) && !agent->wait_end_ns &&
+	    !agent->link_end_ns)
+		sockets_warm(&agent->sockets);
 }
 
 static void signal_cb(void *arg, int fd, short revents)
@@ -289,6 +292,7 @@ int agent_run(struct agent *agent)
 	restore_arm(agent);
 	mail_read(agent);
 	restore_boot(agent);
+	requests_recover(agent);
 	/* In a fork each page that is not there costs a fault, maybe a read. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		log_line(LOG_ERROR, "memory is not locked: %s",

@@ -14,6 +14,7 @@
 #include "log.h"
 
 #define MOUNTS_MAX 512
+#define RECORD_MAX (DISKS_MAX * (DISKS_PATH_LEN + 32))
 
 /* Which devices are done with, held or not. */
 struct freezing {
@@ -100,6 +101,66 @@ static int note_done(struct freezing *freezing, dev_t dev)
 	return 0;
 }
 
+void disks_init(struct disks *disks, int dir_fd)
+{
+	*disks = (struct disks){ .dir_fd = dir_fd, .record_fd = -1 };
+}
+
+/*
+ * Before it is held, for the one who writes may be killed any time after.
+ * Return: where the record ended, or -errno
+ */
+static off_t record_add(struct disks *disks, const struct stat *st,
+			const char *path)
+{
+	char row[DISKS_PATH_LEN + 32];
+	off_t end;
+	int len;
+
+	if (disks->record_fd < 0)
+		disks->record_fd = openat(disks->dir_fd, DISKS_RECORD,
+					  O_WRONLY | O_CREAT | O_TRUNC |
+						  O_CLOEXEC | O_NOFOLLOW,
+					  0600);
+	if (disks->record_fd < 0)
+		return -errno;
+	end = lseek(disks->record_fd, 0, SEEK_END);
+	len = snprintf(row, sizeof(row), "%u:%u %s", major(st->st_dev),
+		       minor(st->st_dev), path);
+	/* its end is the NUL: a path may hold all else */
+	if (end < 0 || write(disks->record_fd, row, (size_t)len + 1) < 0)
+		return -errno;
+	return end;
+}
+
+static void record_remove(struct disks *disks)
+{
+	if (disks->record_fd < 0)
+		return;
+	unlinkat(disks->dir_fd, DISKS_RECORD, 0);
+	close(disks->record_fd);
+	disks->record_fd = -1;
+}
+
+/* Return: 0, -errno; with the record as it was */
+static int disk_freeze(struct disks *disks, int fd, const struct stat *st,
+		       const char *path)
+{
+	off_t end = record_add(disks, st, path);
+	int ret;
+
+	if (end < 0)
+		log_line(LOG_ERROR, "%s: not written down: %s", path,
+			 strerror((int)-end));
+	if (!ioctl(fd, FIFREEZE, 0))
+		return 0;
+	ret = -errno;
+	if (end >= 0 && ftruncate(disks->record_fd, end) < 0)
+		log_line(LOG_ERROR, "%s: is written down: %s", path,
+			 strerror(errno));
+	return ret;
+}
+
 /* Return: 0 also where there is nothing to hold, -errno */
 static int disk_hold(struct freezing *freezing, const struct disks_mount *mount)
 {
@@ -120,8 +181,8 @@ static int disk_hold(struct freezing *freezing, const struct disks_mount *mount)
 	ret = note_done(freezing, mount->dev);
 	if (!ret && disks->num == DISKS_MAX)
 		ret = -E2BIG;
-	if (!ret && ioctl(fd, FIFREEZE, 0) < 0)
-		ret = -errno;
+	if (!ret)
+		ret = disk_freeze(disks, fd, &st, mount->path);
 	if (ret < 0) {
 		close(fd);
 		return ret == -EBUSY || ret == -EOPNOTSUPP ? 0 : ret;
@@ -214,5 +275,59 @@ int disks_thaw(struct disks *disks)
 			ret = -errno;
 		close(fd);
 	}
+	record_remove(disks);
 	return ret;
+}
+
+/* A row of the record. What was mounted there since is left alone. */
+static void row_recover(const char *row)
+{
+	unsigned int at_major, at_minor;
+	int fd, skip = 0;
+	struct stat st;
+
+	if (sscanf(row, "%u:%u %n", &at_major, &at_minor, &skip) != 2 || !skip)
+		return;
+	fd = open(row + skip, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st) && st.st_dev == makedev(at_major, at_minor) &&
+	    !ioctl(fd, FITHAW, 0))
+		log_line(LOG_ERROR, "%s was left frozen: it goes on",
+			 row + skip);
+	close(fd);
+}
+
+/* Return: the record's text, NUL behind it, which the caller frees, or NULL */
+static char *record_read(const struct disks *disks, size_t *len)
+{
+	int fd = openat(disks->dir_fd, DISKS_RECORD,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st = { 0 };
+	char *text = NULL;
+	ssize_t got = -1;
+
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &st) && st.st_size <= RECORD_MAX)
+		text = calloc(1, (size_t)st.st_size + 1);
+	if (text)
+		got = read(fd, text, (size_t)st.st_size);
+	close(fd);
+	*len = got > 0 ? (size_t)got : 0;
+	return text;
+}
+
+void disks_recover(const struct disks *disks)
+{
+	size_t len = 0;
+	char *text = record_read(disks, &len);
+
+	/* The last one first, as in disks_thaw(): others may lie on it. */
+	for (size_t at = len; at > 0; at--) {
+		if (at == 1 || !text[at - 2])
+			row_recover(text + at - 1);
+	}
+	free(text);
+	unlinkat(disks->dir_fd, DISKS_RECORD, 0);
 }

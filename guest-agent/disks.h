@@ -2,6 +2,8 @@
 /*
  * The guest's disks, held for a snapshot: file systems on block devices are
  * made whole on their device and keep still (FIFREEZE) until they are let go.
+ * Which ones is written down for as long, since they stay as they are when the
+ * agent is killed.
  */
 #ifndef AGENT_DISKS_H
 #define AGENT_DISKS_H
@@ -13,6 +15,7 @@
 
 #define DISKS_MAX      64
 #define DISKS_PATH_LEN 1024
+#define DISKS_RECORD   "held"
 
 /* A row of /proc/self/mountinfo. */
 struct disks_mount {
@@ -23,9 +26,24 @@ struct disks_mount {
 };
 
 struct disks {
+	int dir_fd;	  /* where the record is */
+	int record_fd;	  /* -1: nothing is written down */
 	unsigned int num; /* held */
 	int fds[DISKS_MAX];
 };
+
+/**
+ * disks_init() - None is held
+ * @disks:	out: disks
+ * @dir_fd:	directory of the record, stays the caller's
+ */
+void disks_init(struct disks *disks, int dir_fd);
+
+/**
+ * disks_recover() - Let go what is written down, by somebody who was killed
+ * @disks:	disks, none held
+ */
+void disks_recover(const struct disks *disks);
 
 /**
  * disks_parse() - Read a row of mountinfo (proc_pid_mountinfo(5))
@@ -38,7 +56,7 @@ int disks_parse(char *line, struct disks_mount *mount);
 
 /**
  * disks_freeze() - Hold all of them, those that lie on others first
- * @disks:	disks, zeroed before
+ * @disks:	disks, none held
  * @spared:	descriptors of what we may have to write to meanwhile
  * @num_spared:	how many
  *

@@ -313,9 +313,15 @@ int requests_thaw(struct agent *agent)
 int requests_init(struct agent *agent)
 {
 	agent->requests.freeze.loop = &agent->loop;
-	freeze_recover(&agent->requests.freeze);
+	disks_init(&agent->requests.disks, agent->dir.dir_fd);
 	return loop_add_timer(&agent->loop, &agent->requests.timer, timer_cb,
 			      agent);
+}
+
+void requests_recover(struct agent *agent)
+{
+	disks_recover(&agent->requests.disks);
+	freeze_recover(&agent->requests.freeze);
 }
 
 void requests_exit(struct agent *agent)

@@ -42,12 +42,18 @@ struct requests {
 };
 
 /**
- * requests_init() - Make timers known; what a former agent froze goes on
+ * requests_init() - Make timers known
  * @agent:	agent, its cgroup set by freeze_init()
  *
  * Return: 0 or -errno
  */
 int requests_init(struct agent *agent);
+
+/**
+ * requests_recover() - What an agent held that was killed goes on
+ * @agent:	agent
+ */
+void requests_recover(struct agent *agent);
 
 /**
  * requests_look() - Is there a new request? Answer it, or begin with it

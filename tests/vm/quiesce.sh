@@ -243,6 +243,20 @@ check "a copy of the disk from then is had" receive_copy
 check "it is whole" copy_is_whole "$beat"
 check "nothing is left, both killed" gone_without_trace
 
+forget_hooks
+begin_hanging
+# shellcheck disable=SC2046 # the guard is its only child
+kill -KILL "$snapshot_pid" $(pgrep -P "$snapshot_pid")
+guest src 'rm /run/hang'
+check "it is held once more" retry_until 10 is_held src
+held_at=$SECONDS
+# shellcheck disable=SC2016 # the guest's shell expands
+guest src 'ls /run/vmfork/held && kill -9 $(pidof vmfork-agent)'
+check "an agent that is started again lets go what a killed one held" \
+	retry_until 15 goes_on src
+check "before its time" [ $((SECONDS - held_at)) -lt $((HOLD_S - 2)) ]
+check "and has nothing more to let go" guest src '[ ! -e /run/vmfork/held ]'
+
 # Its page is not where it was: it is found, and then asked.
 # shellcheck disable=SC2016 # the guest's shell expands
 guest src 'rm /run/hooks; kill -9 $(pidof vmfork-agent)'
