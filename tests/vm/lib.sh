@@ -136,7 +136,8 @@ field() { # JSON FILTER
 
 # Is the filter true of the document?
 holds() { # JSON FILTER
-	jq -e "$2" <<<"$1" >/dev/null || {
+	# jq 1.6 is content with a document that is not there
+	{ [ -n "$1" ] && jq -e "$2" <<<"$1" >/dev/null; } || {
 		echo "not so: $2 in"
 		jq . <<<"$1" || echo "$1"
 		return 1

@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: MIT
 /*
  * A workload that lives on random numbers: each line of FILE is the moment
- * (CLOCK_MONOTONIC, ns) and what getrandom() gave, one about each millisecond.
+ * (CLOCK_MONOTONIC, ns) and what getrandom() gave, one about each millisecond, or
+ * as seldom as it is told.
  *
- *	draw FILE
+ *	draw FILE [MILLISECONDS]
  */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
 
-#define PAUSE_NS 1000000
+#define PAUSE_MS 1
 
 int main(int argc, char **argv)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	long pause_ms = argc == 3 ? strtol(argv[2], NULL, 10) : PAUSE_MS;
+	const struct timespec pause = { .tv_nsec = pause_ms * 1000000 };
 	struct timespec now;
 	uint64_t number[2];
 	FILE *file;
 
-	if (argc != 2)
+	if (argc < 2 || argc > 3 || pause_ms < 1 || pause_ms > 999)
 		return 2;
 	file = fopen(argv[1], "we");
 	if (!file)
