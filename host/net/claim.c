@@ -162,12 +162,15 @@ bool claim_is_by_hand(const struct net_conf *conf, const struct net_port *port)
 	       !IN6_ARE_ADDR_EQUAL(&port->addr6[0], &given.addr6[0]);
 }
 
-/* Whatever the pool would make of these indices has something of the port. */
+/*
+ * Whatever the pool would make of these indices has something of the port. What
+ * was asked for by hand may have host parts of which the pool makes nothing.
+ */
 static unsigned int indices_of(const struct net_conf *conf,
 			       const struct net_port *port,
 			       uint32_t indices[INDICES_PER_PORT])
 {
-	unsigned int num = 0;
+	unsigned int num = 0, kept = 0;
 
 	indices[num++] = port->index;
 	if (!memcmp(port->mac, conf->mac, 3))
@@ -178,7 +181,10 @@ static unsigned int indices_of(const struct net_conf *conf,
 	for (unsigned int i = 0; i < port->num_addr6; i++)
 		if (!port->addr6[i].s6_addr32[2])
 			indices[num++] = ntohl(port->addr6[i].s6_addr32[3]);
-	return num;
+	for (unsigned int i = 0; i < num; i++)
+		if (indices[i] && indices[i] <= pool_last(conf))
+			indices[kept++] = indices[i];
+	return kept;
 }
 
 static int index_compare(const void *a, const void *b)

@@ -42,12 +42,11 @@ uint32_t pool_find(const struct net_conf *conf, uint32_t cursor,
 	size_t at = 0;
 
 	index = cursor < 1 || cursor > last ? 1 : cursor;
-	while (at < num && used[at] < index)
-		at++;
 	for (tried = 0; tried < last; tried++) {
-		if (at < num && used[at] == index)
+		while (at < num && used[at] < index)
 			at++;
-		else if (!pool_is_gateway(conf, index))
+		if ((at == num || used[at] != index) &&
+		    !pool_is_gateway(conf, index))
 			return index;
 		if (index++ == last) {
 			index = 1;

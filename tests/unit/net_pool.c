@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "net/claim.h"
 #include "net/pool.h"
 
 static struct net_conf conf_make(const char *addr4, uint8_t prefix4)
@@ -98,6 +99,7 @@ static void test_find(void **state)
 	struct net_conf conf = conf_make("10.1.1.0", 28); /* 2 to 14 */
 	uint32_t all[13];
 	const uint32_t some[] = { 2, 3, 5, 14 };
+	const uint32_t odd[] = { 0, 2, 3, 6, 6, 14, 99 };
 
 	(void)state;
 	assert_int_equal(pool_find(&conf, 0, NULL, 0), 2);
@@ -114,6 +116,35 @@ static void test_find(void **state)
 		assert_int_equal(pool_find(&conf, cursor, all, 13), 0);
 	assert_int_equal(pool_find(&conf, 3, all, 12), 14);
 	assert_int_equal(pool_find(&conf, 9, all + 1, 12), 2);
+	/* no index, one that is twice there, and one beyond: of no account */
+	assert_int_equal(pool_find(&conf, 6, odd, 7), 7);
+	assert_int_equal(pool_find(&conf, 14, odd, 7), 4);
+}
+
+/* A MAC asked for by hand may have a host part that is no index. */
+static void test_claimed(void **state)
+{
+	struct net_conf conf = conf_make("10.1.1.0", 28);
+	struct net_port ports[4] = {
+		{ .index = 2 }, { .index = 3 }, { .index = 4 }, { .index = 14 }
+	};
+	const struct leases leases = { .ports = ports, .num = 4 };
+	struct claimed claimed;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		pool_fill(&conf, &ports[i]);
+	memset(ports[0].mac + 3, 0, 3);
+	memset(ports[1].mac + 3, 0xff, 3);
+	ports[2].mac[5] = 7;
+	assert_int_equal(claimed_init(&claimed, &conf, &leases, 1), 0);
+	assert_int_equal(claimed.num, 5);
+	assert_false(claimed_has(&claimed, 0));
+	assert_true(claimed_has(&claimed, 4));
+	assert_true(claimed_has(&claimed, 7));
+	claimed_add(&claimed, 5);
+	assert_int_equal(pool_find(&conf, 14, claimed.indices, claimed.num), 6);
+	claimed_exit(&claimed);
 }
 
 static void test_overlaps(void **state)
@@ -138,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_gateway_refused),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_claimed),
 		cmocka_unit_test(test_overlaps),
 	};
 
