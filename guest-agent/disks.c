@@ -78,7 +78,9 @@ int disks_parse(char *line, struct disks_mount *mount)
 	unescape(mount->path, field[4]);
 	/* btrfs makes up its numbers, and others for each subvolume */
 	mount->has_own_dev = strcmp(type, "btrfs") != 0;
+	/* FUSE: to be opened is to ask a daemon, which may stand still by now */
 	mount->is_freezable = (at_major != 0 || !mount->has_own_dev) &&
+			      strncmp(type, "fuse", 4) != 0 &&
 			      has_option(options, "rw");
 	return 0;
 }

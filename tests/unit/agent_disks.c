@@ -49,6 +49,8 @@ static void test_not_freezable(void **state)
 		"29 1 0:25 / /run rw - tmpfs tmpfs rw,mode=755",
 		"36 35 254:1 / /cd rw - iso9660 /dev/sr0 ro,norw",
 		"36 35 0:50 / /net rw - nfs4 host:/x rw",
+		"36 35 8:17 / /usb rw - fuseblk /dev/sdb1 rw,user_id=0",
+		"36 35 8:17 / /usb rw - fuseblk.ntfs-3g /dev/sdb1 rw",
 	};
 	struct disks_mount mount;
 
