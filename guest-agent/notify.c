@@ -102,7 +102,8 @@ static int file_read(int folder_fd, const char *name, char *text, uid_t *owner)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	/* a link to somebody's file says nothing of who put it here */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
 		close(fd);
 		return -EINVAL;
 	}

@@ -148,6 +148,19 @@ static void test_left_alone(void **state)
 	assert_true(exists("fifo"));
 }
 
+/* Who links a file of root's makes no order of it. */
+static void test_hard_link(void **state)
+{
+	char text[32];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%d KILL\n", getpid());
+	put("link", text);
+	assert_int_equal(linkat(dir_fd, "notify.d/link", dir_fd, "own", 0), 0);
+	assert_int_equal(notify_all(dir_fd), 0);
+	assert_true(exists("link"));
+}
+
 /* A file of somebody's is no order to a process of somebody else. */
 static void test_not_his(void **state)
 {
@@ -178,8 +191,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse), TEST(test_signals),
-		TEST(test_left_alone),	      TEST(test_not_his),
-		TEST(test_no_folder),
+		TEST(test_left_alone),	      TEST(test_hard_link),
+		TEST(test_not_his),	      TEST(test_no_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
