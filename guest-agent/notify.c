@@ -13,11 +13,12 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "log.h"
 #include "notify.h"
 #include "settle.h"
 
 #define FOLDER	   "notify.d"
-#define FILES_MAX  1024 /* anybody may put one there */
+#define FILES_MAX  1024
 #define TEXT_SIZE  64
 #define SIGNAL_MAX 64
 
@@ -88,8 +89,8 @@ int notify_open(int dir_fd)
 {
 	if (mkdirat(dir_fd, FOLDER, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	/* as /tmp: one's own files are one's own */
-	return fchmodat(dir_fd, FOLDER, 01777, 0) < 0 ? -errno : 0;
+	/* root's alone: it lies on a file system that others must not fill */
+	return fchmodat(dir_fd, FOLDER, 0755, 0) < 0 ? -errno : 0;
 }
 
 /* Return: the file's owner, with its text read, or -errno */
@@ -181,7 +182,10 @@ int notify_all(int dir_fd)
 		if (entry->d_name[0] == '.')
 			continue;
 		if (num++ == FILES_MAX) {
-			ret = -E2BIG;
+			log_line(LOG_ERROR,
+				 STATUS_DIR "/" FOLDER ": more than %d files, "
+					    "the rest is skipped",
+				 FILES_MAX);
 			break;
 		}
 		ret = file_notify(dirfd(dir), entry->d_name);

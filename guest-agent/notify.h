@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Processes that asked for a signal after each restore: each file of notify.d
- * holds "PID [SIGNAL]" (default: USR1). Anybody may put a file there, but only
- * for processes of his own; root for any.
+ * holds "PID [SIGNAL]" (default: USR1). The folder is root's; a file there that
+ * root gave to somebody else is good for processes of his own alone.
  */
 #ifndef AGENT_NOTIFY_H
 #define AGENT_NOTIFY_H
@@ -34,8 +34,9 @@ int notify_open(int dir_fd);
  * notify_all() - Send the signals; files of processes that are gone are removed
  * @dir_fd:	where the folder is
  *
- * Return: how many were sent, -E2BIG if there are more files than are looked
- * at, -errno
+ * So many files are looked at and no more; that there are more is logged.
+ *
+ * Return: how many were sent, -errno
  */
 int notify_all(int dir_fd);
 

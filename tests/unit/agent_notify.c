@@ -178,6 +178,22 @@ static void test_not_his(void **state)
 	assert_true(exists("his"));
 }
 
+/* The folder is nobody's but ours, and too many files stop nothing. */
+static void test_many(void **state)
+{
+	char name[16];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstatat(dir_fd, "notify.d", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+	for (int i = 0; i < 1100; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		put(name, "");
+	}
+	assert_int_equal(notify_all(dir_fd), 0);
+}
+
 static void test_no_folder(void **state)
 {
 	(void)state;
@@ -192,7 +208,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse), TEST(test_signals),
 		TEST(test_left_alone),	      TEST(test_hard_link),
-		TEST(test_not_his),	      TEST(test_no_folder),
+		TEST(test_not_his),	      TEST(test_many),
+		TEST(test_no_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
