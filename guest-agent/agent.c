@@ -186,9 +186,6 @@ static int record_load(struct agent *agent)
 	}
 	if (ret < 0)
 		return fail(STATUS_DIR, ret);
-	ret = notify_open(agent->dir.dir_fd);
-	if (ret < 0)
-		log_line(LOG_ERROR, "nobody is notified: %s", strerror(-ret));
 	if (statedir_load(&agent->dir, &agent->record) < 0)
 		memset(&agent->record, 0, sizeof(agent->record));
 	agent->record.status.request_seen = 0;
@@ -203,13 +200,7 @@ static int network_open(struct agent *agent)
 	if (ret < 0)
 		return fail("netlink", ret);
 	ret = ack_open(&agent->ack, agent->netcfg.has_ipv6);
-	if (ret < 0)
-		return fail("UDP socket", ret);
-	agent->announce_fd = announce_open();
-	if (agent->announce_fd < 0)
-		log_line(LOG_ERROR, "nothing is announced: packet socket: %s",
-			 strerror(-agent->announce_fd));
-	return 0;
+	return ret < 0 ? fail("UDP socket", ret) : 0;
 }
 
 /*
@@ -260,9 +251,6 @@ int agent_open(struct agent *agent, const char *signal)
 	ret = mailbox_open(&agent->mailbox, agent->ack.port, capabilities);
 	if (ret < 0)
 		return fail("mailbox page", ret);
-	agent->random_fd = entropy_open();
-	if (agent->random_fd < 0)
-		fail("/dev/urandom", agent->random_fd);
 	agent->stop_fd = stop_open();
 	if (agent->stop_fd < 0)
 		return fail("signalfd", agent->stop_fd);
@@ -280,6 +268,22 @@ static void mail_read(struct agent *agent)
 		log_line(LOG_ERROR, "mail at boot: %s", strerror(-ret));
 }
 
+/* What a page that is armed can wait for, since nobody looks at it meanwhile. */
+static void rest_open(struct agent *agent)
+{
+	int ret = notify_open(agent->dir.dir_fd);
+
+	if (ret < 0)
+		log_line(LOG_ERROR, "nobody is notified: %s", strerror(-ret));
+	agent->announce_fd = announce_open();
+	if (agent->announce_fd < 0)
+		log_line(LOG_ERROR, "nothing is announced: packet socket: %s",
+			 strerror(-agent->announce_fd));
+	agent->random_fd = entropy_open();
+	if (agent->random_fd < 0)
+		fail("/dev/urandom", agent->random_fd);
+}
+
 int agent_run(struct agent *agent)
 {
 	char names[64] = "";
@@ -290,6 +294,7 @@ int agent_run(struct agent *agent)
 	 */
 	mailbox_publish(&agent->mailbox, &agent->record.status);
 	restore_arm(agent);
+	rest_open(agent);
 	mail_read(agent);
 	restore_boot(agent);
 	requests_recover(agent);
