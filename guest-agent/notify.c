@@ -20,7 +20,11 @@
 #define FOLDER	   "notify.d"
 #define FILES_MAX  1024
 #define TEXT_SIZE  64
+#define BLANKS	   " \t\n"
 #define SIGNAL_MAX 64
+#define START_MAX  (LONG_MAX / 100)
+/* proc_pid_stat(5) */
+#define START_FIELD 22
 
 static const struct {
 	const char *name;
@@ -63,26 +67,42 @@ static int signal_parse(const char *word)
 	return 0;
 }
 
-bool notify_parse(const char *text, pid_t *pid, int *signal)
+/* Return: false if it is too long; empty if there is none; @text goes on */
+static bool word_take(const char **text, char word[TEXT_SIZE])
+{
+	const char *begin = *text + strspn(*text, BLANKS);
+	size_t len = strcspn(begin, BLANKS);
+
+	if (len >= TEXT_SIZE)
+		return false;
+	memcpy(word, begin, len);
+	word[len] = '\0';
+	*text = begin + len;
+	return true;
+}
+
+bool notify_parse(const char *text, struct notify_order *order)
 {
 	char word[TEXT_SIZE];
 	const char *end = text;
-	size_t len;
 
-	*pid = (pid_t)number_parse(text, INT_MAX, &end);
-	if (!*pid || (*end && !isspace((unsigned char)*end)))
+	*order = (struct notify_order){ .signal = SIGUSR1 };
+	order->pid = (pid_t)number_parse(text, INT_MAX, &end);
+	if (!order->pid || (*end && !strchr(BLANKS, *end)) ||
+	    !word_take(&end, word))
 		return false;
-	*signal = SIGUSR1;
-	end += strspn(end, " \t\n");
-	len = strcspn(end, " \t\n");
-	if (!len)
-		return !*end;
-	if (len >= sizeof(word))
+	if (*word)
+		order->signal = signal_parse(word);
+	if (!order->signal || !word_take(&end, word))
 		return false;
-	memcpy(word, end, len);
-	word[len] = '\0';
-	*signal = signal_parse(word);
-	return *signal && !end[len + strspn(end + len, " \t\n")];
+	text = end;
+	end = word;
+	if (*word) {
+		order->start = (uint64_t)number_parse(word, START_MAX, &end);
+		if (!order->start || *end)
+			return false;
+	}
+	return !text[strspn(text, BLANKS)];
 }
 
 int notify_open(int dir_fd)
@@ -128,17 +148,44 @@ static bool may_signal(uid_t owner, pid_t pid)
 	return !stat(path, &st) && st.st_uid == owner;
 }
 
-/* Return: 0, -ESRCH if the process is gone, -errno */
-static int process_signal(pid_t pid, int signal, uid_t owner)
+/* Return: when it began, in clock ticks since the boot; 0: not known */
+static uint64_t process_start(pid_t pid)
 {
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0), ret = 0;
+	char path[32], text[1024];
+	unsigned long long start;
+	const char *at;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	/* the second field is a name, which may hold anything; the rest numbers */
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < START_FIELD; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, " %llu", &start) == 1 ? start : 0;
+}
+
+/* Return: 0, -ESRCH if the process is gone, -errno */
+static int process_signal(const struct notify_order *order, uid_t owner)
+{
+	int fd = (int)syscall(SYS_pidfd_open, order->pid, 0), ret = 0;
 
 	if (fd < 0)
 		return -errno;
 	/* whoever owns the number now, the descriptor stays with one process */
-	if (!may_signal(owner, pid))
+	if (order->start && process_start(order->pid) != order->start)
+		ret = -ESRCH;
+	else if (!may_signal(owner, order->pid))
 		ret = -EPERM;
-	else if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0)
+	else if (syscall(SYS_pidfd_send_signal, fd, order->signal, NULL, 0) < 0)
 		ret = -errno;
 	close(fd);
 	return ret;
@@ -148,14 +195,14 @@ static int process_signal(pid_t pid, int signal, uid_t owner)
 static int file_notify(int folder_fd, const char *name)
 {
 	char text[TEXT_SIZE] = "";
+	struct notify_order order;
 	uid_t owner = (uid_t)-1;
-	pid_t pid;
-	int signal, ret;
+	int ret;
 
 	ret = file_read(folder_fd, name, text, &owner);
-	if (ret < 0 || !notify_parse(text, &pid, &signal))
+	if (ret < 0 || !notify_parse(text, &order))
 		return 0; /* not for us, or half written */
-	ret = process_signal(pid, signal, owner);
+	ret = process_signal(&order, owner);
 	if (ret == -ESRCH)
 		unlinkat(folder_fd, name, 0);
 	if (ret == -ESRCH || ret == -EPERM || ret == -EINVAL)

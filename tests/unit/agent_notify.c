@@ -64,32 +64,40 @@ static void test_parse(void **state)
 {
 	static const struct {
 		const char *text;
-		pid_t pid;
-		int signal;
+		struct notify_order order;
 	} good[] = {
-		{ "17", 17, SIGUSR1 },
-		{ "17\n", 17, SIGUSR1 },
-		{ "2147483647 HUP\n", 2147483647, SIGHUP },
-		{ "17 SIGTERM", 17, SIGTERM },
-		{ "17 \t12 \n", 17, 12 },
-		{ "1 64", 1, 64 },
+		{ "17", { 17, SIGUSR1, 0 } },
+		{ "17\n", { 17, SIGUSR1, 0 } },
+		{ "2147483647 HUP\n", { 2147483647, SIGHUP, 0 } },
+		{ "17 SIGTERM", { 17, SIGTERM, 0 } },
+		{ "17 \t12 \n", { 17, 12, 0 } },
+		{ "1 64", { 1, 64, 0 } },
+		{ "17 HUP 1", { 17, SIGHUP, 1 } },
+		{ "17 12 123456789012\n", { 17, 12, 123456789012 } },
 	};
 	static const char *const bad[] = {
-		"",	    "0",      "-1",	 "2147483648", "99999999999999",
-		"17x",	    "x",      "17 NONE", "17 0",       "17 65",
-		"17 HUP 1", "17 hup", "17 1x",	 " 17",	       "17 SIG",
+		"",	     "0",
+		"-1",	     "2147483648",
+		"17x",	     "x",
+		"17 NONE",   "99999999999999",
+		"17 0",	     "17 65",
+		"17 hup",    "17 1x",
+		" 17",	     "17 SIG",
+		"17 HUP 0",  "17 HUP x",
+		"17 HUP 1x", "17 HUP 1 2",
+		"17 HUP -1", "17 HUP 9223372036854775808",
 	};
-	pid_t pid;
-	int number;
+	struct notify_order order;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_true(notify_parse(good[i].text, &pid, &number));
-		assert_int_equal(pid, good[i].pid);
-		assert_int_equal(number, good[i].signal);
+		assert_true(notify_parse(good[i].text, &order));
+		assert_int_equal(order.pid, good[i].order.pid);
+		assert_int_equal(order.signal, good[i].order.signal);
+		assert_int_equal(order.start, good[i].order.start);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (notify_parse(bad[i], &pid, &number))
+		if (notify_parse(bad[i], &order))
 			fail_msg("\"%s\" was taken", bad[i]);
 	}
 }
@@ -127,6 +135,44 @@ static void test_signals(void **state)
 	assert_int_equal(notify_all(dir_fd), 0);
 	assert_false(exists("first"));
 	assert_false(exists("second"));
+}
+
+/* Field 22 of its stat; ours is named without blanks. */
+static unsigned long long start_of(pid_t pid)
+{
+	unsigned long long start;
+	char path[32];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	for (int field = 1; field < 22; field++)
+		assert_int_equal(fscanf(file, "%*s"), 0);
+	assert_int_equal(fscanf(file, "%llu", &start), 1);
+	fclose(file);
+	return start;
+}
+
+/* Who has the number since is not who asked. */
+static void test_start(void **state)
+{
+	pid_t child = child_start();
+	unsigned long long start = start_of(child);
+	char text[64];
+	int status;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%d KILL %llu\n", child, start + 1);
+	put("other", text);
+	assert_int_equal(notify_all(dir_fd), 0);
+	assert_false(exists("other"));
+	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+	snprintf(text, sizeof(text), "%d TERM %llu\n", child, start);
+	put("same", text);
+	assert_int_equal(notify_all(dir_fd), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WTERMSIG(status), SIGTERM);
 }
 
 static void test_left_alone(void **state)
@@ -206,9 +252,13 @@ static void test_no_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse), TEST(test_signals),
-		TEST(test_left_alone),	      TEST(test_hard_link),
-		TEST(test_not_his),	      TEST(test_many),
+		cmocka_unit_test(test_parse),
+		TEST(test_signals),
+		TEST(test_start),
+		TEST(test_left_alone),
+		TEST(test_hard_link),
+		TEST(test_not_his),
+		TEST(test_many),
 		TEST(test_no_folder),
 	};
 
