@@ -13,7 +13,7 @@
 #define CONCLUDE_MS 2000 /* to read the words of those that were not heard */
 #define SLICE_MS    200
 #define LOOK_MS	    1000 /* a fork is heard before, unless something is wrong */
-#define LOOKS_MAX   8	 /* at a time: each asks an engine */
+#define LOOKS_MAX   8	 /* at a time */
 
 /* What the guest did with its mail. -ENOMSG: it has not found it. */
 static int read_status(struct worker *w, struct vmfork_status *status,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "core/request.h"
@@ -71,13 +72,20 @@ int request_post(const struct request_to *to, const struct vmfork_request *ask,
 	return 0;
 }
 
-static void pause_between_looks(int64_t waited_us)
+/* Return: 0, -ECANCELED if the user gives up meanwhile */
+static int pause_between_looks(int cancel_fd, int64_t waited_us)
 {
+	struct pollfd cancel = { .fd = cancel_fd, .events = POLLIN };
 	int64_t us = waited_us / LOOK_FRACTION;
+	struct timespec pause = { 0 };
 
-	usleep(us < LOOK_MIN_US	  ? LOOK_MIN_US
-	       : us > LOOK_MAX_US ? LOOK_MAX_US
-				  : (useconds_t)us);
+	if (us < LOOK_MIN_US)
+		us = LOOK_MIN_US;
+	if (us > LOOK_MAX_US)
+		us = LOOK_MAX_US;
+	pause.tv_nsec = us * 1000;
+	/* poll() alone knows no time below a millisecond */
+	return ppoll(&cancel, 1, &pause, NULL) > 0 ? -ECANCELED : 0;
 }
 
 int request_wait(const struct request_to *to, int timeout_ms,
@@ -109,7 +117,9 @@ int request_wait(const struct request_to *to, int timeout_ms,
 					  " does not answer",
 					  to->gpa);
 		answer->unseen_us = now_us;
-		pause_between_looks(now_us - start_us);
+		if (pause_between_looks(to->vmm->cancel_fd, now_us - start_us) <
+		    0)
+			return vf_err_set(err, ECANCELED, "interrupted");
 	}
 }
 

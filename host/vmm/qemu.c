@@ -26,10 +26,10 @@ int64_t qemu_soon(void)
 
 struct qmp *qemu_client(struct vmm *vmm)
 {
-	struct qmp *qmp = vmm->priv;
+	struct qemu *qemu = vmm->priv;
 
-	qmp->cancel_fd = vmm->cancel_fd;
-	return qmp;
+	qemu->qmp.cancel_fd = vmm->cancel_fd;
+	return &qemu->qmp;
 }
 
 static int qemu_check(char *version, size_t size, struct vf_err *err)
@@ -117,24 +117,24 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 
 static void qemu_disconnect(struct vmm *vmm)
 {
-	struct qmp *qmp = vmm->priv;
+	struct qemu *qemu = vmm->priv;
 
-	if (qmp)
-		qmp_close(qmp);
-	free(qmp);
+	if (qemu)
+		qmp_close(&qemu->qmp);
+	free(qemu);
 	vmm->priv = NULL;
 }
 
 static int qemu_connect(struct vmm *vmm, int64_t deadline_us,
 			struct vf_err *err)
 {
-	struct qmp *qmp = calloc(1, sizeof(*qmp));
+	struct qemu *qemu = calloc(1, sizeof(*qemu));
 	int ret;
 
-	if (!qmp)
+	if (!qemu)
 		return vf_err_errno(err, ENOMEM, "QMP");
-	vmm->priv = qmp;
-	ret = qmp_open(qmp, vmm->run_fd, QEMU_QMP_SOCKET, vmm->cancel_fd,
+	vmm->priv = qemu;
+	ret = qmp_open(&qemu->qmp, vmm->run_fd, QEMU_QMP_SOCKET, vmm->cancel_fd,
 		       deadline_us, err);
 	if (ret < 0 && process_wait(&vmm->proc, 100) == 0)
 		ret = qemu_died(vmm, err);

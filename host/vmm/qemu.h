@@ -11,6 +11,13 @@
 #define QEMU_VERSION_NEEDED 10
 #define QEMU_ARGS_MAX	    80
 
+/* A connected QEMU: struct vmm.priv. */
+struct qemu {
+	struct qmp qmp;
+	uint64_t page_gpa; /* the page of guest memory that was sought last */
+	uint64_t page_hva; /* where it stands in QEMU; 0: none was found */
+};
+
 /* A command line that is being put together. It owns its strings. */
 struct qemu_args {
 	char *argv[QEMU_ARGS_MAX + 1];

@@ -31,6 +31,32 @@ int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
 	return 0;
 }
 
+/*
+ * Where a guest's page stands: asked once, for as a rule it is the mailbox that
+ * is looked at, again and again, and memory stays where it is as long as QEMU
+ * lives. So a QEMU that does not answer any more can still be looked into; only
+ * one that has gone cannot, whoever may have its number now.
+ */
+static int page_find(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		     struct vf_err *err)
+{
+	struct qemu *qemu = vmm->priv;
+	int ret;
+
+	if (process_wait(&vmm->proc, 0) == 0)
+		return vf_err_set(err, ECONNRESET, "QEMU ended");
+	if (!qemu->page_hva || gpa != qemu->page_gpa) {
+		ret = qemu_memory_find(qemu_client(vmm), QEMU_RAM_BLOCK, gpa,
+				       hva, err);
+		if (ret < 0)
+			return ret;
+		qemu->page_gpa = gpa;
+		qemu->page_hva = *hva;
+	}
+	*hva = qemu->page_hva;
+	return 0;
+}
+
 static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
 		    bool write, struct vf_err *err)
 {
@@ -44,8 +70,7 @@ static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
 				  "guest address 0x%" PRIx64
 				  ": %zu bytes cross a page",
 				  gpa, len);
-	ret = qemu_memory_find(qemu_client(vmm), QEMU_RAM_BLOCK,
-			       gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva, err);
+	ret = page_find(vmm, gpa & ~(uint64_t)(GUEST_PAGE - 1), &hva, err);
 	if (ret < 0)
 		return ret;
 	remote.iov_base = (void *)(uintptr_t)(hva + gpa % GUEST_PAGE);

@@ -7,6 +7,7 @@
 /* cmocka.h wants those first */
 #include <cmocka.h>
 #include <inttypes.h>
+#include <sys/eventfd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -118,6 +119,22 @@ static void silence(void **state)
 	assert_int_equal(guest.num_seen, 1);
 }
 
+/* The user gives up on a guest that does not answer, and does not wait. */
+static void given_up(void **state)
+{
+	__close int cancel_fd = eventfd(1, EFD_CLOEXEC);
+	struct request_answer answer;
+	struct fake_guest guest;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	guest.is_dead = true;
+	guest.vmm.cancel_fd = cancel_fd;
+	assert_int_equal(request_probe(&guest.to, 60000, &answer, &err),
+			 -ECANCELED);
+}
+
 /* Nothing is written into a page that is no mailbox, or whose agent is deaf. */
 static void nobody(void **state)
 {
@@ -198,7 +215,7 @@ int main(void)
 		cmocka_unit_test(answered),	cmocka_unit_test(words),
 		cmocka_unit_test(errors),	cmocka_unit_test(silence),
 		cmocka_unit_test(nobody),	cmocka_unit_test(clock_forward),
-		cmocka_unit_test(clock_absurd),
+		cmocka_unit_test(clock_absurd), cmocka_unit_test(given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
