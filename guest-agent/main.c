@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent.h"
 #include "client.h"
@@ -69,6 +70,8 @@ static int cmd_run(const struct options *opts)
 	static struct agent agent;
 	int ret = freeze_init(&agent.requests.freeze, opts->freeze);
 
+	/* what everybody is to read, whoever starts us with whichever mask */
+	umask(022);
 	if (ret < 0) {
 		log_line(LOG_ERROR, "--freeze %s: is no cgroup to be frozen",
 			 opts->freeze);
