@@ -84,7 +84,7 @@ void events_facts(struct events_facts *facts, const struct agent *agent,
 	fact(facts, "VMFORK_EVENT=%s", event);
 	fact(facts, "VMFORK_GENERATION=%" PRIu64, (uint64_t)status->generation);
 	fact(facts, "VMFORK_RESTORE_ID=%s", hex);
-	if (!gethostname(host, sizeof(host) - 1))
+	if (!gethostname(host, sizeof(host)))
 		fact(facts, "VMFORK_HOSTNAME=%s", host);
 	fact(facts, "VMFORK_SKEW_US=%" PRId64,
 	     (int64_t)status->skew_before_ns / 1000);

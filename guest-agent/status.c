@@ -169,7 +169,7 @@ static void format_who(struct status_text *text,
 {
 	char hostname[VMFORK_NAME_MAX + 1] = "";
 
-	gethostname(hostname, sizeof(hostname) - 1);
+	gethostname(hostname, sizeof(hostname));
 	format_name(text, "name", record->name);
 	format_name(text, "parent", record->parent);
 	format_name(text, "hostname", hostname);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,6 +122,25 @@ static void test_json_settled(void **state)
 	json_decref(doc);
 }
 
+/* A name may take all the room that the kernel has for it. */
+static void test_json_hostname(void **state)
+{
+	struct statedir_record record = { 0 };
+	char name[VMFORK_NAME_MAX + 1];
+	json_t *doc;
+
+	(void)state;
+	if (unshare(CLONE_NEWUTS) < 0)
+		skip();
+	memset(name, 'h', VMFORK_NAME_MAX);
+	name[VMFORK_NAME_MAX] = '\0';
+	assert_int_equal(sethostname(name, VMFORK_NAME_MAX), 0);
+	doc = format(&record);
+	assert_non_null(doc);
+	assert_string_equal(string_at(doc, "hostname"), name);
+	json_decref(doc);
+}
+
 static void test_json_too_small(void **state)
 {
 	struct statedir_record record = { 0 };
@@ -189,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_none),
 		cmocka_unit_test(test_json_settled),
+		cmocka_unit_test(test_json_hostname),
 		cmocka_unit_test(test_json_too_small),
 		cmocka_unit_test(test_generation),
 		cmocka_unit_test(test_statedir),
