@@ -181,12 +181,14 @@ static int write_letter(struct batch *b, struct worker *w, struct vf_err *err)
 {
 	struct fork_job *job = w->job;
 	uint8_t old_macs[VM_NICS_MAX][6];
+	/* who waits for nothing does not answer either */
+	uint16_t port = b->request->wait == FORK_WAIT_NONE ? 0 : b->desk.port;
 	int ret;
 
 	for (unsigned int k = 0; k < b->snapshot->num_nics; k++)
 		memcpy(old_macs[k], b->snapshot->nics[k].mac, 6);
-	ret = nets_letter(&job->letter, &b->nets, &job->vm, old_macs,
-			  b->desk.port, err);
+	ret = nets_letter(&job->letter, &b->nets, &job->vm, old_macs, port,
+			  err);
 	if (b->request->post)
 		job->letter.identity.guest = w->guest;
 	return ret < 0 ? ret : letter_check(&job->letter, err);
