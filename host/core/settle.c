@@ -77,7 +77,9 @@ static json_t *skew_pack(uint64_t ns)
 json_t *settle_pack(const struct settle *settle)
 {
 	const struct vmfork_status *status = &settle->status;
-	bool stepped = status->clock_source != VMFORK_CLOCK_NONE;
+	/* as it is in the guest: read, also where it was left alone */
+	bool is_read = (status->tasks_done | status->tasks_failed) &
+		       1U << VMFORK_TASK_CLOCK;
 
 	if (!settle->is_known)
 		return json_null();
@@ -85,9 +87,9 @@ json_t *settle_pack(const struct settle *settle)
 		"{s:o,s:s?,s:o,s:o,s:s?,s:o,s:I}", "tasks", tasks_pack(status),
 		"clock", vmfork_clock_name(status->clock_source),
 		"skew_before_us",
-		stepped ? skew_pack(status->skew_before_ns) : json_null(),
+		is_read ? skew_pack(status->skew_before_ns) : json_null(),
 		"skew_after_us",
-		stepped ? skew_pack(status->skew_after_ns) : json_null(),
+		is_read ? skew_pack(status->skew_after_ns) : json_null(),
 		"reseed", vmfork_reseed_name(status->reseed),
 		"reseed_window_us",
 		settle->has_window ? json_integer(settle->reseed_window_us)

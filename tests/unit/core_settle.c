@@ -84,7 +84,25 @@ static void all_well(void **state)
 	assert_int_equal(err.num, 0);
 }
 
-/* A clock that was not stepped has no skew, one that is not known no window. */
+/* Right enough to be left alone: its skew is known, as it is in the guest. */
+static void clock_left_alone(void **state)
+{
+	const struct vmfork_status status = {
+		.clock_source = VMFORK_CLOCK_NONE,
+		.skew_before_ns = (uint64_t)-700000,
+		.skew_after_ns = (uint64_t)-700000,
+		.tasks_done = 1U << VMFORK_TASK_CLOCK,
+	};
+	__json json_t *json = told(&status, SNAPSHOT_NS);
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(json, "clock")),
+			    "none");
+	assert_int_equal(number(json, "skew_before_us"), -700);
+	assert_int_equal(number(json, "skew_after_us"), -700);
+}
+
+/* A clock that was not read has no skew, one that is not known no window. */
 static void not_said(void **state)
 {
 	const struct vmfork_status early = { .reseed_ns = SNAPSHOT_NS - 1 };
@@ -199,9 +217,10 @@ static void refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_known), cmocka_unit_test(all_well),
-		cmocka_unit_test(not_said),	 cmocka_unit_test(failures),
-		cmocka_unit_test(hostile),	 cmocka_unit_test(refusals),
+		cmocka_unit_test(nothing_known),    cmocka_unit_test(all_well),
+		cmocka_unit_test(not_said),	    cmocka_unit_test(failures),
+		cmocka_unit_test(hostile),	    cmocka_unit_test(refusals),
+		cmocka_unit_test(clock_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
