@@ -68,6 +68,9 @@ static int file_replace(int root_fd, const char *path, const struct stat *st,
 	if (!ret && (fchown(fd, st->st_uid, st->st_gid) < 0 ||
 		     fchmod(fd, st->st_mode & 07777) < 0))
 		ret = -errno;
+	/* or a crash may find the new name with nothing in it */
+	if (!ret && fdatasync(fd) < 0)
+		ret = -errno;
 	close(fd);
 	if (!ret && renameat(root_fd, tmp, root_fd, path) < 0)
 		ret = -errno;
