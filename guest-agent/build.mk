@@ -12,6 +12,7 @@ agent_srcs := \
 	guest-agent/disks.c \
 	guest-agent/entropy.c \
 	guest-agent/events.c \
+	guest-agent/fdio.c \
 	guest-agent/freeze.c \
 	guest-agent/hooks.c \
 	guest-agent/log.c \

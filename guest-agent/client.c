@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "fdio.h"
 #include "log.h"
 #include "monotonic.h"
 #include "statedir.h"
@@ -19,21 +20,18 @@
 /* Return: 0 with the document in @json, -errno */
 static int status_read(char *json, size_t size)
 {
-	size_t len = 0;
-	ssize_t got;
+	ssize_t len;
 	int fd;
 
 	fd = open(STATUS_DIR "/" STATUS_JSON, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	do {
-		got = read(fd, json + len, size - 1 - len);
-		if (got > 0)
-			len += (size_t)got;
-	} while (got > 0 && len < size - 1);
+	len = fdio_read(fd, json, size - 1);
 	close(fd);
+	if (len < 0)
+		return (int)len;
 	json[len] = '\0';
-	return got < 0 || json[0] != '{' ? -EIO : 0;
+	return json[0] == '{' ? 0 : -EIO;
 }
 
 static int status_print(const char *json)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "conffile.h"
+#include "fdio.h"
 
 #define PATH_SIZE 128
 
@@ -25,21 +26,6 @@ int conffile_is_plain(int root_fd, const char *path)
 	struct stat st;
 
 	return plain_stat(root_fd, path, &st);
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t done = write(fd, text, len);
-
-		if (done < 0 && errno != EINTR)
-			return -errno;
-		if (done > 0) {
-			text += done;
-			len -= (size_t)done;
-		}
-	}
-	return 0;
 }
 
 /* A hidden file beside it. */
@@ -64,7 +50,7 @@ static int file_replace(int root_fd, const char *path, const struct stat *st,
 		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	ret = write_all(fd, text, len);
+	ret = fdio_write(fd, text, len);
 	if (!ret && (fchown(fd, st->st_uid, st->st_gid) < 0 ||
 		     fchmod(fd, st->st_mode & 07777) < 0))
 		ret = -errno;
@@ -87,7 +73,7 @@ static int file_overwrite(int root_fd, const char *path, const char *text,
 
 	if (fd < 0)
 		return -errno;
-	ret = write_all(fd, text, len);
+	ret = fdio_write(fd, text, len);
 	if (!ret && ftruncate(fd, (off_t)len) < 0)
 		ret = -errno;
 	close(fd);
@@ -113,11 +99,11 @@ int conffile_write(int root_fd, const char *path, const char *text, size_t len)
 static ssize_t file_read(int root_fd, const char *path, size_t room,
 			 char **text)
 {
-	size_t len = 0, size;
+	int fd, ret;
 	struct stat st;
-	ssize_t got;
-	int fd, ret = plain_stat(root_fd, path, &st);
+	ssize_t len;
 
+	ret = plain_stat(root_fd, path, &st);
 	if (ret < 0)
 		return ret;
 	if (st.st_size > CONFFILE_MAX)
@@ -125,24 +111,12 @@ static ssize_t file_read(int root_fd, const char *path, size_t room,
 	fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	size = (size_t)st.st_size;
-	*text = malloc(size + room);
-	ret = *text ? 0 : -ENOMEM;
-	while (!ret && len < size) {
-		got = read(fd, *text + len, size - len);
-		if (got < 0 && errno != EINTR)
-			ret = -errno;
-		if (got == 0)
-			break;
-		if (got > 0)
-			len += (size_t)got;
-	}
+	*text = malloc((size_t)st.st_size + room);
+	len = *text ? fdio_read(fd, *text, (size_t)st.st_size) : -ENOMEM;
 	close(fd);
-	if (ret < 0) {
+	if (len < 0)
 		free(*text);
-		return ret;
-	}
-	return (ssize_t)len;
+	return len;
 }
 
 /* Return: how long it is then; every line is ended, so at most one more byte */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "crc32c.h"
+#include "fdio.h"
 #include "statedir.h"
 #include "status.h"
 
@@ -72,9 +73,8 @@ bool statedir_is_locked(const char *path)
 int statedir_write(const struct statedir *dir, const char *name, mode_t mode,
 		   const void *buf, size_t len)
 {
-	const char *at = buf;
 	char tmp[64];
-	int fd, ret = 0;
+	int fd, ret;
 
 	snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
 	fd = openat(dir->dir_fd, tmp,
@@ -82,18 +82,7 @@ int statedir_write(const struct statedir *dir, const char *name, mode_t mode,
 		    0600);
 	if (fd < 0)
 		return -errno;
-	if (fchmod(fd, mode) < 0)
-		ret = -errno;
-	while (len && !ret) {
-		ssize_t done = write(fd, at, len);
-
-		if (done < 0 && errno != EINTR)
-			ret = -errno;
-		if (done > 0) {
-			at += done;
-			len -= (size_t)done;
-		}
-	}
+	ret = fchmod(fd, mode) < 0 ? -errno : fdio_write(fd, buf, len);
 	close(fd);
 	if (!ret && renameat(dir->dir_fd, tmp, dir->dir_fd, name) < 0)
 		ret = -errno;
