@@ -188,6 +188,8 @@ static void note_settled(struct batch *b, struct worker *w, int64_t deadline_us)
 		job->reached = VMFORK_STAGE_SETTLED;
 		settle_note(&job->settle, &status,
 			    b->snapshot->guest_monotonic_ns);
+		settle_note_stamp(&job->settle, job->letter.stamped_us,
+				  job->timeline.at_us[TIMELINE_RESUMED]);
 		settle_judge(&job->settle, &job->err);
 	}
 }

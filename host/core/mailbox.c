@@ -101,6 +101,7 @@ int mailbox_post(struct vmm *vmm, uint64_t gpa, struct letter *letter,
 	struct vmfork_mail mail;
 	int ret = mailbox_read(vmm, gpa, &page, err);
 
+	letter->stamped_us = letter->identity.guest.has_clock ? vf_now_us() : 0;
 	letter_stamp(&letter->identity.guest);
 	if (!ret)
 		ret = letter_seal(letter, page.header.arm_seq, &mail, err);

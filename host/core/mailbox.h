@@ -21,6 +21,8 @@
 struct letter {
 	uint8_t restore_id[VMFORK_ID_LEN];
 	uint8_t nonce[VMFORK_ID_LEN];
+	/* when the time was written down, on vf_now_us()'s clock; 0: it was not */
+	int64_t stamped_us;
 	struct vmfork_identity identity;
 };
 

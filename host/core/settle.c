@@ -25,6 +25,13 @@ void settle_note(struct settle *settle, const struct vmfork_status *status,
 		(int64_t)((reseed_ns - monotonic_ns) / NS_PER_US);
 }
 
+void settle_note_stamp(struct settle *settle, int64_t stamped_us,
+		       int64_t resumed_us)
+{
+	settle->has_late = stamped_us && resumed_us >= stamped_us;
+	settle->clock_late_us = resumed_us - stamped_us;
+}
+
 /* One more thing that went wrong. The first one's errno is that of all. */
 static void add(struct vf_err *err, const char *what, uint32_t error)
 {
@@ -69,9 +76,14 @@ static json_t *tasks_pack(const struct vmfork_status *status)
 }
 
 /* Two's complement of nanoseconds. */
-static json_t *skew_pack(uint64_t ns)
+static int64_t skew_us(uint64_t ns)
 {
-	return json_integer((int64_t)ns / NS_PER_US);
+	return (int64_t)ns / NS_PER_US;
+}
+
+static json_t *known_pack(bool is_known, int64_t us)
+{
+	return is_known ? json_integer(us) : json_null();
 }
 
 json_t *settle_pack(const struct settle *settle)
@@ -84,16 +96,16 @@ json_t *settle_pack(const struct settle *settle)
 	if (!settle->is_known)
 		return json_null();
 	return json_pack(
-		"{s:o,s:s?,s:o,s:o,s:s?,s:o,s:I}", "tasks", tasks_pack(status),
-		"clock", vmfork_clock_name(status->clock_source),
-		"skew_before_us",
-		is_read ? skew_pack(status->skew_before_ns) : json_null(),
+		"{s:o,s:s?,s:o,s:o,s:o,s:s?,s:o,s:I}", "tasks",
+		tasks_pack(status), "clock",
+		vmfork_clock_name(status->clock_source), "skew_before_us",
+		known_pack(is_read, skew_us(status->skew_before_ns)),
 		"skew_after_us",
-		is_read ? skew_pack(status->skew_after_ns) : json_null(),
-		"reseed", vmfork_reseed_name(status->reseed),
-		"reseed_window_us",
-		settle->has_window ? json_integer(settle->reseed_window_us)
-				   : json_null(),
+		known_pack(is_read, skew_us(status->skew_after_ns)),
+		"clock_late_us",
+		known_pack(settle->has_late, settle->clock_late_us), "reseed",
+		vmfork_reseed_name(status->reseed), "reseed_window_us",
+		known_pack(settle->has_window, settle->reseed_window_us),
 		"killed", (json_int_t)status->num_killed);
 }
 

@@ -16,12 +16,15 @@
 struct settle {
 	bool is_known;
 	bool has_window;
+	bool has_late;
 	struct vmfork_status status;
 	/*
 	 * How long after the snapshot, on the guest's clock, the random numbers
 	 * were renewed: so long its workload may have drawn its parent's.
 	 */
 	int64_t reseed_window_us;
+	/* By how much the time that the guest was told was past as it ran. */
+	int64_t clock_late_us;
 };
 
 /**
@@ -32,6 +35,15 @@ struct settle {
  */
 void settle_note(struct settle *settle, const struct vmfork_status *status,
 		 uint64_t monotonic_ns);
+
+/**
+ * settle_note_stamp() - Take note of when a guest was told the time
+ * @settle:	settle_note()d before
+ * @stamped_us:	when that was written down; 0: it was told none
+ * @resumed_us:	when it ran, on the same clock
+ */
+void settle_note_stamp(struct settle *settle, int64_t stamped_us,
+		       int64_t resumed_us);
 
 /**
  * settle_judge() - Did all of it go well?

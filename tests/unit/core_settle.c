@@ -102,6 +102,39 @@ static void clock_left_alone(void **state)
 	assert_int_equal(number(json, "skew_after_us"), -700);
 }
 
+/* From the stamp to the first instruction; of a stamp that was never made: null. */
+static void told_late(void **state)
+{
+	static const struct {
+		int64_t stamped_us, resumed_us;
+		bool is_known;
+	} rows[] = {
+		{ 1000, 1350, true },
+		{ 1000, 1000, true },
+		{ 0, 1350, false },
+		{ 1000, 0, false },
+	};
+	const struct vmfork_status status = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		__json json_t *json = NULL;
+		struct settle settle;
+
+		settle_note(&settle, &status, 0);
+		settle_note_stamp(&settle, rows[i].stamped_us,
+				  rows[i].resumed_us);
+		json = settle_pack(&settle);
+		if (rows[i].is_known)
+			assert_int_equal(number(json, "clock_late_us"),
+					 rows[i].resumed_us -
+						 rows[i].stamped_us);
+		else
+			assert_true(json_is_null(
+				json_object_get(json, "clock_late_us")));
+	}
+}
+
 /* A clock that was not read has no skew, one that is not known no window. */
 static void not_said(void **state)
 {
@@ -220,7 +253,7 @@ int main(void)
 		cmocka_unit_test(nothing_known),    cmocka_unit_test(all_well),
 		cmocka_unit_test(not_said),	    cmocka_unit_test(failures),
 		cmocka_unit_test(hostile),	    cmocka_unit_test(refusals),
-		cmocka_unit_test(clock_left_alone),
+		cmocka_unit_test(clock_left_alone), cmocka_unit_test(told_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,14 +75,15 @@ has_payload() { # VM
 contract='.forks | all(
 	(.hostname == "h-" + .name)
 	and (.machine_id | test("^[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}$"))
-	and (.settle | keys == ["clock", "killed", "reseed", "reseed_window_us",
-		"skew_after_us", "skew_before_us", "tasks"]
+	and (.settle | keys == ["clock", "clock_late_us", "killed", "reseed",
+		"reseed_window_us", "skew_after_us", "skew_before_us", "tasks"]
 	and (.tasks | keys - ["clock", "hooks", "hostname", "hosts",
 		"machine-id", "notify", "payload", "resolv", "tcp", "thaw"] == []
 		and length == 10 and all(. == "done" or . == "none")
 		and ([.clock, .hostname, .hosts, .resolv, ."machine-id", .payload,
 			.hooks] | all(. == "done")))
 	and .clock == "mail" and (.skew_after_us | fabs) < 1000000
+	and .clock_late_us > 0 and .clock_late_us < 1000000
 	and .reseed == "done" and .reseed_window_us > 0 and .killed == 0))'
 
 # It stands in no file that others can read, nor in any record.
