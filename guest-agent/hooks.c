@@ -21,7 +21,7 @@
 
 static bool name_is_good(const char *name)
 {
-	if (*name == '.' || strlen(name) >= HOOKS_NAME_LEN)
+	if (*name == '.')
 		return false;
 	for (; *name; name++) {
 		if (!isalnum((unsigned char)*name) && !strchr("._-", *name))
@@ -45,26 +45,35 @@ static bool file_is_hook(int dir_fd, const char *dir, const char *name)
 	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
 		return false;
-	if (is_safe(&st))
-		return true;
-	log_line(LOG_ERROR, "%s/%s: not run: others may write to it", dir,
-		 name);
-	return false;
+	if (strlen(name) >= HOOKS_NAME_LEN) {
+		log_line(LOG_ERROR, "%s/%s: not run: its name is too long", dir,
+			 name);
+		return false;
+	}
+	if (!is_safe(&st)) {
+		log_line(LOG_ERROR, "%s/%s: not run: others may write to it",
+			 dir, name);
+		return false;
+	}
+	return true;
 }
 
+/* Return: 0, -E2BIG if the last one had to make room, or is this one */
 static int name_insert(struct hooks *hooks, const char *name)
 {
+	bool is_full = hooks->num == HOOKS_MAX;
 	unsigned int i = hooks->num;
 
-	if (i == HOOKS_MAX)
+	if (is_full && strcmp(hooks->names[--i], name) < 0)
 		return -E2BIG;
 	for (; i > 0 && strcmp(hooks->names[i - 1], name) > 0; i--)
 		memcpy(hooks->names[i], hooks->names[i - 1], HOOKS_NAME_LEN);
 	memcpy(hooks->names[i], name, strlen(name) + 1);
-	hooks->num++;
-	return 0;
+	hooks->num += !is_full;
+	return is_full ? -E2BIG : 0;
 }
 
+/* Return: 0, -E2BIG with the first of too many, -errno */
 static int directory_list(struct hooks *hooks, const char *path)
 {
 	const struct dirent *entry;
@@ -78,9 +87,10 @@ static int directory_list(struct hooks *hooks, const char *path)
 		ret = -errno;
 	else if (!is_safe(&st))
 		ret = -EPERM;
-	while (!ret && (entry = readdir(dir))) {
-		if (file_is_hook(dirfd(dir), path, entry->d_name))
-			ret = name_insert(hooks, entry->d_name);
+	while ((!ret || ret == -E2BIG) && (entry = readdir(dir))) {
+		if (file_is_hook(dirfd(dir), path, entry->d_name) &&
+		    name_insert(hooks, entry->d_name) < 0)
+			ret = -E2BIG;
 	}
 	closedir(dir);
 	return ret;
@@ -337,10 +347,13 @@ int hooks_start(struct hooks *hooks, const struct hooks_run *run)
 	hooks->num_ran = 0;
 	hooks->is_backwards = false;
 	ret = directory_list(hooks, run->dir);
-	if (ret < 0) {
+	if (ret == -E2BIG)
+		log_line(LOG_ERROR, "%s: more than %d hooks, the last not run",
+			 run->dir, HOOKS_MAX);
+	else if (ret < 0)
 		log_line(LOG_ERROR, "%s: %s", run->dir, strerror(-ret));
-		return run->policy == VMFORK_POLICY_FAIL ? ret : 0;
-	}
+	if (ret < 0 && run->policy == VMFORK_POLICY_FAIL)
+		return ret;
 	return hooks->num ? hooks_begin(hooks, run) : 0;
 }
 

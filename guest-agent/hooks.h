@@ -79,8 +79,9 @@ int hooks_init(struct hooks *hooks, struct loop *loop);
  * that runs is killed with its process group, and the rest is skipped.
  *
  * Return: HOOKS_LATER, 0 if there was nothing to run, -EBUSY while others run,
- * -EPERM for a directory that others may write to; with VMFORK_POLICY_FAIL also
- * the errno of one that did not start, -EIO for one that said that it failed,
+ * with VMFORK_POLICY_FAIL also -EPERM for a directory that others may write to,
+ * -E2BIG for more than HOOKS_MAX (otherwise the first of them are run), the
+ * errno of one that did not start, -EIO for one that said that it failed,
  * -ETIMEDOUT
  */
 int hooks_start(struct hooks *hooks, const struct hooks_run *run);

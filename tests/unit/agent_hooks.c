@@ -142,6 +142,29 @@ static void test_nothing_to_run(void **state)
 	said("");
 }
 
+/* The first of too many run, unless it matters; a long name is none. */
+static void test_too_many(void **state)
+{
+	char name[HOOKS_NAME_LEN + 1];
+
+	(void)state;
+	for (unsigned int i = HOOKS_MAX + 2; i-- > 0;) {
+		snprintf(name, sizeof(name), "%03u", i);
+		put(name, i < HOOKS_MAX - 1 ? "" : "echo ${0##*/} >>$OUT",
+		    0755);
+	}
+	memset(name, '0', HOOKS_NAME_LEN);
+	name[HOOKS_NAME_LEN] = '\0';
+	put(name, "echo long >>$OUT", 0755);
+	assert_int_equal(run(VMFORK_POLICY_FAIL, LONG_MS), -E2BIG);
+	said("");
+	assert_int_equal(run(VMFORK_POLICY_IGNORE, LONG_MS), 0);
+	assert_int_equal(hooks.num, HOOKS_MAX);
+	assert_int_equal(hooks.num_ran, HOOKS_MAX);
+	assert_string_equal(hooks.names[0], "000");
+	said("063\n");
+}
+
 static void test_no_directory(void **state)
 {
 	(void)state;
@@ -293,6 +316,7 @@ int main(void)
 		TEST(test_ignore),	   TEST(test_fail),
 		TEST(test_not_startable),  TEST(test_time_limit),
 		TEST(test_backwards),	   TEST(test_stop),
+		TEST(test_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
