@@ -187,6 +187,23 @@ static int parse_links(struct cmd *cmd, struct order *order, struct vf_err *err)
 	return 0;
 }
 
+/* What contradicts itself would silently be of no effect. */
+static int check_order(struct cmd *cmd, const struct order *order,
+		       struct vf_err *err)
+{
+	const struct fork_request *request = &order->request;
+	const char *asked = told_asked(&order->told);
+
+	if (!asked)
+		asked = links_asked(&order->links);
+	if (!request->post && asked)
+		return cmd_usage_error(
+			cmd, err, "--%s: nobody is told with --no-mail", asked);
+	if (request->wait < FORK_WAIT_SETTLED)
+		return 0;
+	return told_check_wait(cmd, &order->told, order->timeout_s, err);
+}
+
 /* What the options mean. Return: 0 or -EINVAL */
 static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 {
@@ -202,8 +219,9 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 	ret = parse_wait(cmd, order, err);
 	if (!ret)
 		ret = parse_links(cmd, order, err);
-	return ret < 0 ? ret
-		       : told_parse(cmd, &request->told, &order->told, err);
+	if (!ret)
+		ret = told_parse(cmd, &request->told, &order->told, err);
+	return ret < 0 ? ret : check_order(cmd, order, err);
 }
 
 int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)

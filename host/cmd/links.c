@@ -190,6 +190,14 @@ int links_parse(struct cmd *cmd, struct vm_link *links, unsigned int *num,
 	return ret;
 }
 
+const char *links_asked(const struct opt_order *order)
+{
+	for (unsigned int i = 0; i < order->num; i++)
+		if (strcmp(order->item[i].opt->name, "net") != 0)
+			return order->item[i].opt->name;
+	return NULL;
+}
+
 bool links_has_personal(const struct vm_link *links, unsigned int num)
 {
 	for (unsigned int k = 0; k < num; k++)

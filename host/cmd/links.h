@@ -30,6 +30,14 @@ int links_parse(struct cmd *cmd, struct vm_link *links, unsigned int *num,
 		const struct opt_order *order, struct vf_err *err);
 
 /**
+ * links_asked() - Is there anything beside the choice of networks?
+ * @order:	what stood on the command line
+ *
+ * Return: name of the first such option, NULL if there is none
+ */
+const char *links_asked(const struct opt_order *order);
+
+/**
  * links_has_personal() - Is a MAC or an address asked for?
  * @links:	links
  * @num:	how many

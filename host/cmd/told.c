@@ -7,6 +7,7 @@
 #include "cmd/told.h"
 
 #define HOOKS_TIMEOUT_S	    30
+#define HOOKS_TIMEOUT_UNSET UINT32_MAX /* no option's value is that large */
 #define HOOKS_TIMEOUT_S_MAX (VMFORK_HOOKS_MS_MAX / 1000)
 
 void told_opts(struct opt opts[TOLD_OPTS], struct told_words *w)
@@ -38,7 +39,7 @@ void told_opts(struct opt opts[TOLD_OPTS], struct told_words *w)
 	};
 
 	static_assert(ARRAY_SIZE(table) == TOLD_OPTS, "options");
-	*w = (struct told_words){ .hooks_timeout_s = HOOKS_TIMEOUT_S };
+	*w = (struct told_words){ .hooks_timeout_s = HOOKS_TIMEOUT_UNSET };
 	memcpy(opts, table, sizeof(table));
 }
 
@@ -89,18 +90,21 @@ static int parse_hooks(struct cmd *cmd, struct identity_guest *guest,
 		       const struct told_words *w, struct vf_err *err)
 {
 	const char *policy = w->hooks ? w->hooks : "ignore";
+	unsigned int timeout_s = w->hooks_timeout_s;
 
+	if (timeout_s == HOOKS_TIMEOUT_UNSET)
+		timeout_s = HOOKS_TIMEOUT_S;
 	if (strcmp(policy, "ignore") != 0 && strcmp(policy, "fail") != 0)
 		return cmd_usage_error(cmd, err,
 				       "--hooks '%s': neither ignore nor fail",
 				       policy);
-	if (w->hooks_timeout_s < 1 || w->hooks_timeout_s > HOOKS_TIMEOUT_S_MAX)
+	if (timeout_s < 1 || timeout_s > HOOKS_TIMEOUT_S_MAX)
 		return cmd_usage_error(cmd, err, "--hooks-timeout: not 1 to %d",
 				       HOOKS_TIMEOUT_S_MAX);
 	guest->has_hooks = true;
 	guest->hooks.policy = *policy == 'f' ? VMFORK_POLICY_FAIL
 					     : VMFORK_POLICY_IGNORE;
-	guest->hooks.timeout_ms = w->hooks_timeout_s * 1000;
+	guest->hooks.timeout_ms = timeout_s * 1000;
 	return 0;
 }
 
@@ -116,6 +120,39 @@ static int check_pairs(struct cmd *cmd, const struct told_words *w,
 				       "--payload and --payload-dir: one of "
 				       "the two");
 	return 0;
+}
+
+const char *told_asked(const struct told_words *w)
+{
+	const struct {
+		bool is_given;
+		const char *name;
+	} rows[] = {
+		{ w->hostname, "hostname" },
+		{ w->dns.num, "dns" },
+		{ w->search.num, "search" },
+		{ w->hooks, "hooks" },
+		{ w->hooks_timeout_s != HOOKS_TIMEOUT_UNSET, "hooks-timeout" },
+		{ w->payload, "payload" },
+		{ w->payload_dir, "payload-dir" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].is_given)
+			return rows[i].name;
+	return NULL;
+}
+
+int told_check_wait(struct cmd *cmd, const struct told_words *w,
+		    unsigned int timeout_s, struct vf_err *err)
+{
+	if (w->hooks_timeout_s == HOOKS_TIMEOUT_UNSET ||
+	    w->hooks_timeout_s <= timeout_s)
+		return 0;
+	return cmd_usage_error(cmd, err,
+			       "--hooks-timeout %u: longer than --timeout, %u: "
+			       "nobody waits that long",
+			       w->hooks_timeout_s, timeout_s);
 }
 
 int told_parse(struct cmd *cmd, struct told *told, const struct told_words *w,

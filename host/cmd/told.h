@@ -31,6 +31,26 @@ struct told_words {
 void told_opts(struct opt opts[TOLD_OPTS], struct told_words *words);
 
 /**
+ * told_asked() - Is there anything that only mail can tell?
+ * @words:	what stood on the command line
+ *
+ * Return: name of the first such option, NULL if there is none
+ */
+const char *told_asked(const struct told_words *words);
+
+/**
+ * told_check_wait() - Is all that was asked for waited for?
+ * @cmd:	command
+ * @words:	what stood on the command line
+ * @timeout_s:	how long the command waits until forks are settled
+ * @err:	error
+ *
+ * Return: 0 or -EINVAL
+ */
+int told_check_wait(struct cmd *cmd, const struct told_words *words,
+		    unsigned int timeout_s, struct vf_err *err);
+
+/**
  * told_parse() - What the options mean
  * @cmd:	command
  * @told:	out; it points to the words

@@ -82,6 +82,13 @@ usage_errors() {
 		fork ready --hooks maybe
 		fork ready --hooks-timeout 0
 		fork ready --hooks-timeout 3601
+		fork ready --hooks-timeout 61
+		fork ready --hooks-timeout 4 --timeout 3
+		fork ready --no-mail --hostname a
+		fork ready --no-mail --search a.test
+		fork ready --no-mail --hooks-timeout 9
+		fork ready --no-mail --ip 10.231.0.9
+		fork ready --no-mail --net default --mtu 1400
 		fork ready --payload a --payload-dir b
 		fork ready --net a --net b
 		fork ready -n 2 --ip 10.231.0.9
