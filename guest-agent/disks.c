@@ -12,15 +12,18 @@
 
 #include "disks.h"
 #include "log.h"
+#include "status.h"
 
 #define MOUNTS_MAX 512
 #define RECORD_MAX (DISKS_MAX * (DISKS_PATH_LEN + 32))
 
-/* Which devices are done with, held or not. */
+/* Which devices are done with, held or not, and which must not be held. */
 struct freezing {
 	struct disks *disks;
 	unsigned int num_done;
+	unsigned int num_spared;
 	dev_t done[DISKS_MAX * 2];
+	dev_t spared[DISKS_SPARED_MAX];
 };
 
 /* Blanks, tabs, newlines and backslashes stand there as three octal digits. */
@@ -89,6 +92,15 @@ static bool is_done(const struct freezing *freezing, dev_t dev)
 {
 	for (unsigned int i = 0; i < freezing->num_done; i++) {
 		if (freezing->done[i] == dev)
+			return true;
+	}
+	return false;
+}
+
+static bool is_spared(const struct freezing *freezing, dev_t dev)
+{
+	for (unsigned int i = 0; i < freezing->num_spared; i++) {
+		if (freezing->spared[i] == dev)
 			return true;
 	}
 	return false;
@@ -181,12 +193,17 @@ static int disk_hold(struct freezing *freezing, const struct disks_mount *mount)
 		return 0;
 	}
 	ret = note_done(freezing, mount->dev);
+	if (is_spared(freezing, st.st_dev) || is_spared(freezing, mount->dev))
+		ret = -EDEADLK;
 	if (!ret && disks->num == DISKS_MAX)
 		ret = -E2BIG;
 	if (!ret)
 		ret = disk_freeze(disks, fd, &st, mount->path);
 	if (ret < 0) {
 		close(fd);
+		log_line(LOG_ERROR, "%s: not frozen: %s", mount->path,
+			 ret == -EDEADLK ? "our log or " STATUS_DIR " is on it"
+					 : strerror(-ret));
 		return ret == -EBUSY || ret == -EOPNOTSUPP ? 0 : ret;
 	}
 	disks->fds[disks->num++] = fd;
@@ -218,9 +235,6 @@ static int rows_freeze(struct freezing *freezing, char **row, int num)
 		if (disks_parse(row[num], &mount) < 0)
 			continue;
 		ret = disk_hold(freezing, &mount);
-		if (ret < 0)
-			log_line(LOG_ERROR, "%s: not frozen: %s", mount.path,
-				 strerror(-ret));
 	}
 	return ret;
 }
@@ -252,9 +266,9 @@ int disks_freeze(struct disks *disks, const int *spared,
 
 	if (!text)
 		return -errno;
-	for (unsigned int i = 0; i < num_spared; i++) {
+	for (unsigned int i = 0; i < num_spared && i < DISKS_SPARED_MAX; i++) {
 		if (!fstat(spared[i], &st))
-			note_done(&freezing, st.st_dev);
+			freezing.spared[freezing.num_spared++] = st.st_dev;
 	}
 	ret = rows_split(text, row);
 	if (ret >= 0)

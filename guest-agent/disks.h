@@ -13,9 +13,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define DISKS_MAX      64
-#define DISKS_PATH_LEN 1024
-#define DISKS_RECORD   "held"
+#define DISKS_MAX	 64
+#define DISKS_PATH_LEN	 1024
+#define DISKS_SPARED_MAX 4
+#define DISKS_RECORD	 "held"
 
 /* A row of /proc/self/mountinfo. */
 struct disks_mount {
@@ -58,12 +59,14 @@ int disks_parse(char *line, struct disks_mount *mount);
  * disks_freeze() - Hold all of them, those that lie on others first
  * @disks:	disks, none held
  * @spared:	descriptors of what we may have to write to meanwhile
- * @num_spared:	how many
+ * @num_spared:	how many, at most DISKS_SPARED_MAX
  *
  * It takes as long as writing takes what was not on the device yet. One that
- * somebody else holds already, or that cannot be held, is left alone.
+ * somebody else holds already, or that cannot be held, is left alone; it is
+ * logged.
  *
- * Return: 0, or -errno with none held
+ * Return: 0, or -errno with none held: -EDEADLK if one of @spared lies on one
+ * that would be held
  */
 int disks_freeze(struct disks *disks, const int *spared,
 		 unsigned int num_spared);
