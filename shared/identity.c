@@ -102,11 +102,12 @@ static int ack_decode(struct vmfork_identity *id, const struct attr *outer,
 	const uint8_t *list = outer->value;
 	size_t len = outer->len;
 	unsigned int num_addrs = 0;
+	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_ack, &a, detail);
+		ret = rules_admit(&rules_ack, &a, &seen, detail);
 		if (ret < 0)
 			return ret;
 		if (ret == 0)
@@ -170,8 +171,6 @@ static int text_read(char *text, const struct attr *a, bool is_good,
 {
 	if (!is_good)
 		return rules_fail(detail, a->type, VMFORK_WHY_TEXT, -ERANGE);
-	if (*text)
-		return rules_fail(detail, a->type, VMFORK_WHY_TWICE, -EBADMSG);
 	memcpy(text, a->value, a->len);
 	text[a->len] = '\0';
 	return 0;
@@ -202,11 +201,12 @@ static int dns_decode(struct identity_guest *guest, const struct attr *outer,
 {
 	const uint8_t *list = outer->value;
 	size_t len = outer->len;
+	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_dns, &a, detail);
+		ret = rules_admit(&rules_dns, &a, &seen, detail);
 		if (ret > 0)
 			ret = dns_read(guest, &a, detail);
 		if (ret < 0)
@@ -303,12 +303,13 @@ int identity_decode(struct vmfork_identity *id, const void *payload, size_t len,
 		    uint32_t *detail)
 {
 	const uint8_t *list = payload;
+	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
 	memset(id, 0, sizeof(*id));
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_mail, &a, detail);
+		ret = rules_admit(&rules_mail, &a, &seen, detail);
 		if (ret > 0)
 			ret = mail_read(id, &a, detail);
 		if (ret < 0)

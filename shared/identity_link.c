@@ -210,13 +210,14 @@ static int route_decode(struct identity_link *link, const struct attr *outer,
 	const uint8_t *list = outer->value;
 	size_t len = outer->len;
 	bool has_dst = false;
+	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
 	if (link->num_routes == IDENTITY_ROUTES_MAX)
 		return rules_fail(detail, 0, VMFORK_WHY_TOO_MANY, -E2BIG);
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_route, &a, detail);
+		ret = rules_admit(&rules_route, &a, &seen, detail);
 		if (ret > 0) {
 			lens[a.type] = a.len;
 			ret = route_read(route, &a, &has_dst, detail);
@@ -349,11 +350,12 @@ int identity_link_decode(struct identity_link *link, const struct attr *outer,
 {
 	const uint8_t *list = outer->value;
 	size_t len = outer->len;
+	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_link, &a, detail);
+		ret = rules_admit(&rules_link, &a, &seen, detail);
 		if (ret > 0)
 			ret = link_read(link, &a, detail);
 		if (ret < 0)

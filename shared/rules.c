@@ -8,9 +8,12 @@
 #define LEN(size)      .min_len = (size), .max_len = (size)
 #define LENS(min, max) .min_len = (min), .max_len = (max)
 #define LIST(rules)    .max_len = UINT16_MAX, .list = &(rules)
-#define ROWS(table, type_num)                                          \
-	{ .row = (table), .num = sizeof(table) / sizeof((table)[0]) }; \
-	static_assert(sizeof(table) / sizeof((table)[0]) == (type_num), #table)
+#define MANY	       .is_repeated = true
+#define ROWS(table, type_num)                                           \
+	{ .row = (table), .num = sizeof(table) / sizeof((table)[0]) };  \
+	static_assert(sizeof(table) / sizeof((table)[0]) == (type_num), \
+		      #table);                                          \
+	static_assert((type_num) <= RULES_TYPES_MAX, #table)
 
 static const struct rule route_rows[] = {
 	[VMFORK_R_DST4] = { "dst4", LEN(sizeof(struct vmfork_addr4)) },
@@ -28,12 +31,12 @@ static const struct rule link_rows[] = {
 	[VMFORK_L_MATCH_INDEX] = { "match-index", LEN(4) },
 	[VMFORK_L_MAC] = { "mac", LEN(6) },
 	[VMFORK_L_MTU] = { "mtu", LEN(4) },
-	[VMFORK_L_ADDR4] = { "addr4", LEN(sizeof(struct vmfork_addr4)) },
-	[VMFORK_L_ADDR6] = { "addr6", LEN(sizeof(struct vmfork_addr6)) },
+	[VMFORK_L_ADDR4] = { "addr4", LEN(sizeof(struct vmfork_addr4)), MANY },
+	[VMFORK_L_ADDR6] = { "addr6", LEN(sizeof(struct vmfork_addr6)), MANY },
 	[VMFORK_L_GATEWAY4] = { "gateway4", LEN(4) },
 	[VMFORK_L_GATEWAY6] = { "gateway6", LEN(16) },
 	[VMFORK_L_GATEWAY_MAC] = { "gateway-mac", LEN(6) },
-	[VMFORK_L_ROUTE] = { "route", LIST(rules_route) },
+	[VMFORK_L_ROUTE] = { "route", LIST(rules_route), MANY },
 };
 const struct rules rules_link = ROWS(link_rows, VMFORK_L_NUM);
 
@@ -45,14 +48,14 @@ static const struct rule ack_rows[] = {
 const struct rules rules_ack = ROWS(ack_rows, VMFORK_K_NUM);
 
 static const struct rule dns_rows[] = {
-	[VMFORK_D_SERVER4] = { "server4", LEN(4) },
-	[VMFORK_D_SERVER6] = { "server6", LEN(16) },
+	[VMFORK_D_SERVER4] = { "server4", LEN(4), MANY },
+	[VMFORK_D_SERVER6] = { "server6", LEN(16), MANY },
 	[VMFORK_D_SEARCH] = { "search", LENS(1, VMFORK_SEARCH_MAX) },
 };
 const struct rules rules_dns = ROWS(dns_rows, VMFORK_D_NUM);
 
 static const struct rule mail_rows[] = {
-	[VMFORK_A_LINK] = { "link", LIST(rules_link) },
+	[VMFORK_A_LINK] = { "link", LIST(rules_link), MANY },
 	[VMFORK_A_ACK] = { "ack", LIST(rules_ack) },
 	[VMFORK_A_NAME] = { "name", LENS(1, VMFORK_NAME_MAX) },
 	[VMFORK_A_PARENT] = { "parent", LENS(1, VMFORK_NAME_MAX) },
@@ -100,9 +103,10 @@ int rules_within(uint32_t *detail, uint16_t type, int ret)
 }
 
 int rules_admit(const struct rules *rules, const struct attr *attr,
-		uint32_t *detail)
+		uint32_t *seen, uint32_t *detail)
 {
 	const struct rule *rule;
+	uint32_t bit;
 
 	if (attr->type >= rules->num || !rules->row[attr->type].name) {
 		if (!attr->mandatory)
@@ -117,6 +121,11 @@ int rules_admit(const struct rules *rules, const struct attr *attr,
 	if (attr->len < rule->min_len || attr->len > rule->max_len)
 		return rules_fail(detail, attr->type, VMFORK_WHY_LENGTH,
 				  -EBADMSG);
+	bit = 1U << attr->type;
+	if (*seen & bit && !rule->is_repeated)
+		return rules_fail(detail, attr->type, VMFORK_WHY_TWICE,
+				  -EBADMSG);
+	*seen |= bit;
 	return 1;
 }
 

@@ -11,6 +11,7 @@
 #include "vmfork_mailbox.h"
 
 #define RULES_TEXT_SIZE 96 /* for rules_describe(), the longest text included */
+#define RULES_TYPES_MAX 32 /* of one kind of list: a bit each */
 
 /* A kind of list: the rows are indexed by attribute type. */
 struct rules {
@@ -22,6 +23,7 @@ struct rule {
 	const char *name; /* NULL: no attribute has this type */
 	uint16_t min_len; /* of the value, bytes */
 	uint16_t max_len;
+	bool is_repeated;	  /* a list may hold several */
 	const struct rules *list; /* the value is a list of these; else NULL */
 };
 
@@ -36,12 +38,13 @@ extern const struct rules rules_dns;
  * rules_admit() - Check an attribute's form
  * @rules:	of the list that it stands in
  * @attr:	attribute
+ * @seen:	in and out: bits of those that the list has had, 0 at its beginning
  * @detail:	out, on failure: what is wrong
  *
  * Return: 1 if it is to be read, 0 to skip it, -EOPNOTSUPP, -EBADMSG
  */
 int rules_admit(const struct rules *rules, const struct attr *attr,
-		uint32_t *detail);
+		uint32_t *seen, uint32_t *detail);
 
 /**
  * rules_fail() - Note what is wrong with an attribute

@@ -43,6 +43,7 @@
  * included), u16 type, value, padding to 4 bytes. The type's bit 15 says that
  * the value is again a list; bit 14 that a reader which does not know the
  * attribute must refuse the mail; unknown attributes without it are skipped.
+ * One that is not called repeated stands once in its list at most.
  *
  *	VMFORK_A_LINK		nested, repeated: one per interface
  *	  VMFORK_L_MATCH_MAC	6 bytes: the interface's MAC before the mail

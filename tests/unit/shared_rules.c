@@ -218,6 +218,105 @@ static void bad_values_are_described(void **state)
 	}
 }
 
+/* Which attribute of a payload is written twice, in the order in which it stands. */
+struct twice {
+	unsigned int at, target;
+	bool is_repeated; /* it may be */
+};
+
+static void copy_twice(struct attr_writer *w, const struct rules *rules,
+		       const uint8_t *list, size_t len, struct twice *twice)
+{
+	struct attr a;
+
+	while (attr_next(&list, &len, &a) > 0) {
+		const struct rule *rule = &rules->row[a.type];
+		unsigned int times = 1;
+
+		if (twice->at++ == twice->target) {
+			times = 2;
+			twice->is_repeated = rule->is_repeated;
+		}
+		while (times--) {
+			size_t nest;
+
+			if (!rule->list) {
+				attr_put(w, a.type | M, a.value, a.len);
+				continue;
+			}
+			nest = attr_nest_start(w, a.type | M);
+			copy_twice(w, rule->list, a.value, a.len, twice);
+			attr_nest_end(w, nest);
+		}
+	}
+}
+
+/* All that a payload may hold. */
+static size_t all_encode(uint8_t *payload, size_t size)
+{
+	struct vmfork_identity id = { .num_links = 1, .ack_port = 9 };
+	struct identity_link *link = &id.link[0];
+	int len;
+
+	link->match = IDENTITY_MATCH_INDEX;
+	link->match_index = 2;
+	link->has_mac = true;
+	link->mac[5] = 1;
+	link->mtu = 1400;
+	link->num_addr4 = 1;
+	link->addr4[0] = (struct vmfork_addr4){ { 10, 0, 0, 2 }, 24, { 0 } };
+	link->num_addr6 = 1;
+	link->addr6[0] = (struct vmfork_addr6){ { 0xfd }, 64, { 0 } };
+	link->has_gateway4 = true;
+	link->gateway4[0] = 10;
+	link->has_gateway6 = true;
+	link->gateway6[0] = 0xfd;
+	link->has_gateway_mac = true;
+	link->gateway_mac[5] = 2;
+	routes_fill(link);
+	guest_fill(&id.guest);
+	id.guest.num_dns6 = 1;
+	id.ack_addr[0] = 10;
+	len = identity_encode(&id, payload, size);
+	assert_true(len > 0);
+	return (size_t)len;
+}
+
+/* Of two that differ, one would be forgotten without a word. */
+static void what_is_there_twice_is_refused(void **state)
+{
+	static const char end[] = ": given twice";
+	static uint8_t payload[VMFORK_PAYLOAD_MAX], buf[2 * sizeof(payload)];
+	size_t len = all_encode(payload, sizeof(payload));
+	struct twice twice = { 0 };
+	unsigned int num_refused = 0;
+
+	(void)state;
+	for (unsigned int i = 0;; i++) {
+		struct attr_writer w = { .buf = buf, .size = sizeof(buf) };
+		char text[RULES_TEXT_SIZE] = "";
+		struct vmfork_identity id;
+		uint32_t detail = 0;
+		int ret;
+
+		twice = (struct twice){ .target = i };
+		copy_twice(&w, &rules_mail, payload, len, &twice);
+		assert_false(w.overflow);
+		ret = identity_decode(&id, buf, w.len, &detail);
+		if (i >= twice.at) {
+			assert_int_equal(ret, 0);
+			break;
+		}
+		rules_describe(detail, text);
+		if (ret != (twice.is_repeated ? 0 : -EBADMSG) ||
+		    (ret && strcmp(text + strlen(text) - strlen(end), end)))
+			fail_msg("attribute %u: %d \"%s\"", i, ret, text);
+		num_refused += ret < 0;
+	}
+	/* all but links; of those all but addresses, routes, other matches */
+	assert_true(num_refused >= VMFORK_A_NUM - 2 + VMFORK_L_NUM - 6);
+}
+
 struct bad_route {
 	const char *text;
 	uint16_t types[3]; /* attributes of a route, one after the other */
@@ -348,6 +447,7 @@ int main(void)
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(a_full_payload_fits),
 		cmocka_unit_test(bad_values_are_described),
+		cmocka_unit_test(what_is_there_twice_is_refused),
 		cmocka_unit_test(bad_routes_are_described),
 		cmocka_unit_test(a_destination_is_a_prefix),
 		cmocka_unit_test(any_detail_is_described),
