@@ -141,6 +141,18 @@ static void mail_erase(struct agent *agent, bool has_id)
 		       sizeof(agent->mail.payload) - at - len);
 }
 
+/* Nobody will want them: neither the workload's payload nor the host's bytes. */
+static void secrets_erase(struct agent *agent)
+{
+	struct identity_guest *guest = &agent->id.guest;
+
+	mail_erase(agent, false);
+	explicit_bzero(guest->entropy, sizeof(guest->entropy));
+	guest->has_entropy = false;
+	guest->payload = NULL;
+	guest->payload_len = 0;
+}
+
 /* The host's bytes for it are erased, wherever they were. */
 static void reseed(struct agent *agent, struct identity_guest *guest)
 {
@@ -212,6 +224,8 @@ static void boot_end(struct agent *agent, int ret)
 static void mail_end(struct agent *agent, int ret)
 {
 	agent->link_end_ns = 0;
+	if (ret < 0)
+		secrets_erase(agent);
 	if (status_of(agent)->signal == VMFORK_SIGNAL_BOOT)
 		boot_end(agent, ret);
 	else
@@ -365,6 +379,7 @@ static void boot_again(struct agent *agent)
 		ack_set_peer(&agent->ack, &agent->mail, &agent->id);
 		tell(agent, VMFORK_ACK_ARMED);
 	}
+	secrets_erase(agent);
 	report_now(agent);
 }
 

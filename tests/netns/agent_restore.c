@@ -11,11 +11,14 @@
 #include "monotonic.h"
 #include "restore.h"
 
+#define SEED 0xa7
+
 static struct vmfork_mailbox page;
 static struct agent agent;
 static char state_dir[] = "/tmp/agent-restore-XXXXXX";
 static int host_fd = -1;
 static const char *payload; /* of the mail that is written next */
+static bool has_unknown;    /* attribute in it, at the end, and mandatory */
 
 static void agent_begin(void)
 {
@@ -55,6 +58,7 @@ static int agent_end(void **state)
 		close(host_fd);
 	host_fd = -1;
 	payload = NULL;
+	has_unknown = false;
 	return 0;
 }
 
@@ -77,12 +81,18 @@ static void mail_write(struct vmfork_mail *mail, uint8_t last, uint64_t arm_seq)
 	if (payload) {
 		id.guest.payload = (const uint8_t *)payload;
 		id.guest.payload_len = strlen(payload);
+		id.guest.has_entropy = true;
+		memset(id.guest.entropy, SEED, sizeof(id.guest.entropy));
 	}
 	memset(mail, 0, sizeof(*mail));
 	memset(mail->restore_id, last, VMFORK_ID_LEN);
 	mail->arm_seq = arm_seq;
 	len = identity_encode(&id, mail->payload, sizeof(mail->payload));
 	assert_true(len > 0);
+	if (has_unknown) {
+		memcpy(mail->payload + len, "\4\0\xff\x7f", 4);
+		len += 4;
+	}
 	mail_seal(mail, (uint32_t)len);
 }
 
@@ -320,6 +330,18 @@ static bool host_hears(void)
 	return recv(host_fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0;
 }
 
+static void assert_no_secret(void)
+{
+	uint8_t seed[16];
+
+	memset(seed, SEED, sizeof(seed));
+	assert_null(memmem(&page, sizeof(page), payload, strlen(payload)));
+	assert_null(memmem(&agent, sizeof(agent), payload, strlen(payload)));
+	assert_null(memmem(&page, sizeof(page), seed, sizeof(seed)));
+	assert_null(memmem(&agent, sizeof(agent), seed, sizeof(seed)));
+	assert_null(agent.id.guest.payload);
+}
+
 /* Tasks wait for no answer, the last stage for both; nothing secret is left. */
 static void test_settled(void **state)
 {
@@ -343,13 +365,35 @@ static void test_settled(void **state)
 	assert_int_equal(page.status.tasks_done & bit, bit);
 	assert_int_equal(page.status.tasks_failed, 0);
 	assert_int_equal(faccessat(agent.dir.dir_fd, "payload", R_OK, 0), 0);
-	assert_null(memmem(&page, sizeof(page), payload, strlen(payload)));
-	assert_null(memmem(&agent, sizeof(agent), payload, strlen(payload)));
+	assert_no_secret();
 	restore_answered(&agent, VMFORK_ACK_APPLIED);
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_MAILBOX, 6);
 	host_receive(&ack);
 	assert_int_equal(ack.kind, VMFORK_ACK_SETTLED);
 	assert_armed();
+}
+
+/* Refused, or applied once already: what it held is not kept for that. */
+static void test_secrets(void **state)
+{
+	(void)state;
+	payload = "the secret of another";
+	agent_begin();
+	fork_mail(6);
+	restore_wake(&agent, VMFORK_SIGNAL_MAILBOX);
+	assert_int_equal(page.status.step, VMFORK_STEP_MATCH);
+	assert_no_secret();
+	tap_open(0);
+	has_unknown = true;
+	fork_mail(7);
+	restore_wake(&agent, VMFORK_SIGNAL_MAILBOX);
+	assert_int_equal(page.status.step, VMFORK_STEP_DECODE);
+	assert_int_equal(page.status.error, EOPNOTSUPP);
+	assert_no_secret();
+	has_unknown = false;
+	agent.record.applied_id[0] = 5;
+	boot();
+	assert_no_secret();
 }
 
 static int state_dir_make(void **state)
@@ -384,6 +428,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_bad_boot_mail, agent_end),
 		cmocka_unit_test_teardown(test_told, agent_end),
 		cmocka_unit_test_teardown(test_settled, agent_end),
+		cmocka_unit_test_teardown(test_secrets, agent_end),
 	};
 
 	return cmocka_run_group_tests(tests, state_dir_make, state_dir_remove);
