@@ -28,6 +28,7 @@
 
 enum {
 	SERIES_AGENT_FORK,
+	SERIES_BARE_FORK,
 	SERIES_IP_FORK,
 	SERIES_AGENT_WARM,
 	SERIES_IP_WARM,
@@ -36,26 +37,53 @@ enum {
 
 static const char *const series[SERIES_NUM] = {
 	[SERIES_AGENT_FORK] = "agent, a fork's first",
+	[SERIES_BARE_FORK] = "agent, told of its network alone",
 	[SERIES_IP_FORK] = "ip commands, a fork's first",
 	[SERIES_AGENT_WARM] = "agent, warm",
 	[SERIES_IP_WARM] = "ip commands, warm",
 };
 
 static const struct bench_ratio ratios[] = {
+	{ "first apply of a fork that is told everything over a bare one",
+	  SERIES_AGENT_FORK, SERIES_BARE_FORK, 1.15 },
 	{ "first apply of a fork over ip commands", SERIES_AGENT_FORK,
 	  SERIES_IP_FORK, 1.0 / 3 },
 	{ "warm apply over ip commands", SERIES_AGENT_WARM, SERIES_IP_WARM,
 	  0.1 },
 };
 
-/* One fork that lives as long as somebody measures in it. */
+/* Nothing of what can be left out. */
+static const struct told bare = {
+	.no_hostname = true,
+	.keep_machine_id = true,
+	.no_clock = true,
+	.all.keep_tcp = true,
+};
+
+/* All of what forks can be told, but for a file. */
+static const struct told everything = {
+	.all = {
+		.num_dns4 = 1,
+		.dns4 = { { 192, 0, 2, 53 } },
+		.search = "example.org",
+		.has_hooks = true,
+		.hooks = { .timeout_ms = STEP_MS },
+	},
+};
+
+/*
+ * One fork that lives as long as somebody measures in it. Without anything to be
+ * told it gets no mail.
+ */
 static int fork_one(struct fork_result *result, const struct bench_setup *setup,
-		    bool post, struct vf_err *err)
+		    const struct told *told, struct vf_err *err)
 {
+	bool post = told;
 	const struct fork_request request = {
 		.prefix = FORK_PREFIX,
 		.num = 1,
 		.post = post,
+		.told = told ? *told : (struct told){ 0 },
 		.wait = post ? FORK_WAIT_SETTLED : FORK_WAIT_NONE,
 		.timeout_ms = STEP_MS,
 		.cancel_fd = setup->cancel_fd,
@@ -135,17 +163,17 @@ static int wait_status(struct vmm *vmm, uint64_t gpa, const uint8_t *id,
 	}
 }
 
-static int sample_agent_fork(struct bench *bench,
+static int sample_agent_fork(struct bench *bench, unsigned int to,
 			     const struct bench_setup *setup,
-			     struct vf_err *err)
+			     const struct told *told, struct vf_err *err)
 {
 	struct fork_result result;
-	int ret = fork_one(&result, setup, true, err);
+	int ret = fork_one(&result, setup, told, err);
 
 	if (!ret) {
 		const int64_t *at_us = result.jobs[0].timeline.at_us;
 
-		bench_add(bench, SERIES_AGENT_FORK,
+		bench_add(bench, to,
 			  at_us[TIMELINE_APPLIED] - at_us[TIMELINE_MAIL]);
 	}
 	end_one(&result, setup);
@@ -157,7 +185,7 @@ static int sample_ip_fork(struct bench *bench, const struct bench_setup *setup,
 {
 	struct fork_result result;
 	int64_t us;
-	int ret = fork_one(&result, setup, false, err);
+	int ret = fork_one(&result, setup, NULL, err);
 	const struct vm *vm = ret ? NULL : &result.jobs[0].vm;
 
 	if (!ret)
@@ -212,7 +240,7 @@ static int run_warm(struct bench *bench, const struct bench_setup *setup,
 {
 	struct fork_result result;
 	int64_t us;
-	int ret = fork_one(&result, setup, true, err);
+	int ret = fork_one(&result, setup, &bare, err);
 	const struct vm *vm = ret ? NULL : &result.jobs[0].vm;
 
 	for (unsigned int i = 0; !ret && i < setup->iterations + WARM_UP; i++) {
@@ -241,7 +269,11 @@ static int run(struct bench *bench, const struct bench_setup *setup,
 		return ret;
 	conf = net_get_conf(net);
 	for (unsigned int i = 0; !ret && i < setup->iterations; i++) {
-		ret = sample_agent_fork(bench, setup, err);
+		ret = sample_agent_fork(bench, SERIES_AGENT_FORK, setup,
+					&everything, err);
+		if (!ret)
+			ret = sample_agent_fork(bench, SERIES_BARE_FORK, setup,
+						&bare, err);
 		if (!ret)
 			ret = sample_ip_fork(bench, setup, conf, err);
 	}

@@ -67,8 +67,8 @@ vmfork snapshot src ready || bail "no snapshot"
 note_state
 check "start runs through" runs_through start $N 2 1
 check "its rows are kept" rows_are_there start $N 2
-check "apply runs through" runs_through apply $N 4 2
-check "its rows are kept" rows_are_there apply $N 4
+check "apply runs through" runs_through apply $N 5 3
+check "its rows are kept" rows_are_there apply $N 5
 check "without --json, a table" prints_a_table
 check "nothing is left of that" left_nothing
 check_fails "a benchmark that nobody knows" 2 '^vmfork: ' vmfork bench dance ready
