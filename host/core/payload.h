@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the user hands to the workloads of forks: a file for all of them, or one
- * for each. It may be a secret: it is read once, kept in memory alone, and
- * wiped.
+ * for each. It may be a secret: it is read once, kept in memory alone, wiped, and
+ * delivered once: the mail with which a fork reboots is a file, and has none.
  */
 #ifndef VF_PAYLOAD_H
 #define VF_PAYLOAD_H

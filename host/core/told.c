@@ -104,6 +104,9 @@ void told_at_boot(struct identity_guest *guest)
 	guest->has_entropy = false;
 	guest->has_hooks = false;
 	guest->keep_tcp = false;
+	/* it may be a secret, and this mail stays for as long as the VM does */
+	guest->payload = NULL;
+	guest->payload_len = 0;
 }
 
 static int alloc_payloads(struct told_payloads *payloads, unsigned int num,

@@ -50,7 +50,8 @@ int told_guest(const struct told *told, struct identity_guest *guest,
 int told_check(const struct told *told, struct vf_err *err);
 
 /**
- * told_at_boot() - Leave out what is of one moment, or about what was before
+ * told_at_boot() - Leave out what is of one moment, about what was before, or
+ * for one delivery alone
  * @guest:	what a fork is told; out: what it is told when it reboots
  */
 void told_at_boot(struct identity_guest *guest);

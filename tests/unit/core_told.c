@@ -80,7 +80,10 @@ static void left_alone(void **state)
 	assert_string_equal(guest.search, "a.b");
 }
 
-/* The clock and the random numbers are of one moment, TCP of another VM. */
+/*
+ * The clock and the random numbers are of one moment, TCP of another VM, and a
+ * payload is delivered once.
+ */
 static void at_boot(void **state)
 {
 	const struct told told = { .all = { .keep_tcp = true,
@@ -88,9 +91,11 @@ static void at_boot(void **state)
 	struct identity_guest guest = tell(&told, "web-1"), boot = guest;
 
 	(void)state;
+	boot.payload = (const uint8_t *)"secret";
+	boot.payload_len = 6;
 	told_at_boot(&boot);
 	assert_false(boot.has_clock || boot.has_entropy || boot.has_hooks ||
-		     boot.keep_tcp);
+		     boot.keep_tcp || boot.payload || boot.payload_len);
 	assert_string_equal(boot.hostname, guest.hostname);
 	assert_memory_equal(boot.machine_id, guest.machine_id, VMFORK_ID_LEN);
 }

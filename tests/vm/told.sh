@@ -18,6 +18,7 @@ REFUSED_MS=20000 # a third of the time for which the command would wait
 hook='#!/bin/sh
 case $VMFORK_NAME in
 slow-*) sleep '$SLOW_S' ;;
+hung-*) sleep 600 ;;
 bad-*) exit 1 ;;
 esac'
 
@@ -70,6 +71,22 @@ has_payload() { # VM
 		"cat /run/vmfork/payload; stat -c ' %a' /run/vmfork/payload")"
 }
 
+# The page, and all else that the agent can write to, in /tmp/page and /tmp/rest.
+# shellcheck disable=SC2016
+AGENT_MEMORY='pid=$(pidof vmfork-agent); rm -f /tmp/page /tmp/rest
+grep " rw" /proc/$pid/maps | while read -r at mode offset dev inode name; do
+case $name in socket:*|/dev/vmfork) out=page ;; *) out=rest ;; esac
+from=$((0x${at%-*} / 4096)) to=$((0x${at#*-} / 4096))
+dd if=/proc/$pid/mem bs=4096 skip=$from count=$((to - from)) 2>/dev/null >>/tmp/$out
+done'
+
+# Its name, which is no secret, is found in the same way, as is the page's magic.
+payload_is_erased() { # VM
+	guest "$1" "$AGENT_MEMORY
+[ \$(stat -c %s /tmp/page) = 4096 ] && grep -q vmfork /tmp/page &&
+grep -q $1 /tmp/rest && ! grep $SECRET /tmp/page /tmp/rest"
+}
+
 # --- on the host -------------------------------------------------------------
 
 contract='.forks | all(
@@ -86,13 +103,14 @@ contract='.forks | all(
 	and .clock_late_us > 0 and .clock_late_us < 1000000
 	and .reseed == "done" and .reseed_window_us > 0 and .killed == 0))'
 
-# It stands in no file that others can read, nor in any record.
-payload_is_kept() {
+# It stands in no file: neither in a record nor in the mail for a reboot, which
+# tells all else.
+payload_is_gone() {
 	local file
 
-	same '' "$(grep -rlF --include="*.json" "$SECRET" "$STATE")" || return
+	same '' "$(grep -rlF "$SECRET" "$STATE")" || return
 	for file in "$STATE"/vms/web-*/mail; do
-		[ "$(stat -c %a "$file")" = 600 ] && grep -q "$SECRET" "$file" ||
+		[ "$(stat -c %a "$file")" = 600 ] && grep -q h-web "$file" ||
 			return
 	done
 }
@@ -112,6 +130,15 @@ waits_for_hooks() {
 		and .timeline_us.settled - .timeline_us.acked > $((SLOW_S * 1000000 / 2))"
 }
 
+# Who asks later finds it settled, or waits in the guest.
+settles_by_itself() { # VM
+	local said
+
+	said=$(guest "$1" 'vmfork-agent wait --generation 0 --settled --timeout 60' \
+		90) && holds "$said" '.generation == 1 and .settled
+		and .tasks.hooks == "done"'
+}
+
 gives_up() {
 	local said
 
@@ -129,6 +156,17 @@ hook_fails() {
 	[ $? = 3 ] && holds "$said" '.acked == 1
 		and .forks[0].settle.tasks.hooks == "failed"
 		and .forks[0].error == "settled, but hooks: Input/output error"'
+}
+
+# The time is over: it is killed with all that it began, and so it is told.
+hook_is_killed() {
+	local said
+
+	said=$(vmfork fork ready --name hung --hooks fail --hooks-timeout 1 --json)
+	[ $? = 3 ] && holds "$said" '.acked == 1
+		and .forks[0].settle.tasks.hooks == "failed"
+		and .forks[0].error == "settled, but hooks: Connection timed out"' &&
+		guest hung-1 "! ps | grep '[1]0-test\|[s]leep 600'"
 }
 
 hook_is_ignored() {
@@ -174,16 +212,22 @@ for vm in web-1 web-2; do
 		check "$vm has its $what" "has_$what" $vm
 	done
 done
-check "the payload stands in no record" payload_is_kept
+check "the payload stands in no file" payload_is_gone
+for vm in web-1 web-2; do
+	check "$vm: the payload is nowhere in the agent's memory" \
+		payload_is_erased $vm
+done
 check "nobody waits" waits none '.reached == "resumed" and .settle == null'
 check "and the fork settles all the same" retry_until 30 agent_says \
 	slow-none-1 '.settled and .generation == 1'
+check "what nobody waited for settles all the same" settles_by_itself slow-none-1
 check "waiting for the network alone" waits network \
 	'.reached == "acked" and .settle == null and .timeline_us.settled == null'
 check "waiting for all of it" waits_for_hooks
 check "but no longer than is allowed" gives_up
 check "a hook that fails, where that counts" hook_fails
 check "and where it does not" hook_is_ignored
+check "one that does not end" hook_is_killed
 check_refused
 check "the source keeps its name" same vmfork "$(guest src hostname)"
 done_testing
