@@ -111,7 +111,9 @@
  *				saw the request at the latest.
  *	VMFORK_REQUEST_RELEASE	the snapshot is taken: undo that. Without it
  *				the guest undoes it by itself hold_ms after its
- *				answer. A fork undoes it as part of its restore.
+ *				answer. A fork thaws what is frozen as part of
+ *				its restore, but its pre-snapshot hooks are not
+ *				told of a release: it has post-restore hooks.
  *
  * ACKNOWLEDGEMENT. See vmfork_ack.h.
  */
