@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "entropy.h"
 #include "events.h"
 #include "log.h"
 #include "monotonic.h"
@@ -237,18 +238,29 @@ void requests_look(struct agent *agent)
 		answer(agent, request.counter, -EOPNOTSUPP);
 }
 
+/* Of a restore that was noticed: is requests_thaw() still to come? */
+static bool is_restoring(const struct agent *agent)
+{
+	return agent->wait_end_ns || agent->mail_timer.due_ns ||
+	       agent->settle.todo & SETTLE_BIT(VMFORK_TASK_THAW) ||
+	       mailbox_has_mail(&agent->mailbox);
+}
+
 /*
- * The hold is over. In a fork whose restore was noticed this very moment the
- * workload waits until the random numbers are its own: requests_thaw() comes.
+ * The hold is over. In a fork the workload waits until the random numbers are
+ * its own, and hooks are not told of a release. One that nothing tells of its
+ * restore takes itself for the source: so that is reseeded as well.
  */
 static void hold_end(struct agent *agent)
 {
 	struct requests *requests = &agent->requests;
+	struct vmfork_status unsaid = { 0 };
 
-	if (agent->wait_end_ns || mailbox_has_mail(&agent->mailbox)) {
+	if (is_restoring(agent)) {
 		requests->timer.due_ns = monotonic_ns() + RESTORED_NS;
 		return;
 	}
+	entropy_reseed(agent->random_fd, NULL, &unsaid);
 	log_line(LOG_ERROR, "no release after %u ms: all goes on",
 		 requests->asked.hold_ms);
 	let_go(agent, 0);

@@ -37,6 +37,7 @@ static int setup(void **state)
 	memset(&page, 0, sizeof(page));
 	agent = (struct agent){
 		.mailbox = { .page = &page, .page_fd = -1, .pagemap_fd = -1 },
+		.random_fd = -1,
 		.dir = { -1, -1 },
 	};
 	return hooks_init(&agent.hooks, &agent.loop) || requests_init(&agent) ||
@@ -155,6 +156,23 @@ static void test_fork(void **state)
 	assert_int_equal(agent.requests.timer.due_ns, 0);
 }
 
+/* The same between two turns of the loop, once its mail is taken. */
+static void test_fork_at_work(void **state)
+{
+	(void)state;
+	ask(VMFORK_REQUEST_PREPARE, 0, HOLD_MS);
+	agent.settle.todo = SETTLE_BIT(VMFORK_TASK_THAW);
+	loop_for(3 * HOLD_MS);
+	assert_int_equal(agent.requests.state, REQUESTS_HELD);
+	agent.settle.todo = 0;
+	agent.mail_timer.due_ns = UINT64_MAX; /* its link is to come */
+	loop_for(3 * HOLD_MS);
+	assert_int_equal(agent.requests.state, REQUESTS_HELD);
+	agent.mail_timer.due_ns = 0;
+	loop_for(3 * HOLD_MS);
+	assert_int_equal(agent.requests.state, REQUESTS_IDLE);
+}
+
 /* Hooks of a restore run: it waits for them, or for its own time. */
 static void test_waits(void **state)
 {
@@ -206,6 +224,7 @@ int main(void)
 		TEST(test_prepare_release),
 		TEST(test_hold),
 		TEST(test_fork),
+		TEST(test_fork_at_work),
 		TEST(test_waits),
 		TEST(test_no_cgroup),
 	};
