@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "addr.h"
 #include "netbatch.h"
 #include "netroute.h"
 
@@ -122,7 +123,7 @@ static void put_new_addrs(struct netcfg *cfg, const struct identity_link *want,
 			 want->addr6[i].addr, want->addr6[i].prefix_len);
 	if (want->mtu && want->mtu < 1280)
 		return; /* the kernel takes IPv6 off such a link */
-	netcfg_linklocal(local, link->mac);
+	addr_linklocal(local, link->mac);
 	/* The kernel makes one as the link comes up, which it then probes. */
 	if (!link->was_up)
 		put_addr(&cfg->batch, RTM_DELADDR, RTNL_TOLERATE_ALL, link,

@@ -97,18 +97,6 @@ int netcfg_refresh(struct netcfg *cfg)
 	return ret;
 }
 
-void netcfg_linklocal(uint8_t *addr, const uint8_t *mac)
-{
-	memset(addr, 0, 16);
-	addr[0] = 0xfe;
-	addr[1] = 0x80;
-	memcpy(addr + 8, mac, 3);
-	addr[8] ^= 2; /* universal/local bit */
-	addr[11] = 0xff;
-	addr[12] = 0xfe;
-	memcpy(addr + 13, mac + 3, 3);
-}
-
 static bool link_matches(const struct netstate_link *link,
 			 const struct identity_link *want)
 {

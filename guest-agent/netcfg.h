@@ -127,11 +127,4 @@ const struct netcfg_dropped *netcfg_dropped(struct netcfg *cfg);
 int netcfg_undo(struct netcfg *cfg, const struct vmfork_identity *id,
 		const struct netcfg_result *result);
 
-/**
- * netcfg_linklocal() - The link-local address of a MAC (RFC 4291, appendix A)
- * @addr:	out: 16 bytes
- * @mac:	6 bytes
- */
-void netcfg_linklocal(uint8_t *addr, const uint8_t *mac);
-
 #endif

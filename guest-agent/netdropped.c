@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "addr.h"
 #include "netcfg.h"
 
 struct addr {
@@ -58,7 +59,7 @@ static bool link_gets(const struct identity_link *want,
 		if (addr_is_same(addr, want->addr6[i].addr, link->index))
 			return true;
 	}
-	netcfg_linklocal(local, link->mac);
+	addr_linklocal(local, link->mac);
 	return addr->is_ipv6 && addr_is_same(addr, local, link->index);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "addr.h"
 #include "announce.h"
 #include "entropy.h"
 #include "monotonic.h"
@@ -22,6 +23,14 @@
 static struct vmfork_status *status_of(struct agent *agent)
 {
 	return &agent->record.status;
+}
+
+static void begin(struct agent *agent, enum vmfork_signal signal,
+		  uint64_t now_ns)
+{
+	agent->record.snapshot_ns = 0;
+	agent->record.is_settled = 0;
+	status_begin(status_of(agent), signal, now_ns);
 }
 
 static void publish(struct agent *agent)
@@ -72,7 +81,7 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
 		return;
 	for (unsigned int i = 0; i < want->num_addr6; i++)
 		announce_na(fd, link->index, link->mac, want->addr6[i].addr);
-	netcfg_linklocal(local, link->mac);
+	addr_linklocal(local, link->mac);
 	announce_na(fd, link->index, link->mac, local);
 }
 
@@ -273,9 +282,8 @@ static void restore_run(struct agent *agent)
 	agent->is_armed = false;
 	agent->is_unlogged = true;
 	settle_stop(agent);
-	agent->record.snapshot_ns = 0;
 	status->generation++;
-	status_begin(status, agent->waker, agent->woken_ns);
+	begin(agent, agent->waker, agent->woken_ns);
 	mailbox_take(&agent->mailbox, &agent->mail);
 	ret = mail_open(agent, arm_seq);
 	mail_erase(agent, !ret);
@@ -349,8 +357,7 @@ void restore_wake(struct agent *agent, enum vmfork_signal signal)
 	settle_stop(agent);
 	agent->wait_end_ns = agent->woken_ns + WAIT_FOR_MAIL_NS;
 	agent->wait_pause_ns = FIRST_PAUSE_NS;
-	status_begin(status_of(agent), signal, agent->woken_ns);
-	agent->record.snapshot_ns = 0;
+	begin(agent, signal, agent->woken_ns);
 	reseed(agent, NULL);
 	publish(agent);
 	mail_cb(agent);
@@ -396,7 +403,7 @@ void restore_boot(struct agent *agent)
 	}
 	agent->is_unlogged = true;
 	agent->link_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
-	status_begin(status, VMFORK_SIGNAL_BOOT, monotonic_ns());
+	begin(agent, VMFORK_SIGNAL_BOOT, monotonic_ns());
 	ret = mail_open(agent, 0);
 	mail_erase(agent, !ret);
 	if (!ret) {
@@ -442,14 +449,21 @@ void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
 		settled(agent);
 }
 
+bool restore_is_over(const struct agent *agent)
+{
+	return settle_is_over(&agent->settle) && !agent->wait_end_ns &&
+	       !agent->link_end_ns && !agent->mail_timer.due_ns;
+}
+
 void restore_settled(struct agent *agent)
 {
 	const struct vmfork_status *status = status_of(agent);
 	bool is_answered = status->stage == VMFORK_STAGE_ACKED;
+	bool is_applied = status->stage >= VMFORK_STAGE_APPLIED;
 
 	publish(agent);
-	if (status->stage >= VMFORK_STAGE_APPLIED &&
-	    (is_answered || !agent->ack.has_peer))
+	agent->record.is_settled = is_applied;
+	if (is_applied && (is_answered || !agent->ack.has_peer))
 		settled(agent);
 	else
 		report_soon(agent);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What both sides agree on. Compiled once for each side.
 shared_srcs := \
+	shared/addr.c \
 	shared/attr.c \
 	shared/crc32c.c \
 	shared/identity.c \

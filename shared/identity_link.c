@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "addr.h"
 #include "identity_link.h"
 #include "rules.h"
 
@@ -114,17 +115,6 @@ static bool name_is_usable(const struct attr *a)
 	return true;
 }
 
-/* Only the prefix may be set: the kernel refuses anything else. */
-static bool prefix_is_clean(const uint8_t *addr, unsigned int num_bits,
-			    unsigned int prefix_len)
-{
-	for (unsigned int i = prefix_len; i < num_bits; i++) {
-		if (addr[i / 8] & (0x80 >> i % 8))
-			return false;
-	}
-	return true;
-}
-
 static int route_set_dst(struct identity_route *route, const struct attr *a,
 			 bool *has_dst, uint32_t *detail)
 {
@@ -137,7 +127,7 @@ static int route_set_dst(struct identity_route *route, const struct attr *a,
 	memcpy(route->dst, a->value, num_bits / 8);
 	route->dst_len = a->value[num_bits / 8];
 	if (route->dst_len > num_bits ||
-	    !prefix_is_clean(route->dst, num_bits, route->dst_len))
+	    !addr_is_prefix(route->dst, num_bits, route->dst_len))
 		return rules_fail(detail, a->type, VMFORK_WHY_PREFIX, -ERANGE);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
 #include "core/route.h"
 
 #define ROUTE_TEXT_MAX 256
@@ -33,17 +34,6 @@ static int number_parse(const char *text, unsigned long max,
 	return *end || errno || *value > max ? -EINVAL : 0;
 }
 
-/* Is there a bit behind the prefix? */
-static bool has_host_part(const struct identity_route *route)
-{
-	unsigned int num_bits = route->is_ipv6 ? 128 : 32;
-
-	for (unsigned int bit = route->dst_len; bit < num_bits; bit++)
-		if (route->dst[bit / 8] & (0x80 >> bit % 8))
-			return true;
-	return false;
-}
-
 static int dst_parse(struct identity_route *route, char *text, const char **why)
 {
 	char *slash = strchr(text, '/');
@@ -59,7 +49,7 @@ static int dst_parse(struct identity_route *route, char *text, const char **why)
 	if (slash && number_parse(slash, max, &len) < 0)
 		return fail(why, "its prefix length is none");
 	route->dst_len = (uint8_t)len;
-	if (has_host_part(route))
+	if (!addr_is_prefix(route->dst, (unsigned int)max, route->dst_len))
 		return fail(why, "its destination has bits behind its prefix");
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "addr.h"
 #include "net/pool.h"
 
 static uint32_t prefix_mask(unsigned int prefix)
@@ -97,14 +98,9 @@ bool net_port_has(const struct net_port *port, struct in6_addr addr)
 
 struct in6_addr pool_link_local(const uint8_t mac[6])
 {
-	struct in6_addr addr = { .s6_addr = { 0xfe, 0x80 } };
+	struct in6_addr addr;
 
-	addr.s6_addr[8] = mac[0] ^ 0x02;
-	addr.s6_addr[9] = mac[1];
-	addr.s6_addr[10] = mac[2];
-	addr.s6_addr[11] = 0xff;
-	addr.s6_addr[12] = 0xfe;
-	memcpy(&addr.s6_addr[13], &mac[3], 3);
+	addr_linklocal(addr.s6_addr, mac);
 	return addr;
 }
 

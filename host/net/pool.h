@@ -65,7 +65,7 @@ void pool_fill(const struct net_conf *conf, struct net_port *port);
  * pool_link_local() - The link-local address that a guest makes of its MAC
  * @mac:	MAC
  *
- * Return: fe80::/64 with the modified EUI-64 (RFC 4291, appendix A)
+ * Return: as addr_linklocal() has it
  */
 struct in6_addr pool_link_local(const uint8_t mac[6]);
 

@@ -7,8 +7,8 @@
 // clang-format on
 #include <string.h>
 
+#include "addr.h"
 #include "announce.h"
-#include "netcfg.h"
 
 static const uint8_t mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
 
@@ -46,7 +46,7 @@ static void test_na(void **state)
 	const uint8_t *ip = frame + 14, *body = ip + 40;
 
 	(void)state;
-	netcfg_linklocal(addr, mac);
+	addr_linklocal(addr, mac);
 	for (int last = 0; last < 256; last++) {
 		addr[15] = (uint8_t)last;
 		announce_na_frame(frame, mac, addr);
@@ -71,7 +71,7 @@ static void test_linklocal(void **state)
 	uint8_t addr[16];
 
 	(void)state;
-	netcfg_linklocal(addr, mac);
+	addr_linklocal(addr, mac);
 	assert_memory_equal(addr, want, sizeof(want));
 }
 
