@@ -52,8 +52,7 @@ static void check_cb(void *arg)
 	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
 	check(agent);
 	/* not while the VM boots, nor while it learns who it is */
-	if (settle_is_over(&agent->settle) && !agent->wait_end_ns &&
-	    !agent->link_end_ns)
+	if (restore_is_over(agent))
 		sockets_warm(&agent->sockets);
 }
 

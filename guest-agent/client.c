@@ -71,9 +71,28 @@ bool client_parse_generation(const char *json, uint64_t *generation)
 	return end != at && !errno;
 }
 
-bool client_is_settled(const char *json)
+/* No text in the document can look like this: its quotes have backslashes. */
+static bool says(const char *json, const char *what)
 {
-	return strstr(json, "\"settled\":true") != NULL;
+	return strstr(json, what) != NULL;
+}
+
+enum client_verdict client_judge(const char *json, bool is_settled)
+{
+	bool is_over = says(json, "\"over\":true");
+	bool has_network = says(json, "\"stage\":\"applied\"") ||
+			   says(json, "\"stage\":\"acked\"") ||
+			   says(json, "\"stage\":\"settled\"");
+
+	if (is_settled && is_over)
+		return says(json, "\"settled\":true") ? CLIENT_DONE
+						      : CLIENT_FAILED;
+	if (is_settled)
+		return CLIENT_NOT_YET;
+	if (has_network)
+		return CLIENT_DONE;
+	return is_over || !says(json, "\"error\":null") ? CLIENT_FAILED
+							: CLIENT_NOT_YET;
 }
 
 /* Return: 0 if something happened in the directory, -ETIMEDOUT, -errno */
@@ -97,9 +116,19 @@ static int directory_wait(int fd, uint64_t end_ns)
 	return 0;
 }
 
+static int restore_failed(const struct client_wait *wait, const char *json)
+{
+	log_line(LOG_ERROR, "wait: the restore failed%s",
+		 wait->exec ? ": vmfork-agent status says why" : "");
+	if (!wait->exec)
+		status_print(json);
+	return 1;
+}
+
 /* Return: -1 to go on waiting, or an exit code */
 static int status_look(struct client_wait *wait)
 {
+	enum client_verdict verdict;
 	char json[STATUS_SIZE];
 	int ret = status_read(json, sizeof(json));
 	uint64_t now;
@@ -112,9 +141,11 @@ static int status_look(struct client_wait *wait)
 		wait->has_generation = true;
 		wait->generation = now;
 	}
-	if (now == wait->generation ||
-	    (wait->is_settled && !client_is_settled(json)))
+	verdict = client_judge(json, wait->is_settled);
+	if (now == wait->generation || verdict == CLIENT_NOT_YET)
 		return -1;
+	if (verdict == CLIENT_FAILED)
+		return restore_failed(wait, json);
 	if (!wait->exec)
 		return status_print(json);
 	execvp(wait->exec[0], wait->exec);

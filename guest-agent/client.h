@@ -19,7 +19,7 @@ int client_status(void);
 struct client_wait {
 	bool has_generation; /* otherwise it is the present one */
 	uint64_t generation; /* a generation other than this */
-	bool is_settled;     /* and all done that follows a restore */
+	bool is_settled;     /* and nothing more to be done for it */
 	int timeout_s;	     /* or CLIENT_FOREVER */
 	char *const *exec;   /* what to become then; NULL: print the status */
 };
@@ -28,7 +28,8 @@ struct client_wait {
  * client_wait() - Wait for a restore
  * @wait:	what for
  *
- * Return: an exit code, 1 if the time is over, 127 if there is no such command
+ * Return: an exit code, 1 if the time is over or the restore failed, 127 if
+ * there is no such command
  */
 int client_wait(const struct client_wait *wait);
 
@@ -41,12 +42,20 @@ int client_wait(const struct client_wait *wait);
  */
 bool client_parse_generation(const char *json, uint64_t *generation);
 
+/* What a status document says of its restore. */
+enum client_verdict {
+	CLIENT_NOT_YET,
+	CLIENT_DONE,
+	CLIENT_FAILED, /* no mail, refused, or broken off */
+};
+
 /**
- * client_is_settled() - Does a status document say that all is done?
+ * client_judge() - Has a restore come so far?
  * @json:	document, NUL terminated
+ * @is_settled:	to where all is done that follows it; otherwise its network
  *
- * Return: true if so
+ * Return: CLIENT_FAILED also for one that its agent did not live to end
  */
-bool client_is_settled(const char *json);
+enum client_verdict client_judge(const char *json, bool is_settled);
 
 #endif

@@ -6,6 +6,7 @@
 #include "monotonic.h"
 #include "names.h"
 #include "report.h"
+#include "restore.h"
 
 #define AT_LATEST_NS (30 * NS_PER_MS)
 
@@ -15,8 +16,8 @@ int report_format(struct agent *agent)
 				    .size = sizeof(agent->json) };
 
 	netcfg_refresh(&agent->netcfg);
-	status_format(&text, &agent->record, agent->mailbox.gpa,
-		      &agent->netcfg.saved);
+	status_format(&text, &agent->record, restore_is_over(agent),
+		      agent->mailbox.gpa, &agent->netcfg.saved);
 	return text.overflow ? -E2BIG : (int)text.len;
 }
 

@@ -43,6 +43,14 @@ void restore_arm(struct agent *agent);
 void restore_answered(struct agent *agent, enum vmfork_ack_kind kind);
 
 /**
+ * restore_is_over() - Is there nothing more to be done for the last restore?
+ * @agent:	agent
+ *
+ * Return: true if so, be it done, refused, or without mail
+ */
+bool restore_is_over(const struct agent *agent);
+
+/**
  * restore_settled() - The tasks that follow the network have ended
  * @agent:	agent
  */

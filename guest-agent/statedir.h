@@ -22,7 +22,7 @@ struct statedir_record {
 	char name[STATEDIR_NAME_SIZE];
 	char parent[STATEDIR_NAME_SIZE];
 	uint64_t snapshot_ns; /* CLOCK_MONOTONIC of the snapshot; 0: unknown */
-	uint32_t reserved;    /* zero: no padding may differ */
+	uint32_t is_settled;  /* its tasks have ended; no padding may differ */
 	uint32_t crc32c;
 };
 

@@ -224,13 +224,23 @@ static void format_tasks(struct status_text *text,
 		text_put(text, "%s\"%s\":\"%s\"", i ? "," : "",
 			 known(vmfork_task_name(i)), result);
 	}
-	text_put(text, "},\"settled\":%s",
-		 status->stage == VMFORK_STAGE_SETTLED ? "true" : "false");
+	text_put(text, "}");
+}
+
+/* The guest's own view, which the host's answer has no part in. */
+static void format_end(struct status_text *text,
+		       const struct statedir_record *record, bool is_over)
+{
+	bool is_settled = is_over && record->is_settled &&
+			  !record->status.error;
+
+	text_put(text, ",\"over\":%s,\"settled\":%s",
+		 is_over ? "true" : "false", is_settled ? "true" : "false");
 }
 
 void status_format(struct status_text *text,
-		   const struct statedir_record *record, uint64_t gpa,
-		   const struct netstate *net)
+		   const struct statedir_record *record, bool is_over,
+		   uint64_t gpa, const struct netstate *net)
 {
 	const struct vmfork_status *status = &record->status;
 
@@ -239,6 +249,7 @@ void status_format(struct status_text *text,
 	format_reseed(text, record);
 	format_clock(text, status);
 	format_tasks(text, status);
+	format_end(text, record, is_over);
 	text_put(text, ",\"gpa\":%" PRIu64 ",\"interfaces\":[", gpa);
 	for (unsigned int i = 0; i < net->num_links; i++) {
 		if (i)

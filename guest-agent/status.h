@@ -50,12 +50,13 @@ void status_reach(struct vmfork_status *status, enum vmfork_stage stage,
  * status_format() - Write the JSON document
  * @text:	where to
  * @record:	status, and what else is known of the restore
+ * @is_over:	nothing goes on for that restore any more
  * @gpa:	of the page
  * @net:	interfaces
  */
 void status_format(struct status_text *text,
-		   const struct statedir_record *record, uint64_t gpa,
-		   const struct netstate *net);
+		   const struct statedir_record *record, bool is_over,
+		   uint64_t gpa, const struct netstate *net);
 
 /**
  * status_format_string() - Write a JSON string

@@ -230,6 +230,8 @@ static void test_no_mail_without_link(void **state)
 	fire(&agent.mail_timer);
 	assert_int_equal(page.status.step, VMFORK_STEP_MAIL);
 	assert_int_equal(page.status.generation, 1);
+	settle();
+	assert_false(restore_is_over(&agent));
 	tap_open(0);
 	fire(&agent.mail_timer);
 	settle();
@@ -359,6 +361,7 @@ static void test_settled(void **state)
 	assert_int_equal(ack.kind, VMFORK_ACK_APPLIED);
 	assert_int_equal(ack.stage, VMFORK_STAGE_APPLIED);
 	assert_int_equal(page.status.tasks_done, 0);
+	assert_false(restore_is_over(&agent));
 	settle();
 	assert_false(host_hears());
 	assert_status(VMFORK_STAGE_APPLIED, VMFORK_SIGNAL_MAILBOX, 6);
@@ -366,6 +369,7 @@ static void test_settled(void **state)
 	assert_int_equal(page.status.tasks_failed, 0);
 	assert_int_equal(faccessat(agent.dir.dir_fd, "payload", R_OK, 0), 0);
 	assert_no_secret();
+	assert_true(agent.record.is_settled && restore_is_over(&agent));
 	restore_answered(&agent, VMFORK_ACK_APPLIED);
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_MAILBOX, 6);
 	host_receive(&ack);
@@ -383,6 +387,9 @@ static void test_secrets(void **state)
 	restore_wake(&agent, VMFORK_SIGNAL_MAILBOX);
 	assert_int_equal(page.status.step, VMFORK_STEP_MATCH);
 	assert_no_secret();
+	settle();
+	assert_true(restore_is_over(&agent));
+	assert_false(agent.record.is_settled);
 	tap_open(0);
 	has_unknown = true;
 	fork_mail(7);

@@ -20,12 +20,13 @@
 
 static struct netstate net;
 static char json[STATUS_SIZE];
+static bool is_over;
 
 static json_t *format(const struct statedir_record *record)
 {
 	struct status_text text = { .buf = json, .size = sizeof(json) };
 
-	status_format(&text, record, 0x1234000, &net);
+	status_format(&text, record, is_over, 0x1234000, &net);
 	assert_false(text.overflow);
 	assert_int_equal(text.len, strlen(json));
 	return json_loads(json, JSON_REJECT_DUPLICATES, NULL);
@@ -74,6 +75,7 @@ static void test_json_none(void **state)
 	assert_true(json_is_null(json_object_get(doc, "name")));
 	assert_true(json_is_null(json_object_get(doc, "skew_before_us")));
 	assert_true(json_is_null(json_object_get(doc, "reseed_window_us")));
+	assert_true(json_is_false(json_object_get(doc, "over")));
 	assert_true(json_is_false(json_object_get(doc, "settled")));
 	assert_string_equal(string_at(doc, "reseed"), "none");
 	json_decref(doc);
@@ -103,6 +105,8 @@ static void test_json_settled(void **state)
 	status->reseed = VMFORK_RESEED_DONE;
 	status->reseed_ns = 5000000;
 	record.snapshot_ns = 2000000;
+	record.is_settled = 1;
+	is_over = true;
 	doc = format(&record);
 	assert_non_null(doc);
 	assert_string_equal(string_at(doc, "name"), "web-1");
@@ -150,10 +154,46 @@ static void test_json_too_small(void **state)
 	for (size_t size = 1; size < sizeof(small); size++) {
 		struct status_text text = { .buf = small, .size = size };
 
-		status_format(&text, &record, 0, &net);
+		status_format(&text, &record, true, 0, &net);
 		assert_true(text.overflow);
 		assert_true(text.len < size);
 	}
+}
+
+static void assert_verdicts(const struct statedir_record *record, bool over,
+			    enum client_verdict network,
+			    enum client_verdict settled)
+{
+	is_over = over;
+	json_decref(format(record));
+	assert_int_equal(client_judge(json, false), network);
+	assert_int_equal(client_judge(json, true), settled);
+}
+
+/* What is waited for is the guest's own, not that the host has answered. */
+static void test_verdict(void **state)
+{
+	struct statedir_record record = {
+		.name = "\"over\":true,\"settled\":true"
+	};
+	struct vmfork_status *status = &record.status;
+
+	(void)state;
+	status_begin(status, VMFORK_SIGNAL_MAILBOX, 1000);
+	assert_verdicts(&record, false, CLIENT_NOT_YET, CLIENT_NOT_YET);
+	assert_verdicts(&record, true, CLIENT_FAILED, CLIENT_FAILED);
+	status->error = ETIMEDOUT;
+	status->step = VMFORK_STEP_MAIL;
+	assert_verdicts(&record, false, CLIENT_FAILED, CLIENT_NOT_YET);
+	assert_verdicts(&record, true, CLIENT_FAILED, CLIENT_FAILED);
+	status->error = 0;
+	status->step = VMFORK_STEP_NONE;
+	status_reach(status, VMFORK_STAGE_APPLIED, 2000);
+	assert_verdicts(&record, false, CLIENT_DONE, CLIENT_NOT_YET);
+	/* its agent was killed in the middle of it */
+	assert_verdicts(&record, true, CLIENT_DONE, CLIENT_FAILED);
+	record.is_settled = 1;
+	assert_verdicts(&record, true, CLIENT_DONE, CLIENT_DONE);
 }
 
 static void test_generation(void **state)
@@ -211,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_json_settled),
 		cmocka_unit_test(test_json_hostname),
 		cmocka_unit_test(test_json_too_small),
+		cmocka_unit_test(test_verdict),
 		cmocka_unit_test(test_generation),
 		cmocka_unit_test(test_statedir),
 	};
