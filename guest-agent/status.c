@@ -214,16 +214,10 @@ static void format_tasks(struct status_text *text,
 			 const struct vmfork_status *status)
 {
 	text_put(text, ",\"tasks\":{");
-	for (unsigned int i = 0; i < VMFORK_TASK_NUM; i++) {
-		const char *result = "none";
-
-		if (status->tasks_failed & 1U << i)
-			result = "failed";
-		else if (status->tasks_done & 1U << i)
-			result = "done";
+	for (unsigned int i = 0; i < VMFORK_TASK_NUM; i++)
 		text_put(text, "%s\"%s\":\"%s\"", i ? "," : "",
-			 known(vmfork_task_name(i)), result);
-	}
+			 known(vmfork_task_name(i)),
+			 vmfork_task_result(status, i));
 	text_put(text, "}");
 }
 

@@ -71,6 +71,13 @@ static const char *const clock_names[] = {
 static_assert(sizeof(clock_names) / sizeof(char *) == VMFORK_CLOCK_NUM,
 	      "clocks");
 
+static const char *const policy_names[] = {
+	[VMFORK_POLICY_IGNORE] = "ignore",
+	[VMFORK_POLICY_FAIL] = "fail",
+};
+static_assert(sizeof(policy_names) / sizeof(char *) == VMFORK_POLICY_NUM,
+	      "policies");
+
 const char *vmfork_signal_name(uint32_t signal)
 {
 	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : NULL;
@@ -99,4 +106,19 @@ const char *vmfork_reseed_name(uint32_t reseed)
 const char *vmfork_clock_name(uint32_t source)
 {
 	return source < VMFORK_CLOCK_NUM ? clock_names[source] : NULL;
+}
+
+const char *vmfork_policy_name(uint32_t policy)
+{
+	return policy < VMFORK_POLICY_NUM ? policy_names[policy] : NULL;
+}
+
+const char *vmfork_task_result(const struct vmfork_status *status,
+			       uint32_t task)
+{
+	uint32_t bit = 1U << task;
+
+	if (status->tasks_failed & bit)
+		return "failed";
+	return status->tasks_done & bit ? "done" : "none";
 }

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+struct vmfork_status;
+
 /**
  * vmfork_signal_name() - Name of a signal
  * @signal:	enum vmfork_signal
@@ -55,5 +57,23 @@ const char *vmfork_reseed_name(uint32_t reseed);
  * Return: a literal, NULL if there is no such source
  */
 const char *vmfork_clock_name(uint32_t source);
+
+/**
+ * vmfork_policy_name() - Name of what a hook that fails means
+ * @policy:	enum vmfork_policy
+ *
+ * Return: a literal, NULL if there is no such policy
+ */
+const char *vmfork_policy_name(uint32_t policy);
+
+/**
+ * vmfork_task_result() - What became of a task
+ * @status:	status
+ * @task:	enum vmfork_task, one that there is
+ *
+ * Return: "done", "failed", or "none" if there was nothing to do
+ */
+const char *vmfork_task_result(const struct vmfork_status *status,
+			       uint32_t task);
 
 #endif

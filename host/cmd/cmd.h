@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "core/gc.h"
 #include "core/state.h"
+#include "vmfork_mailbox.h"
 
 #define CMD_EXIT_DONE	0
 #define CMD_EXIT_FAILED 1
@@ -104,6 +105,18 @@ int cmd_parse(struct cmd *cmd, const struct usage *usage, int *argc,
  */
 int cmd_usage_error(struct cmd *cmd, struct vf_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/**
+ * cmd_parse_policy() - What hooks that fail shall mean
+ * @cmd:	command
+ * @policy:	out
+ * @word:	what was given with --hooks
+ * @err:	error
+ *
+ * Return: 0 or -EINVAL
+ */
+int cmd_parse_policy(struct cmd *cmd, enum vmfork_policy *policy,
+		     const char *word, struct vf_err *err);
 
 /**
  * cmd_print_json() - Print one JSON document on standard output

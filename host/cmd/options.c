@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "names.h"
 
 #define OPTS_MAX 48
 /* getopt_long() returns the index of a long option from here on */
@@ -46,6 +47,19 @@ static void print_options(const struct opt *opts)
 		else
 			print_option(o);
 	}
+}
+
+int cmd_parse_policy(struct cmd *cmd, enum vmfork_policy *policy,
+		     const char *word, struct vf_err *err)
+{
+	for (uint32_t i = 0; i < VMFORK_POLICY_NUM; i++) {
+		if (strcmp(word, vmfork_policy_name(i)) != 0)
+			continue;
+		*policy = (enum vmfork_policy)i;
+		return 0;
+	}
+	return cmd_usage_error(cmd, err,
+			       "--hooks '%s': neither ignore nor fail", word);
 }
 
 static void print_help(const struct cmd *cmd, const struct usage *usage,

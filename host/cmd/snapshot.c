@@ -59,11 +59,8 @@ static int parse_words(struct cmd *cmd, const struct words *w,
 	if (w->hooks && !wish->quiesce)
 		return cmd_usage_error(cmd, err,
 				       "--hooks: none run without --quiesce");
-	if (w->hooks && !strcmp(w->hooks, "ignore"))
-		wish->policy = VMFORK_POLICY_IGNORE;
-	else if (w->hooks && strcmp(w->hooks, "fail") != 0)
-		return cmd_usage_error(
-			cmd, err, "--hooks '%s': not ignore or fail", w->hooks);
+	if (w->hooks && cmd_parse_policy(cmd, &wish->policy, w->hooks, err) < 0)
+		return -EINVAL;
 	if (w->timeout_s < 1 || w->timeout_s > VMFORK_HOOKS_MS_MAX / 1000)
 		return cmd_usage_error(cmd, err,
 				       "--quiesce-timeout: not 1 to %d",

@@ -89,21 +89,18 @@ static int parse_search(struct cmd *cmd, struct identity_guest *guest,
 static int parse_hooks(struct cmd *cmd, struct identity_guest *guest,
 		       const struct told_words *w, struct vf_err *err)
 {
-	const char *policy = w->hooks ? w->hooks : "ignore";
 	unsigned int timeout_s = w->hooks_timeout_s;
+	enum vmfork_policy policy = VMFORK_POLICY_IGNORE;
 
 	if (timeout_s == HOOKS_TIMEOUT_UNSET)
 		timeout_s = HOOKS_TIMEOUT_S;
-	if (strcmp(policy, "ignore") != 0 && strcmp(policy, "fail") != 0)
-		return cmd_usage_error(cmd, err,
-				       "--hooks '%s': neither ignore nor fail",
-				       policy);
+	if (w->hooks && cmd_parse_policy(cmd, &policy, w->hooks, err) < 0)
+		return -EINVAL;
 	if (timeout_s < 1 || timeout_s > HOOKS_TIMEOUT_S_MAX)
 		return cmd_usage_error(cmd, err, "--hooks-timeout: not 1 to %d",
 				       HOOKS_TIMEOUT_S_MAX);
 	guest->has_hooks = true;
-	guest->hooks.policy = *policy == 'f' ? VMFORK_POLICY_FAIL
-					     : VMFORK_POLICY_IGNORE;
+	guest->hooks.policy = policy;
 	guest->hooks.timeout_ms = timeout_s * 1000;
 	return 0;
 }

@@ -63,15 +63,10 @@ static json_t *tasks_pack(const struct vmfork_status *status)
 {
 	json_t *json = json_object();
 
-	for (uint32_t task = 0; task < VMFORK_TASK_NUM; task++) {
-		uint32_t bit = 1U << task;
-
+	for (uint32_t task = 0; task < VMFORK_TASK_NUM; task++)
 		json_object_set_new(
 			json, vmfork_task_name(task),
-			json_string(status->tasks_failed & bit ? "failed"
-				    : status->tasks_done & bit ? "done"
-							       : "none"));
-	}
+			json_string(vmfork_task_result(status, task)));
 	return json;
 }
 

@@ -28,6 +28,10 @@ static void test_distinct(void **state)
 	check(vmfork_signal_name, VMFORK_SIGNAL_NUM);
 	check(vmfork_stage_name, VMFORK_STAGE_NUM);
 	check(vmfork_step_name, VMFORK_STEP_NUM);
+	check(vmfork_task_name, VMFORK_TASK_NUM);
+	check(vmfork_reseed_name, VMFORK_RESEED_NUM);
+	check(vmfork_clock_name, VMFORK_CLOCK_NUM);
+	check(vmfork_policy_name, VMFORK_POLICY_NUM);
 }
 
 /* Words that programs read in the JSON of both sides. */
@@ -42,11 +46,31 @@ static void test_contract(void **state)
 	assert_string_equal(vmfork_step_name(VMFORK_STEP_UNDO), "undo");
 }
 
+/* Of a task that is said to be both, the worse is believed. */
+static void test_task_result(void **state)
+{
+	const struct vmfork_status status = {
+		.tasks_done = 1U << VMFORK_TASK_CLOCK | 1U << VMFORK_TASK_TCP,
+		.tasks_failed = 1U << VMFORK_TASK_TCP | 1U << VMFORK_TASK_THAW,
+	};
+
+	(void)state;
+	assert_string_equal(vmfork_task_result(&status, VMFORK_TASK_CLOCK),
+			    "done");
+	assert_string_equal(vmfork_task_result(&status, VMFORK_TASK_TCP),
+			    "failed");
+	assert_string_equal(vmfork_task_result(&status, VMFORK_TASK_THAW),
+			    "failed");
+	assert_string_equal(vmfork_task_result(&status, VMFORK_TASK_HOOKS),
+			    "none");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_distinct),
 		cmocka_unit_test(test_contract),
+		cmocka_unit_test(test_task_result),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
