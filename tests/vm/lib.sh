@@ -263,7 +263,13 @@ all_there_is() {
 	jq -S 'del(.cursor)' "$STATE"/net/*/leases.json
 }
 
+# A VM that was just stopped may not have gone yet: its process has no arguments.
+nobody_ends() {
+	! "$ROOT/tests/inventory.sh" | grep -q '^process: ('
+}
+
 note_state() {
+	retry_until 5 nobody_ends
 	all_there_is >"$notes/before"
 }
 
