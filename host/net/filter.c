@@ -43,8 +43,8 @@ int filter_is_up(const struct net_conf *conf, struct vf_err *err)
 	return ret;
 }
 
-/* The chain of the bridge family: @b is the bridge's name. */
-static void pins_print(FILE *out, const char *b)
+/* The sets of the bridge family, and chains to be filled: @b is the bridge. */
+static void sets_print(FILE *out, const char *b)
 {
 	fprintf(out,
 		"table bridge " NFT_TABLE " {\n"
@@ -63,6 +63,11 @@ static void pins_print(FILE *out, const char *b)
 		"chain %s { type filter hook prerouting priority -300; }\n"
 		"}\n",
 		b, b, b, b, b, b, b);
+}
+
+/* What the bridge takes from its ports. */
+static void pins_print(FILE *out, const char *b)
+{
 	fprintf(out,
 		"flush chain bridge " NFT_TABLE " " NFT_GUARD "\n"
 		"add rule bridge " NFT_TABLE " " NFT_GUARD
@@ -189,6 +194,7 @@ int filter_up(const struct net_conf *conf, struct vf_err *err)
 	ret = commands_begin(&commands, err);
 	if (ret < 0)
 		return ret;
+	sets_print(commands.out, conf->bridge);
 	pins_print(commands.out, conf->bridge);
 	chain_remove_print(commands.out, "bridge", conf, ".complete");
 	forward_print(commands.out, conf);
@@ -243,6 +249,7 @@ int filter_down(const struct net_conf *conf, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	/* whatever is missing is made first, so that all can be deleted */
+	sets_print(commands.out, conf->bridge);
 	pins_print(commands.out, conf->bridge);
 	fprintf(commands.out, "add table inet " NFT_TABLE "\n");
 	chain_remove_print(commands.out, "bridge", conf, "");
