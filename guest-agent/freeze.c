@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fdio.h"
 #include "freeze.h"
 #include "log.h"
 
@@ -119,6 +120,51 @@ static void events_cb(void *arg, int fd, short revents)
 	freeze->cb(freeze->arg, ret);
 }
 
+static bool is_frozen(const struct freeze *freeze)
+{
+	char text[16];
+
+	return read_text(freeze->freeze_fd, text, sizeof(text)) > 0 &&
+	       text[0] == '1';
+}
+
+/* At its beginning: a file of the kernel's does not mind. */
+static int state_write(const struct freeze *freeze, const char *state)
+{
+	return pwrite(freeze->freeze_fd, state, 1, 0) < 0 ? -errno : 0;
+}
+
+/* Before it is frozen, for the one who writes may be killed any time after. */
+static void record_write(const struct freeze *freeze)
+{
+	int fd = openat(freeze->dir_fd, FREEZE_RECORD,
+			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+			0600);
+	int ret = fd < 0 ? -errno
+			 : fdio_write(fd, freeze->path, strlen(freeze->path));
+
+	if (fd >= 0)
+		close(fd);
+	if (ret < 0)
+		log_line(LOG_ERROR, "%s: not written down: %s", freeze->path,
+			 strerror(-ret));
+}
+
+/* Return: is there one? Then @path is what it says */
+static bool record_read(const struct freeze *freeze, char path[FREEZE_PATH_LEN])
+{
+	int fd = openat(freeze->dir_fd, FREEZE_RECORD,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t len;
+
+	if (fd < 0)
+		return false;
+	len = fdio_read(fd, path, FREEZE_PATH_LEN - 1);
+	close(fd);
+	path[len > 0 ? len : 0] = '\0';
+	return len > 0;
+}
+
 static int freeze_open(struct freeze *freeze)
 {
 	char real[FREEZE_PATH_LEN];
@@ -146,14 +192,19 @@ int freeze_start(struct freeze *freeze, freeze_cb cb, void *arg)
 
 	if (!freeze_is_configured(freeze))
 		return 0;
-	freeze_close(freeze); /* it may have been made anew meanwhile */
+	freeze_undo(freeze); /* it may have been made anew meanwhile */
 	ret = freeze_open(freeze);
 	if (ret < 0)
 		return ret;
 	freeze->cb = cb;
 	freeze->arg = arg;
-	ret = write(freeze->freeze_fd, "1", 1) < 0 ? -errno
-						   : freeze_check(freeze);
+	freeze->is_ours = !is_frozen(freeze);
+	if (freeze->is_ours) {
+		record_write(freeze);
+		ret = state_write(freeze, "1");
+	}
+	if (!ret)
+		ret = freeze_check(freeze);
 	/* it was read, so what changes from here on wakes us */
 	if (ret == FREEZE_LATER) {
 		int added = loop_add_fd_for(freeze->loop, freeze->events_fd,
@@ -169,28 +220,27 @@ int freeze_start(struct freeze *freeze, freeze_cb cb, void *arg)
 
 int freeze_undo(struct freeze *freeze)
 {
-	int ret = 0;
+	int ret = 1;
 
-	if (!freeze->is_open)
-		return 1;
-	if (write(freeze->freeze_fd, "0", 1) < 0)
-		ret = -errno;
+	if (freeze->is_open && freeze->is_ours) {
+		ret = state_write(freeze, "0");
+		unlinkat(freeze->dir_fd, FREEZE_RECORD, 0);
+	}
 	freeze_close(freeze);
 	return ret == -ENODEV ? 0 : ret; /* the cgroup is gone */
 }
 
-void freeze_recover(struct freeze *freeze)
+void freeze_recover(const struct freeze *freeze)
 {
-	char text[16];
+	struct freeze former = { .dir_fd = freeze->dir_fd };
 
-	if (!freeze_is_configured(freeze))
+	if (!record_read(freeze, former.path))
 		return;
-	if (!freeze_open(freeze) &&
-	    read_text(freeze->freeze_fd, text, sizeof(text)) > 0 &&
-	    text[0] == '1') {
-		freeze_undo(freeze);
+	if (!freeze_open(&former) && is_frozen(&former)) {
+		state_write(&former, "0");
 		log_line(LOG_ERROR, "%s was left frozen: it goes on",
-			 freeze->path);
+			 former.path);
 	}
-	freeze_close(freeze);
+	freeze_close(&former);
+	unlinkat(freeze->dir_fd, FREEZE_RECORD, 0);
 }

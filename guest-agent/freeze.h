@@ -2,7 +2,8 @@
 /*
  * A cgroup that stands still from a snapshot until its fork has random numbers
  * of its own. What is needed to let it go on is open and in memory by then:
- * in a fork that is one write.
+ * in a fork that is one write. Which one it is is written down for as long, in
+ * case the agent is killed. One that was frozen before is not ours to let go.
  */
 #ifndef AGENT_FREEZE_H
 #define AGENT_FREEZE_H
@@ -14,6 +15,7 @@
 
 #define FREEZE_ROOT	"/sys/fs/cgroup"
 #define FREEZE_PATH_LEN 512
+#define FREEZE_RECORD	"frozen"
 
 #define FREEZE_LATER 1 /* the callback will be called */
 
@@ -22,8 +24,10 @@ typedef void (*freeze_cb)(void *arg, int ret);
 
 struct freeze {
 	struct loop *loop;
+	int dir_fd;		    /* where the record is */
 	char path[FREEZE_PATH_LEN]; /* empty: none is configured */
 	bool is_open;
+	bool is_ours;  /* it was not frozen before */
 	int freeze_fd; /* cgroup.freeze */
 	int events_fd; /* cgroup.events */
 	bool is_waiting;
@@ -33,7 +37,7 @@ struct freeze {
 
 /**
  * freeze_init() - Take down which cgroup it is; it need not exist yet
- * @freeze:	out: freeze; its loop is set by who starts it
+ * @freeze:	out: freeze; loop and directory are set by who starts it
  * @cgroup:	absolute path, or below FREEZE_ROOT; NULL: none
  *
  * Return: 0, -ENAMETOOLONG, -EINVAL for a path that leads upwards or is the
@@ -67,7 +71,7 @@ int freeze_start(struct freeze *freeze, freeze_cb cb, void *arg);
  * freeze_undo() - Let it go on; a callback that is due is not called
  * @freeze:	freeze
  *
- * Return: 0, 1 if nothing was frozen, -errno
+ * Return: 0, 1 if nothing was frozen by us, -errno
  */
 int freeze_undo(struct freeze *freeze);
 
@@ -75,6 +79,6 @@ int freeze_undo(struct freeze *freeze);
  * freeze_recover() - Let go what a former agent froze and did not live to undo
  * @freeze:	freeze
  */
-void freeze_recover(struct freeze *freeze);
+void freeze_recover(const struct freeze *freeze);
 
 #endif

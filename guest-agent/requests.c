@@ -325,6 +325,7 @@ int requests_thaw(struct agent *agent)
 int requests_init(struct agent *agent)
 {
 	agent->requests.freeze.loop = &agent->loop;
+	agent->requests.freeze.dir_fd = agent->dir.dir_fd;
 	disks_init(&agent->requests.disks, agent->dir.dir_fd);
 	return loop_add_timer(&agent->loop, &agent->requests.timer, timer_cb,
 			      agent);

@@ -7,8 +7,12 @@
 #include <cmocka.h>
 // clang-format on
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "disks.h"
 #include "freeze.h"
@@ -143,6 +147,82 @@ static void test_cgroup(void **state)
 	assert_int_equal(freeze_undo(&freeze), 1);
 }
 
+static char scratch[48];
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(scratch, "/tmp/agent-freeze-XXXXXX");
+	return mkdtemp(scratch) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", scratch);
+	return system(command);
+}
+
+static void put(const char *name, const char *text)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", scratch, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void assert_state(char state, bool is_recorded)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", scratch);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fgetc(file), state);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/" FREEZE_RECORD, scratch);
+	assert_int_equal(access(path, F_OK), is_recorded ? 0 : -1);
+}
+
+/* One that was frozen before stays so, also when the agent was killed. */
+static void test_whose(void **state)
+{
+	struct freeze freeze, again;
+
+	(void)state;
+	put("cgroup.freeze", "0\n");
+	put("cgroup.events", "populated 1\nfrozen 1\n");
+	assert_int_equal(freeze_init(&freeze, scratch), 0);
+	freeze.dir_fd = open(scratch, O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(freeze_start(&freeze, NULL, NULL), 0);
+	assert_state('1', true);
+	assert_int_equal(freeze_undo(&freeze), 0);
+	assert_state('0', false);
+	assert_int_equal(freeze_start(&freeze, NULL, NULL), 0);
+	assert_int_equal(freeze_init(&again, NULL), 0);
+	again.dir_fd = freeze.dir_fd;
+	freeze_recover(&again); /* also where it is not configured any more */
+	assert_state('0', false);
+	put("cgroup.freeze", "1\n");
+	freeze_recover(&again);
+	assert_state('1', false);
+	assert_int_equal(freeze_init(&again, scratch), 0);
+	again.dir_fd = freeze.dir_fd;
+	assert_int_equal(freeze_start(&again, NULL, NULL), 0);
+	assert_state('1', false);
+	assert_int_equal(freeze_undo(&again), 1);
+	assert_state('1', false);
+	freeze_undo(&freeze);
+	close(freeze.dir_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_nothing_held),
 		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test_setup_teardown(test_whose, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
