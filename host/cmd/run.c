@@ -63,9 +63,16 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	return cmd_print_json(json, err);
 }
 
-int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+/* The options as they were given. */
+struct words {
+	const char *accel;
+	unsigned int timeout_s;
+	struct opt_order links;
+};
+
+static struct boot_request request_default(const struct cmd *cmd)
 {
-	struct boot_request r = {
+	return (struct boot_request){
 		.kernel = getenv("VMFORK_KERNEL"),
 		.initrd = getenv("VMFORK_INITRD"),
 		.append = APPEND_DEFAULT,
@@ -76,10 +83,31 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		.wait = true,
 		.cancel_fd = cmd->cancel_fd,
 	};
-	unsigned int timeout_s = TIMEOUT_S;
-	const char *accel = "auto";
+}
+
+static int parse_request(struct cmd *cmd, struct boot_request *r,
+			 const struct words *w, struct vf_err *err)
+{
+	int ret;
+
+	r->timeout_ms =
+		(int)(w->timeout_s < 86400 ? w->timeout_s : 86400) * 1000;
+	if (r->initrd && !*r->initrd)
+		r->initrd = NULL;
+	ret = links_parse(cmd, r->links, &r->num_links, &w->links, err);
+	/* without any --net there is one interface */
+	if (!r->links[0].net_name[0]) {
+		strcpy(r->links[0].net_name, NET_DEFAULT_NAME);
+		r->num_links = 1;
+	}
+	return ret < 0 ? ret : check_request(cmd, r, w->accel, err);
+}
+
+int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	struct boot_request r = request_default(cmd);
+	struct words w = { .accel = "auto", .timeout_s = TIMEOUT_S };
 	struct opt links[LINKS_OPTS];
-	struct opt_order order;
 	const struct opt opts[] = {
 		{ "kernel", 'k', OPT_STRING, &r.kernel, "FILE",
 		  "kernel image (VMFORK_KERNEL)" },
@@ -91,13 +119,13 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "memory, with K, M or G (256M)" },
 		{ "cpus", 'c', OPT_UINT, &r.config.cpus, "N",
 		  "virtual CPUs (1)" },
-		{ "accel", 0, OPT_STRING, &accel, "NAME",
+		{ "accel", 0, OPT_STRING, &w.accel, "NAME",
 		  "auto, kvm or tcg (auto)" },
 		{ "no-vmclock", 0, OPT_NEGATE, &r.config.has_vmclock, NULL,
 		  "without the VMClock device" },
 		{ "no-wait", 0, OPT_NEGATE, &r.wait, NULL,
 		  "return at once, not when the guest is armed" },
-		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
+		{ "timeout", 't', OPT_UINT, &w.timeout_s, "SECONDS",
 		  "how long to wait for that (60)" },
 		{ "", 0, OPT_TABLE, links, NULL, NULL },
 		{ 0 },
@@ -111,22 +139,12 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	};
 	int ret;
 
-	links_opts(links, &order);
+	links_opts(links, &w.links);
 	links[0].letter = 'n';
 	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	r.name = argv[0];
-	r.timeout_ms = (int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
-	if (r.initrd && !*r.initrd)
-		r.initrd = NULL;
-	ret = links_parse(cmd, r.links, &r.num_links, &order, err);
-	/* without any --net there is one interface */
-	if (!r.links[0].net_name[0]) {
-		strcpy(r.links[0].net_name, NET_DEFAULT_NAME);
-		r.num_links = 1;
-	}
-	if (!ret)
-		ret = check_request(cmd, &r, accel, err);
+	ret = parse_request(cmd, &r, &w, err);
 	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, &r, err);
 }
