@@ -297,6 +297,8 @@ int agent_run(struct agent *agent)
 	mail_read(agent);
 	restore_boot(agent);
 	requests_recover(agent);
+	if (agent->netcfg.has_ipv6)
+		sockets_recover(&agent->netcfg.rtnl, &agent->netcfg.batch);
 	/* In a fork each page that is not there costs a fault, maybe a read. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		log_line(LOG_ERROR, "memory is not locked: %s",

@@ -17,6 +17,8 @@
 #define ROUNDS_MAX 64
 /* Behind the table of local addresses, before all else. */
 #define RULE_PRIORITY 1
+/* Who made it, of those that are nobody's in rt_protos: ours are known by it. */
+#define RULE_PROTOCOL 118
 /* Those that have an address and are found by it: not what is only bound. */
 #define ALL_STATES (((1U << 13) - 1) & ~1U)
 /* One condition and a jump for each address, at most. */
@@ -195,6 +197,23 @@ static int collect(struct work *work, struct collection *collection)
 	return ret == -ENOENT ? 0 : ret; /* a kernel without IPv6 */
 }
 
+static void rule_put(struct rtnl_batch *batch, bool on, const uint8_t *source)
+{
+	struct nlmsghdr *msg =
+		rtnl_batch_put(batch, on ? RTM_NEWRULE : RTM_DELRULE,
+			       on ? NLM_F_CREATE : 0, 0, RTNL_TOLERATE_ALL);
+	struct fib_rule_hdr *rule =
+		mnl_nlmsg_put_extra_header(msg, sizeof(*rule));
+
+	rule->family = AF_INET6;
+	rule->src_len = 128;
+	rule->action = FR_ACT_BLACKHOLE;
+	mnl_attr_put(msg, FRA_SRC, 16, source);
+	mnl_attr_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY);
+	mnl_attr_put_u8(msg, FRA_PROTOCOL, RULE_PROTOCOL);
+	rtnl_batch_end(batch, msg);
+}
+
 /*
  * Whoever ends a connection sends a reset. IPv4 finds no route for it from an
  * address that is gone; IPv6 does not mind the address, and the peer would close
@@ -205,24 +224,53 @@ static void mute(struct work *work, bool on)
 {
 	rtnl_batch_reset(work->batch);
 	for (unsigned int i = 0; i < work->dropped->num; i++) {
-		struct fib_rule_hdr *rule;
-		struct nlmsghdr *msg;
-
-		if (!work->dropped->addr[i].is_ipv6)
-			continue;
-		msg = rtnl_batch_put(
-			work->batch, on ? RTM_NEWRULE : RTM_DELRULE,
-			on ? NLM_F_CREATE : 0, 0, RTNL_TOLERATE_ALL);
-		rule = mnl_nlmsg_put_extra_header(msg, sizeof(*rule));
-		rule->family = AF_INET6;
-		rule->src_len = 128;
-		rule->action = FR_ACT_BLACKHOLE;
-		mnl_attr_put(msg, FRA_SRC, 16, work->dropped->addr[i].bytes);
-		mnl_attr_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY);
-		rtnl_batch_end(work->batch, msg);
+		if (work->dropped->addr[i].is_ipv6)
+			rule_put(work->batch, on, work->dropped->addr[i].bytes);
 	}
 	rtnl_batch_send(work->route, work->batch);
 	work->is_muted = on;
+}
+
+static int rule_cb(const struct nlmsghdr *msg, void *arg)
+{
+	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(msg);
+	const uint8_t *source = NULL;
+	const struct nlattr *attr;
+	uint32_t priority = 0;
+	uint8_t protocol = 0;
+
+	if (mnl_nlmsg_get_payload_len(msg) < sizeof(*rule))
+		return -EBADMSG;
+	mnl_attr_for_each(attr, msg, sizeof(*rule)) {
+		int type = mnl_attr_get_type(attr);
+
+		if (type == FRA_SRC && mnl_attr_get_payload_len(attr) == 16)
+			source = mnl_attr_get_payload(attr);
+		else if (type == FRA_PRIORITY)
+			priority = mnl_attr_get_u32(attr);
+		else if (type == FRA_PROTOCOL)
+			protocol = mnl_attr_get_u8(attr);
+	}
+	if (rule->family == AF_INET6 && rule->action == FR_ACT_BLACKHOLE &&
+	    rule->src_len == 128 && source && priority == RULE_PRIORITY &&
+	    protocol == RULE_PROTOCOL)
+		rule_put(arg, false, source);
+	return 0;
+}
+
+void sockets_recover(struct rtnl *route, struct rtnl_batch *batch)
+{
+	uint8_t buf[64] __attribute__((aligned(8)));
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct fib_rule_hdr *rule =
+		mnl_nlmsg_put_extra_header(msg, sizeof(*rule));
+
+	msg->nlmsg_type = RTM_GETRULE;
+	rule->family = AF_INET6;
+	rtnl_batch_reset(batch);
+	/* a kernel without rules has none of ours */
+	if (!rtnl_query(route, msg, rule_cb, batch) && batch->num)
+		rtnl_batch_send(route, batch);
 }
 
 /* It went by itself, or is the memory of a port, which older kernels keep. */

@@ -47,7 +47,8 @@ void sockets_warm(struct sockets *sockets);
  * @dropped:	the addresses
  * @num_killed:	out: how many there were, zeroed before
  *
- * Nothing of it is sent. IPv4 addresses count as well when IPv6 sockets are bound to them.
+ * Nothing of it is sent. IPv4 addresses count as well when IPv6 sockets are
+ * bound to them.
  *
  * Return: 0 or -errno, -ENOENT if the kernel does not tell of sockets,
  * -EOPNOTSUPP if it ends none
@@ -55,6 +56,15 @@ void sockets_warm(struct sockets *sockets);
 int sockets_destroy(struct sockets *sockets, struct rtnl *route,
 		    struct rtnl_batch *batch,
 		    const struct netcfg_dropped *dropped, uint32_t *num_killed);
+
+/**
+ * sockets_recover() - Take away what an agent left that was killed at its work
+ * @route:	socket for routes
+ * @batch:	room for messages
+ *
+ * A rule that keeps an address silent would do so for the fork that gets it.
+ */
+void sockets_recover(struct rtnl *route, struct rtnl_batch *batch);
 
 /**
  * sockets_run() - Task: end what is bound to the addresses that were dropped

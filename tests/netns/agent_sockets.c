@@ -379,15 +379,32 @@ static void test_many_addresses(void **state)
 	close(client);
 }
 
+/* What a killed agent left goes; what looks like it is somebody else's. */
+static void test_recover(void **state)
+{
+	(void)state;
+	need_namespaces();
+	run("ip -6 rule add from fd00:1::2 blackhole pref 1 protocol 118;"
+	    "ip -6 rule add from fd00:1::3 blackhole pref 1 protocol 118;"
+	    "ip -6 rule add from fd00:1::4 blackhole pref 1;"
+	    "ip -6 rule add from fd00:1::5 blackhole pref 2 protocol 118;"
+	    "ip rule add from 10.1.0.2 blackhole pref 1 protocol 118");
+	sockets_recover(&route, &batch);
+	run("[ \"$(ip -6 rule show pref 1 | grep -c .)\" = 1 ]");
+	run("ip -6 rule show pref 1 | grep -q 'from fd00:1::4 blackhole'");
+	run("ip -6 rule show pref 2 | grep -q 'from fd00:1::5 blackhole'");
+	run("ip rule show pref 1 | grep -q 'from 10.1.0.2 blackhole'");
+	sockets_recover(&route, &batch);
+	run("[ \"$(ip -6 rule show pref 1 | grep -c .)\" = 1 ]");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_which),
-		TEST(test_silence),
-		TEST(test_many),
-		TEST(test_many_addresses),
+		TEST(test_which),	   TEST(test_silence), TEST(test_many),
+		TEST(test_many_addresses), TEST(test_recover),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
