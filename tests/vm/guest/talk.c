@@ -3,12 +3,13 @@
  * Many TCP connections on which both sides talk. FILE always holds the last
  * word: "ALIVE LOST BYTES", connections and bytes that were received.
  *
- *	talk connect FILE ADDR PORT NUM		a byte on each, each 100 ms
- *	talk serve FILE ADDR PORT		what comes is sent back
+ *	talk connect FILE PORT NUM ADDR...	NUM to each, a byte each 100 ms
+ *	talk serve FILE PORT			what comes is sent back
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,30 +121,60 @@ static void serve(struct talk *talk)
 	}
 }
 
+/* Of both families: IPv4 comes in as ::ffff:0:0/96. */
+static int listen_on(uint16_t port)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(port) };
+	int one = 1, none = 0;
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &none, sizeof(none));
+	if (bind(fd, (void *)&in6, sizeof(in6)) < 0 ||
+	    listen(fd, PEERS_MAX) < 0)
+		return -1;
+	return fd;
+}
+
+/* Return: a connection, or -1 */
+static int connect_to(const char *addr, uint16_t port)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(port) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	bool is_ipv6 = inet_pton(AF_INET6, addr, &in6.sin6_addr) == 1;
+	int fd;
+
+	if (!is_ipv6 && inet_pton(AF_INET, addr, &in.sin_addr) != 1)
+		return -1;
+	fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC,
+		    0);
+	if (is_ipv6)
+		return connect(fd, (void *)&in6, sizeof(in6)) < 0 ? -1 : fd;
+	return connect(fd, (void *)&in, sizeof(in)) < 0 ? -1 : fd;
+}
+
 int main(int argc, char **argv)
 {
 	static struct talk talk = { .num = 1, .fds[0].fd = -1 };
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	int one = 1, fd;
+	uint16_t port;
 
-	if (argc < 5 || inet_pton(AF_INET, argv[3], &in.sin_addr) != 1)
+	if (argc < 4)
 		return 2;
 	talk.path = argv[2];
-	in.sin_port = htons((uint16_t)atoi(argv[4]));
+	port = (uint16_t)atoi(argv[3]);
 	talk.echoes = !strcmp(argv[1], "serve");
 	if (talk.echoes) {
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-		if (bind(fd, (void *)&in, sizeof(in)) < 0 ||
-		    listen(fd, PEERS_MAX) < 0)
+		talk.fds[0] = (struct pollfd){ .fd = listen_on(port),
+					       .events = POLLIN };
+		if (talk.fds[0].fd < 0)
 			return 1;
-		talk.fds[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
-	for (int i = 0; argc == 6 && i < atoi(argv[5]); i++) {
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (connect(fd, (void *)&in, sizeof(in)) < 0)
-			return 1;
-		add(&talk, fd);
+	for (int addr = 5; addr < argc; addr++) {
+		for (int i = 0; i < atoi(argv[4]); i++)
+			add(&talk, connect_to(argv[addr], port));
 	}
 	serve(&talk);
 }
