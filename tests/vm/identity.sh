@@ -56,6 +56,26 @@ boot_id() { # VM
 	guest "$1" 'cat /proc/sys/kernel/random/boot_id'
 }
 
+# The kernel notes who makes a process, from now on.
+watch_processes() { # VM
+	guest "$1" 'cd /sys/kernel/tracing && mount -t tracefs tracefs . && cd . &&
+echo 1 >events/sched/sched_process_fork/enable && echo >trace'
+}
+
+parents() { # VM
+	guest "$1" 'cat /sys/kernel/tracing/trace' |
+		sed -nE 's/.* sched_process_fork: comm=(.*) pid=.*/\1/p' | sort -u
+}
+
+# The shell that is asked makes processes all the time.
+agent_made_no_process() { # VM
+	local all
+
+	all=$(parents "$1")
+	echo "$1: processes were made by $all"
+	grep -qx sh <<<"$all" && ! grep -qx vmfork-agent <<<"$all"
+}
+
 boot_id_mounts() { # VM
 	guest "$1" 'grep -c " /proc/sys/kernel/random/boot_id " /proc/mounts'
 }
@@ -65,6 +85,19 @@ clock_is_right() { # VM
 
 	echo "$1: $apart s off"
 	[ "${apart#-}" -le "$CLOCK_S" ]
+}
+
+# The source's time at its pause, with no more added than has passed since the
+# fork was asked for; both as nearly as they are known.
+monotonic_goes_on() { # VM ASKED_S ANSWERED_S
+	local clock error_ns
+
+	clock=$(jq .clock "$STATE/snapshots/ready/manifest.json")
+	error_ns=$(field "$clock" '1000 * .monotonic_error_us')
+	echo "$clock"
+	agent_says "$1" ".timestamps_ns.signal - $(
+		field "$clock" .guest_monotonic_ns) |
+		. >= -$error_ns and . <= 1e9 * ($3 - $2) + $error_ns"
 }
 
 # --- forks -------------------------------------------------------------------
@@ -111,17 +144,25 @@ mkdir "$notes/payloads"
 for name in web-1 web-2; do
 	printf 'for %s' $name >"$notes/payloads/$name"
 done
+watch_processes src || bail "nobody notes processes"
 vmfork snapshot src ready || bail "no snapshot"
 
+asked_s=$EPOCHREALTIME
 forked=$(fork_told ready web -n 2 --payload-dir "$notes/payloads")
 check "two forks" [ $? = 0 ]
+answered_s=$EPOCHREALTIME
 for i in 0 1; do
 	check_fork "web-$((i + 1))" "$(field "$forked" ".forks[$i]")"
 done
 ids=$(boot_id web-1 && boot_id web-2 && boot_id src)
 check "each has a boot id of its own" same 3 "$(sort -u <<<"$ids" | wc -l)"
-check "monotonic time goes on from the snapshot's" agent_says web-1 \
-	'.timestamps_ns | .signal < .settled and .settled < 600000000000'
+for name in web-1 web-2; do
+	check "$name: monotonic time goes on from the snapshot's" \
+		monotonic_goes_on $name "$asked_s" "$answered_s"
+	check "$name: without hooks the agent makes no process" \
+		agent_made_no_process $name
+done
+check "nor has the source's" agent_made_no_process src
 
 # A fork of a fork, which is told little, and some of whose files are mounts.
 guest web-1 'cp /etc/machine-id /run/mid; mount -o bind /run/mid /etc/machine-id'
