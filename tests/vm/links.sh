@@ -4,8 +4,8 @@
 # time: 240
 #
 # Two interfaces, on networks a and b: forks with other networks, addresses, MAC,
-# MTU and routes by hand, one family only. What is not named is left alone, what
-# cannot be is refused.
+# MTU and routes by hand, one family only; and mail for an interface that is found
+# by its index or name. What is not named is left alone, what cannot be is refused.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -90,10 +90,52 @@ has_defaults() { # VM GATEWAY4 GATEWAY6
 		"$(routes "$1" | grep -o '^default via [^ ]* dev [^ ]*')"
 }
 
+# All neighbours but the gateways, which the mail names.
+neighbours() { # VM
+	guest "$1" 'ip neigh' | grep -v '^10\.7[0-9]\.0\.1 \|^fd7[0-9]::1 ' |
+		sed -E 's/ lladdr / /; s/ used .* / /' | sort
+}
+
+# Mail that names an interface in another way than vmfork's does.
+post() { # VM name|index NIC NAME|INDEX
+	local id
+
+	id=$(timeout 30 "$BUILD/tests/vm/postmail" "$@") &&
+		retry_until 15 agent_says "$1" ".restore_id == \"$id\"
+			and .error == null and .stage == \"settled\""
+}
+
+# As many other facts; its MTU, which the mail does not name, is left.
+has_changed() { # BEFORE AFTER
+	same "$(wc -l <<<"$1")" "$(wc -l <<<"$2")" &&
+		same "$(grep -x '[0-9]*' <<<"$1")" \
+			"$(comm -12 <(echo "$1") <(echo "$2"))"
+}
+
+check_posts() { # VM
+	local vm=$1 index eth0 eth1 now0 now1
+
+	eth0=$(facts "$vm" eth0) eth1=$(facts "$vm" eth1)
+	index=$(guest "$vm" 'cat /sys/class/net/eth0/ifindex')
+	check "mail for an interface's index" post "$vm" index 0 "$index"
+	now0=$(facts "$vm" eth0)
+	check "changes that interface" has_changed "$eth0" "$now0"
+	check "and no other" same "$eth1" "$(facts "$vm" eth1)"
+	check "without a gateway in it, IPv6 keeps the one that it had" same \
+		"$(printf '%s\n' 'fd79::/64 dev eth0' 'fe80::/64 dev eth0' \
+			'default via fd79::1 dev eth0')" \
+		"$(routes "$vm" | grep -oE '^(default via )?f[de][^ ]* dev eth0')"
+	check "mail for an interface's name" post "$vm" name 1 eth1
+	now1=$(facts "$vm" eth1)
+	check "changes that one" has_changed "$eth1" "$now1"
+	check "and no other either" same "$now0" "$(facts "$vm" eth0)"
+}
+
 other_is_left() { # VM
 	same "$other" "$(facts "$1" other)"
 }
 
+[ -x "$BUILD/tests/vm/postmail" ] || skip_all "postmail is not built"
 for net in 'a 10.77.0.1/16 fd77::1/64' 'b 10.78.0.1/24 fd78::1/64' \
 	'c 10.79.0.1/16 fd79::1/64'; do
 	read -r name ipv4 ipv6 <<<"$net"
@@ -108,6 +150,11 @@ check "one default route" has_defaults src 10.77.0.1 fd77::1
 guest src 'ip link add other type dummy && ip link set other up &&
 ip addr add 192.0.2.77/24 dev other' || bail "no further interface"
 other=$(facts src other)
+guest src 'arp -s 10.77.9.9 02:00:00:00:09:09 &&
+arp -s 10.77.9.10 02:00:00:00:09:0a temp' || bail "no neighbours"
+check "a source has neighbours" same "$(printf '%s\n' \
+	'10.77.9.10 dev eth0 02:00:00:00:09:0a STALE' \
+	'10.77.9.9 dev eth0 02:00:00:00:09:09 PERMANENT')" "$(neighbours src)"
 vmfork snapshot src ready || bail "no snapshot"
 check "the snapshot knows both networks" holds \
 	"$(vmfork inspect ready)" '.networks == ["a", "b"]'
@@ -128,10 +175,15 @@ check "its links are told" holds "$forked" '.forks[0]
 check "it has them" has_own_links x-1 1500 1400
 check "all its addresses answer" all_ping x-1
 check "its default routes" has_defaults x-1 10.79.0.1 fd79::1
+check "its second interface has IPv6, and no gateway" same \
+	"$(printf '%s\n' 'fd77::/64 dev eth1' 'fe80::/64 dev eth1')" \
+	"$(routes x-1 | grep -oE '^(default via )?f[de][^ ]* dev eth1')"
 check "its route" has_route x-1 10.99.0.0/16 'via 10.77.0.1' 'dev eth1' \
 	'metric 7' 'src 10.77.3.10'
 check "its black hole" has_route x-1 'blackhole 198.51.100.0/24'
 check "what its mail does not name is left alone" other_is_left x-1
+check "of its neighbours only permanent ones are left" same \
+	'10.77.9.9 dev eth0 02:00:00:00:09:09 PERMANENT' "$(neighbours x-1)"
 
 forked=$(vmfork fork ready --name y --json --net a --no-ipv4 --mtu 1300 \
 	--net b --no-ipv6)
@@ -166,4 +218,5 @@ check "with addresses of its own" has_own_links z-1 1500 1400
 check "which answer" all_ping z-1
 check "the source's are as they were" has_own_links src 1500 1500
 check "and answer" all_ping src
+check_posts z-1
 done_testing

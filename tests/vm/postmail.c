@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Write mail with a chosen fault into the mailbox of a running VM, whose vCPUs
- * stand still meanwhile, and print its restore id. The identity in it is not
- * the VM's, so that mail which should have been refused can be seen applied.
+ * Write mail that no vmfork writes into the mailbox of a running VM, whose vCPUs
+ * stand still meanwhile, and print its restore id: with a chosen fault, or for
+ * an interface that is found by its name or index. The identity in it is not the
+ * VM's, so that mail which should have been refused can be seen applied; it is
+ * made from that of the interface NIC, 0 if none is named.
+ *
+ *	postmail VM FAULT
+ *	postmail VM name|index NIC NAME|INDEX
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +24,32 @@
 /* The payload's first attribute is the link, whose first is what it matches. */
 #define FIRST_INNER_LEN 4
 
+/* What there is to be changed before it is sealed, or spoilt after it. */
+struct post {
+	const char *which; /* of match_name() and match_index() */
+	struct identity_link *link;
+};
+
 static struct vmfork_mail mail;
 
-static void spoil_none(void)
+static void match_name(const struct post *post)
 {
+	post->link->match = IDENTITY_MATCH_NAME;
+	snprintf(post->link->match_name, sizeof(post->link->match_name), "%s",
+		 post->which);
+}
+
+/* No gateway either: IPv6 on its link alone. */
+static void match_index(const struct post *post)
+{
+	post->link->match = IDENTITY_MATCH_INDEX;
+	post->link->match_index = (uint32_t)strtoul(post->which, NULL, 10);
+	post->link->has_gateway6 = false;
+}
+
+static void prefix_too_long(const struct post *post)
+{
+	post->link->addr4[0].prefix_len = 33;
 }
 
 static void spoil_crc(void)
@@ -55,41 +83,47 @@ static void spoil_nesting(void)
 	mail_seal(&mail, mail.payload_len);
 }
 
-static const struct fault {
+static const struct kind {
 	const char *name;
+	void (*change)(const struct post *post);
 	void (*spoil)(void);
-	uint8_t prefix_len; /* of the IPv4 address */
-} faults[] = {
-	{ "none", spoil_none, 24 },	      { "crc", spoil_crc, 24 },
-	{ "length", spoil_length, 24 },	      { "arm", spoil_arm, 24 },
-	{ "mandatory", spoil_mandatory, 24 }, { "nesting", spoil_nesting, 24 },
-	{ "prefix", spoil_none, 33 },
+	bool has_which;
+} kinds[] = {
+	{ .name = "none" },
+	{ "name", match_name, NULL, true },
+	{ "index", match_index, NULL, true },
+	{ "prefix", prefix_too_long, NULL, false },
+	{ "crc", NULL, spoil_crc, false },
+	{ "length", NULL, spoil_length, false },
+	{ "arm", NULL, spoil_arm, false },
+	{ "mandatory", NULL, spoil_mandatory, false },
+	{ "nesting", NULL, spoil_nesting, false },
 };
 
 /* Somebody else on the VM's network. */
 static int write_letter(struct letter *letter, const struct vm *vm,
-			uint8_t prefix_len, struct vf_err *err)
+			unsigned int nic, struct vf_err *err)
 {
-	struct net_conf conf = { .prefix4 = prefix_len, .prefix6 = 64 };
-	struct net_port port = vm->nics[0].port;
+	struct net_conf conf = { .prefix4 = 24, .prefix6 = 64 };
+	struct net_port port = vm->nics[nic].port;
 	const struct letter_link link = {
 		.conf = &conf,
 		.port = &port,
-		.old_mac = vm->nics[0].port.mac,
+		.old_mac = vm->nics[nic].port.mac,
 	};
 
 	port.mac[5] ^= 0x80;
 	((uint8_t *)&port.addr4[0])[3] ^= 0x80;
 	port.addr6[0].s6_addr[15] ^= 0x80;
-	conf.addr4 = vm->nics[0].port.addr4[0];
-	conf.addr6 = vm->nics[0].port.addr6[0];
-	memcpy(conf.mac, vm->nics[0].port.mac, sizeof(conf.mac));
+	conf.addr4 = vm->nics[nic].port.addr4[0];
+	conf.addr6 = vm->nics[nic].port.addr6[0];
+	memcpy(conf.mac, vm->nics[nic].port.mac, sizeof(conf.mac));
 	return letter_init(letter, &link, 1, 0, err);
 }
 
 /* The VM goes on whatever happened. */
 static int post(struct vmm *vmm, const struct vm *vm,
-		const struct letter *letter, const struct fault *fault,
+		const struct letter *letter, const struct kind *kind,
 		struct vf_err *err)
 {
 	struct vmfork_mailbox page;
@@ -102,7 +136,8 @@ static int post(struct vmm *vmm, const struct vm *vm,
 	if (!ret)
 		ret = letter_seal(letter, page.header.arm_seq, &mail, err);
 	if (!ret) {
-		fault->spoil();
+		if (kind->spoil)
+			kind->spoil();
 		ret = vmm->ops->poke(vmm, vm->mailbox_gpa + VMFORK_MAIL_OFFSET,
 				     &mail, sizeof(mail), err);
 	}
@@ -111,8 +146,10 @@ static int post(struct vmm *vmm, const struct vm *vm,
 	return ret;
 }
 
-static int run(const char *name, const struct fault *fault, struct vf_err *err)
+static int run(const char *name, const struct kind *kind, char **which,
+	       struct vf_err *err)
 {
+	unsigned int nic = which ? (unsigned int)strtoul(*which, NULL, 10) : 0;
 	char id[2 * VMFORK_ID_LEN + 1];
 	struct letter letter;
 	struct vf_state state;
@@ -122,12 +159,18 @@ static int run(const char *name, const struct fault *fault, struct vf_err *err)
 
 	if (!ret)
 		ret = vm_open(&vm, &state, name, err);
+	if (!ret && nic >= vm.num_nics)
+		ret = vf_err_set(err, EINVAL, "%s has %u interfaces", name,
+				 vm.num_nics);
 	if (!ret)
-		ret = write_letter(&letter, &vm, fault->prefix_len, err);
+		ret = write_letter(&letter, &vm, nic, err);
+	if (!ret && kind->change)
+		kind->change(&(struct post){ which ? which[1] : NULL,
+					     &letter.identity.link[0] });
 	if (!ret)
 		ret = vm_attach(&vm, &vmm, -1, err);
 	if (!ret) {
-		ret = post(&vmm, &vm, &letter, fault, err);
+		ret = post(&vmm, &vm, &letter, kind, err);
 		vm_detach(&vmm);
 	}
 	vm_close(&vm);
@@ -143,14 +186,17 @@ int main(int argc, char **argv)
 {
 	struct vf_err err;
 
-	for (size_t i = 0; argc == 3 && i < ARRAY_SIZE(faults); i++) {
-		if (strcmp(faults[i].name, argv[2]) != 0)
+	for (size_t i = 0; argc >= 3 && i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(kinds[i].name, argv[2]) != 0 ||
+		    argc != (kinds[i].has_which ? 5 : 3))
 			continue;
-		if (run(argv[1], &faults[i], &err) == 0)
+		if (run(argv[1], &kinds[i], argc == 5 ? &argv[3] : NULL,
+			&err) == 0)
 			return EXIT_SUCCESS;
 		fprintf(stderr, "postmail: %s\n", err.msg);
 		return EXIT_FAILURE;
 	}
-	fprintf(stderr, "usage: postmail VM FAULT\n");
+	fprintf(stderr, "usage: postmail VM FAULT\n"
+			"       postmail VM name|index NIC NAME|INDEX\n");
 	return 2;
 }
