@@ -10,6 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 
 TIMEOUT_S=15
+STUCK_S=10
 
 lose() { # what of the datagrams to the host
 	nft -f - <<-RULES
@@ -59,6 +60,18 @@ kill_awaited() { # NAME
 	rc=$?
 	nft delete table inet loss
 	return "$rc"
+}
+
+# Stop the engines of all that are awaited; how they fare stands in their memory.
+stop_awaited() { # NAME...
+	local name pid ip
+
+	for name; do
+		retry_until 30 find_fork "$name" &&
+			retry_until 30 is_awaited "$ip" || return
+		stopped+=("$pid")
+	done
+	kill -STOP "${stopped[@]}"
 }
 
 command -v nft >/dev/null || skip_all "there is no nft"
@@ -125,4 +138,22 @@ check "engine killed: late-1 is reached" reachable late-1
 check "engine killed: late-3 is reached" reachable late-3
 check "engine killed: nothing is left of it" same '' \
 	"$(vmfork ps --json | jq -r '.[].name | select(. == "late-2")')"
+
+lose 'add @unheard { ip saddr }'
+stopped=()
+vmfork fork ready -n 3 --name stuck --timeout $STUCK_S --json >"$notes/stuck" &
+stuck=$!
+check "all engines are stopped while they are awaited" \
+	stop_awaited stuck-1 stuck-2 stuck-3
+wait $stuck
+check "engines stopped: exit status 3" [ $? = 3 ]
+[ ${#stopped[@]} = 0 ] || kill -CONT "${stopped[@]}"
+nft delete table inet loss
+forked=$(cat "$notes/stuck")
+check "engines stopped: nobody waits for them beyond the time" holds "$forked" \
+	".acked == 0 and .failed == 0 and .wall_us < $(((STUCK_S + 4) * 1000000))"
+check "engines stopped: their memory tells how far they are" holds "$forked" '
+	.forks | all(.reached == "applied"
+	and (.error | test("not acknowledged in time, but its network is conf")))'
+check "and they go on" reachable stuck-1
 done_testing
