@@ -149,7 +149,6 @@ static void not_said(void **state)
 	assert_true(json_is_null(json_object_get(b, "reseed_window_us")));
 	assert_string_equal(json_string_value(json_object_get(a, "clock")),
 			    "none");
-	json_decref(b);
 }
 
 static void failures(void **state)
