@@ -95,28 +95,29 @@ int conffile_write(int root_fd, const char *path, const char *text, size_t len)
 	return ret;
 }
 
-/* Return: the file's length, with its bytes in @text, to be freed; -errno */
-static ssize_t file_read(int root_fd, const char *path, size_t room,
-			 char **text)
+/* Return: the file's bytes, to be freed, or NULL; @len: how many, or -errno */
+static char *file_read(int root_fd, const char *path, size_t room, ssize_t *len)
 {
-	int fd, ret;
+	char *text = NULL;
 	struct stat st;
-	ssize_t len;
+	int fd;
 
-	ret = plain_stat(root_fd, path, &st);
-	if (ret < 0)
-		return ret;
-	if (st.st_size > CONFFILE_MAX)
-		return -EFBIG;
+	*len = plain_stat(root_fd, path, &st);
+	if (!*len && st.st_size > CONFFILE_MAX)
+		*len = -EFBIG;
+	if (*len < 0)
+		return NULL;
 	fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
-	*text = malloc((size_t)st.st_size + room);
-	len = *text ? fdio_read(fd, *text, (size_t)st.st_size) : -ENOMEM;
-	close(fd);
-	if (len < 0)
-		free(*text);
-	return len;
+	if (fd >= 0)
+		text = malloc((size_t)st.st_size + room);
+	*len = text ? fdio_read(fd, text, (size_t)st.st_size) : -errno;
+	if (fd >= 0)
+		close(fd);
+	if (*len < 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 /* Return: how long it is then; every line is ended, so at most one more byte */
@@ -142,14 +143,15 @@ int conffile_edit(int root_fd, const char *path, conffile_cb drop,
 		  const char *text)
 {
 	size_t more = strlen(text), len;
-	char *all = NULL;
-	ssize_t got = file_read(root_fd, path, more + 1, &all);
+	ssize_t got;
+	/* the last line may lack its newline, and the text brings its NUL */
+	char *all = file_read(root_fd, path, more + 2, &got);
 	int ret;
 
-	if (got < 0)
+	if (!all)
 		return (int)got;
 	len = lines_drop(all, (size_t)got, drop);
-	memcpy(all + len, text, more);
+	memcpy(all + len, text, more + 1);
 	ret = conffile_write(root_fd, path, all, len + more);
 	free(all);
 	return ret;
