@@ -263,4 +263,13 @@ guest src 'rm /run/hooks; kill -9 $(pidof vmfork-agent)'
 moved=$(retry_until 20 vmfork snapshot src moved --quiesce --json)
 check "a guest is quiesced whose page was not known" holds "$moved" '.quiesced'
 check "and goes on from there" goes_on src
+
+# shellcheck disable=SC2016 # the guest's shell expands
+guest src 'mkdir /mnt/run && rm -r /run/vmfork && ln -s /mnt/run /run/vmfork
+kill -9 $(pidof vmfork-agent)'
+check "an agent has its files on a disk" retry_until 20 \
+	guest src '[ -e /mnt/run/status.json ]'
+check "that disk cannot be held, and is not left out" refused \
+	'snapshot never: the guest could not be quiesced: Resource deadlock'
+check "the source goes on, refused" goes_on src
 done_testing
