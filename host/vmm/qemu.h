@@ -62,6 +62,90 @@ int64_t qemu_soon(void);
 struct qmp *qemu_client(struct vmm *vmm);
 
 /**
+ * qemu_set_capability() - Switch a capability of QEMU's migration
+ * @qmp:	connection
+ * @name:	capability
+ * @on:		to what
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int qemu_set_capability(struct qmp *qmp, const char *name, bool on,
+			struct vf_err *err);
+
+/**
+ * qemu_path() - The path of a file as QEMU can open it
+ * @dir_fd:	its directory
+ * @name:	file
+ * @path:	out
+ * @size:	room in @path
+ *
+ * Return: 0 or -errno
+ */
+int qemu_path(int dir_fd, const char *name, char *path, size_t size);
+
+/**
+ * qemu_channel() - The argument that names a file as the channel of a migration
+ * @dir_fd:	its directory
+ * @name:	file
+ *
+ * Return: an object, a new reference, or NULL
+ */
+json_t *qemu_channel(int dir_fd, const char *name);
+
+/**
+ * qemu_migration_wait() - Wait for a migration's end, whichever direction it has
+ * @qmp:	connection
+ * @deadline_us: on vf_now_us()'s clock
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EIO if it failed (its reason in @err)
+ */
+int qemu_migration_wait(struct qmp *qmp, int64_t deadline_us,
+			struct vf_err *err);
+
+/**
+ * qemu_save_open() - Make QEMU ready to save the VM
+ * @qmp:	connection
+ * @image_fd:	directory in which VMM_MEMORY_FILE is made
+ * @live:	while the VM runs
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int qemu_save_open(struct qmp *qmp, int image_fd, bool live,
+		   struct vf_err *err);
+
+/**
+ * qemu_save_close() - Undo qemu_save_open(), whatever became of the save
+ * @qmp:	connection
+ * @give_up:	it has not ended, and shall
+ */
+void qemu_save_close(struct qmp *qmp, bool give_up);
+
+/* Operations of the engine: see struct vmm_ops. */
+int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
+	      struct vf_err *err);
+int qemu_cancel(struct vmm *vmm, struct vf_err *err);
+int qemu_finish(int image_fd, const struct vmm_config *config,
+		struct vmm_image *image, struct vf_err *err);
+int qemu_live_check(struct vmm *vmm, struct vf_err *err);
+int qemu_live_begin(struct vmm *vmm, int image_fd, struct vmm_pause *pause,
+		    int64_t deadline_us, struct vf_err *err);
+int qemu_live_end(struct vmm *vmm, int64_t deadline_us, struct vf_err *err);
+int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err);
+int qemu_devices_open(struct vmm *vmm, struct vmm_devices **devices,
+		      struct vf_err *err);
+int qemu_devices_begin(struct vmm *vmm, struct vmm_devices *devices,
+		       int image_fd, struct vf_err *err);
+int qemu_devices_end(struct vmm *vmm, struct vmm_devices *devices,
+		     struct vf_err *err);
+int qemu_devices_finish(struct vmm_devices *devices, int image_fd,
+			const struct vmm_config *config,
+			struct vmm_image *image, struct vf_err *err);
+void qemu_devices_close(struct vmm_devices *devices);
+
+/**
  * qemu_memory_find() - Where does guest memory stand in QEMU's address space?
  * @qmp:	connection
  * @block:	the memory block that it has to belong to
@@ -73,6 +157,15 @@ struct qmp *qemu_client(struct vmm *vmm);
  */
 int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
 		     uint64_t *hva, struct vf_err *err);
+
+/**
+ * qemu_memory_bytes() - The size of guest memory
+ * @qmp:	connection
+ * @err:	error
+ *
+ * Return: bytes; 0 after a failure
+ */
+uint64_t qemu_memory_bytes(struct qmp *qmp, struct vf_err *err);
 
 /**
  * qemu_peek() - See struct vmm_ops

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "base/json.h"
 #include "vmm/qemu.h"
 
 #define GUEST_PAGE   4096
@@ -29,6 +30,20 @@ int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
 				  "guest address 0x%" PRIx64 ": not memory",
 				  gpa);
 	return 0;
+}
+
+uint64_t qemu_memory_bytes(struct qmp *qmp, struct vf_err *err)
+{
+	__json json_t *result = NULL;
+	json_int_t bytes;
+
+	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result,
+			qemu_soon(), err) < 0)
+		return 0;
+	bytes = json_integer_value(json_object_get(result, "base-memory"));
+	if (bytes <= 0)
+		vf_err_set(err, EBADMSG, "QEMU's memory: no size");
+	return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
@@ -108,5 +123,18 @@ int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
 					  "this machine's memory is laid out "
 					  "in an unknown way");
 	}
+	return ret;
+}
+
+int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err)
+{
+	struct qmp *qmp = qemu_client(vmm);
+	uint64_t bytes = qemu_memory_bytes(qmp, err);
+	int ret = bytes ? qemu_layout_check(qmp, bytes, err) : -err->num;
+
+	if (!ret)
+		ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &memory->hva,
+				       err);
+	memory->bytes = bytes;
 	return ret;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/extent.h"
 #include "base/process.h"
 
 #define VMM_NICS_MAX	4
@@ -73,6 +74,28 @@ struct vmm_spec {
 	int image_fd;		       /* directory of the image; -1: boot */
 	const struct vmm_image *image; /* NULL: boot */
 };
+
+/* When the vCPUs stood still, on vf_now_us()'s clock. */
+struct vmm_pause {
+	int64_t paused_us;
+	int64_t resumed_us;
+};
+
+/* Guest memory in the engine's process: one piece, in the order of an image. */
+struct vmm_memory {
+	uint64_t hva;
+	uint64_t bytes;
+};
+
+/* The changed pages of a VM, copied. */
+struct vmm_copy {
+	struct extents pages;
+	uint8_t *buf; /* the pages of all runs, one after the other */
+	uint64_t room;
+};
+
+/* A paused VM's devices on their way into an image: the engine's. */
+struct vmm_devices;
 
 enum vmm_state {
 	VMM_STATE_RUNNING,
@@ -154,6 +177,54 @@ struct vmm_ops {
 	int (*finish)(int image_fd, const struct vmm_config *config,
 		      struct vmm_image *image, struct vf_err *err);
 
+	/**
+	 * @live_check: can this VM be saved while it runs? Its memory has to be
+	 * such that the kernel can write-protect it. -ENOTSUP if not.
+	 */
+	int (*live_check)(struct vmm *vmm, struct vf_err *err);
+
+	/**
+	 * @live_begin: begin to save a running VM. The engine pauses it itself,
+	 * for a moment; afterwards it runs, and the image becomes that moment's.
+	 */
+	int (*live_begin)(struct vmm *vmm, int image_fd,
+			  struct vmm_pause *pause, int64_t deadline_us,
+			  struct vf_err *err);
+
+	/**
+	 * @live_end: wait until it is saved; @finish does the rest. With a
+	 * deadline that is over, or after a failure, it is given up.
+	 */
+	int (*live_end)(struct vmm *vmm, int64_t deadline_us,
+			struct vf_err *err);
+
+	/** @memory: where guest memory is; it stays there while the VM lives */
+	int (*memory)(struct vmm *vmm, struct vmm_memory *memory,
+		      struct vf_err *err);
+
+	/** @devices_open: all that can be done before the pause */
+	int (*devices_open)(struct vmm *vmm, struct vmm_devices **devices,
+			    struct vf_err *err);
+
+	/**
+	 * @devices_begin: begin to save a paused VM's devices, not its memory,
+	 * into a directory; it must not run before @devices_end
+	 */
+	int (*devices_begin)(struct vmm *vmm, struct vmm_devices *devices,
+			     int image_fd, struct vf_err *err);
+	int (*devices_end)(struct vmm *vmm, struct vmm_devices *devices,
+			   struct vf_err *err);
+
+	/**
+	 * @devices_finish: make what was saved loadable; the VM may run again.
+	 * @image: out: machine, and regions as if memory began at offset 0
+	 */
+	int (*devices_finish)(struct vmm_devices *devices, int image_fd,
+			      const struct vmm_config *config,
+			      struct vmm_image *image, struct vf_err *err);
+
+	void (*devices_close)(struct vmm_devices *devices);
+
 	/** @query: what the VM is doing. */
 	int (*query)(struct vmm *vmm, enum vmm_state *state,
 		     struct vf_err *err);
@@ -196,5 +267,81 @@ int vmm_accel_parse(enum vmm_accel *accel, const char *name);
  */
 int vmm_image_gpa(const struct vmm_image *image, uint64_t offset,
 		  uint64_t *gpa);
+
+/**
+ * vmm_memory_changed() - Which pages of guest memory has the VM made its own?
+ * @vmm:	engine
+ * @memory:	guest memory
+ * @set:	out: all that were written since it booted or was forked;
+ *		extents_exit() it, also after a failure
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
+		       struct extents *set, struct vf_err *err);
+
+/**
+ * vmm_copy_open() - Make room for changed pages, such that filling it is fast
+ * @copy:	out; vmm_copy_close() it, also after a failure
+ * @bytes:	room
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_copy_open(struct vmm_copy *copy, uint64_t bytes, struct vf_err *err);
+
+/**
+ * vmm_copy_close() - Free it
+ * @copy:	copy
+ */
+void vmm_copy_close(struct vmm_copy *copy);
+
+/**
+ * vmm_memory_copy() - Find and copy the changed pages of a paused VM
+ * @vmm:	engine
+ * @memory:	guest memory
+ * @copy:	where to
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOBUFS if there is not room enough
+ */
+int vmm_memory_copy(const struct vmm *vmm, const struct vmm_memory *memory,
+		    struct vmm_copy *copy, struct vf_err *err);
+
+/**
+ * vmm_memory_write() - Write pages of guest memory
+ * @vmm:	engine
+ * @memory:	guest memory
+ * @page:	the first one's number, from the memory's beginning
+ * @buf:	what they shall hold
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
+		     uint64_t page, const void *buf, uint64_t num,
+		     struct vf_err *err);
+
+/**
+ * vmm_memory_collapse() - Have guest memory mapped as huge pages again
+ * @vmm:	engine
+ * @memory:	guest memory
+ *
+ * A live save splits them, and protecting small pages takes ten times as long.
+ * It is the VM that pays for it, in memory: pages that it never wrote, but which
+ * were read by the save, become its own. So nothing is done if that would take
+ * more than a quarter of what the machine has left, nor where it cannot be done.
+ */
+void vmm_memory_collapse(const struct vmm *vmm,
+			 const struct vmm_memory *memory);
+
+/**
+ * vmm_memory_available() - How much memory has this machine left?
+ *
+ * Return: bytes, as the kernel estimates; 0 if unknown
+ */
+uint64_t vmm_memory_available(void);
 
 #endif
