@@ -108,10 +108,13 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
 	const struct order *order = ctx;
-	struct snapshot snapshot;
+	struct snapshot snapshot = { .dir_fd = -1 };
 	struct fork_result result = { 0 };
-	int ret = snapshot_open(&snapshot, state, order->snapshot, err);
+	int ret = snapshot_await(state, order->snapshot, order->request.wait,
+				 order->request.cancel_fd, err);
 
+	if (!ret)
+		ret = snapshot_open(&snapshot, state, order->snapshot, err);
 	if (!ret)
 		ret = fork_snapshot(&result, state, &snapshot, &order->request,
 				    err);

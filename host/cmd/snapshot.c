@@ -5,27 +5,44 @@
 #include "cmd/cmd.h"
 #include "core/snapshot.h"
 
+struct order {
+	const char *vm;
+	bool wait;
+	struct snapshot_request request;
+};
+
+static int report(struct cmd *cmd, const struct snapshot *s, struct vf_err *err)
+{
+	__json json_t *json = NULL;
+
+	if (cmd->json) {
+		json = snapshot_describe(s);
+		return cmd_print_json(json, err);
+	}
+	printf("%s: %s: paused %.1f ms, ", s->name, snapshot_mode_name(s->mode),
+	       (double)s->pause_us / 1000);
+	if (s->writing)
+		printf("being written\n");
+	else
+		printf("took %.1f ms, %.1f MiB written\n",
+		       (double)s->total_us / 1000,
+		       (double)s->dirty_bytes / (1 << 20));
+	return 0;
+}
+
 static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		struct vf_err *err)
 {
-	char **names = ctx; /* of the VM and of the snapshot */
+	const struct order *order = ctx;
 	struct snapshot snapshot = { .dir_fd = -1 };
-	__json json_t *json = NULL;
 	struct vm vm;
-	int ret = vm_open(&vm, state, names[0], err);
+	int ret = vm_open(&vm, state, order->vm, err);
 
 	if (!ret)
-		ret = snapshot_take(&snapshot, state, &vm, names[1],
-				    SNAPSHOT_MODE_FULL, cmd->cancel_fd, err);
-	if (!ret && cmd->json) {
-		json = snapshot_describe(&snapshot);
-		ret = cmd_print_json(json, err);
-	} else if (!ret) {
-		printf("%s: paused %.1f ms, took %.1f ms, %.1f MiB written\n",
-		       snapshot.name, (double)snapshot.pause_us / 1000,
-		       (double)snapshot.total_us / 1000,
-		       (double)snapshot.dirty_bytes / (1 << 20));
-	}
+		ret = (order->wait ? snapshot_take : snapshot_take_detached)(
+			&snapshot, state, &vm, &order->request, err);
+	if (!ret)
+		ret = report(cmd, &snapshot, err);
 	snapshot_close(&snapshot);
 	vm_close(&vm);
 	return ret;
@@ -33,22 +50,36 @@ static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
 
 int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	const char *mode = snapshot_mode_name(SNAPSHOT_MODE_FULL);
+	const char *mode = snapshot_mode_name(SNAPSHOT_MODE_AUTO);
+	struct order order = { .wait = true };
 	const struct opt opts[] = {
 		{ "mode", 0, OPT_STRING, &mode, "MODE",
-		  "full: everything while the VM is paused" },
+		  "full, diff, live, or auto: the shortest pause (auto)" },
+		{ "no-wait", 0, OPT_NEGATE, &order.wait, NULL,
+		  "return when the VM runs again, not when all is written" },
 		{ 0 },
 	};
 	const struct usage usage = {
-		"VM NAME", "Snapshot a running VM, which goes on afterwards.",
-		opts,	   2,
+		"VM NAME",
+		"Snapshot a running VM, which goes on afterwards.\n\n"
+		"full saves all memory while the VM is paused, diff only what "
+		"changed since\nit was forked or booted, live all while it "
+		"runs.",
+		opts,
+		2,
 		2,
 	};
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	if (strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
-		return cmd_usage_error(cmd, err, "--mode '%s': not full", mode);
-	return cmd_change(cmd, GC_MAKES, take, argv, err);
+	if (snapshot_mode_parse(&order.request.mode, mode) < 0)
+		return cmd_usage_error(cmd, err,
+				       "--mode '%s': not full, diff, live or "
+				       "auto",
+				       mode);
+	order.vm = argv[0];
+	order.request.name = argv[1];
+	order.request.cancel_fd = cmd->cancel_fd;
+	return cmd_change(cmd, GC_MAKES, take, &order, err);
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/chain.h"
 #include "core/fork.h"
 
 /* What the ports are waiting for, and how it went. */
@@ -29,6 +30,7 @@ struct worker {
 struct batch {
 	const struct vf_state *state;
 	const struct snapshot *snapshot;
+	struct chain chain; /* the snapshot, and what it builds on */
 	const struct fork_request *request;
 	struct fork_result *result;
 	struct worker *workers;

@@ -3,10 +3,14 @@ core_srcs := \
 	host/core/accel.c \
 	host/core/ack.c \
 	host/core/boot.c \
+	host/core/chain.c \
+	host/core/choose.c \
+	host/core/detach.c \
 	host/core/fork.c \
 	host/core/forkinfo.c \
 	host/core/gc.c \
 	host/core/guard.c \
+	host/core/layer.c \
 	host/core/letter.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
@@ -17,6 +21,8 @@ core_srcs := \
 	host/core/state.c \
 	host/core/tail.c \
 	host/core/take.c \
+	host/core/take_diff.c \
+	host/core/take_live.c \
 	host/core/timeline.c \
 	host/core/vm.c \
 	host/core/worker.c

@@ -360,6 +360,9 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	};
 	ret = alloc_batch(&b, request->num, err);
 	if (!ret)
+		ret = chain_open(&b.chain, state, snapshot->name, snapshot->id,
+				 err);
+	if (!ret)
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);
@@ -372,6 +375,7 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	result->wall_us = vf_now_us() - result->start_us;
 	ack_desk_close(&b.desk);
 	net_close(b.net);
+	chain_close(&b.chain);
 	vf_close_fd(&b.kernel_fd);
 	vf_close_fd(&b.initrd_fd);
 	vf_close_fd(&b.wake_fd);

@@ -16,11 +16,22 @@
 #define STATE_MAX	 (128 << 20)
 
 static const char *const files[] = {
-	VMM_MEMORY_FILE,
-	VMM_STATE_FILE,
-	VM_KERNEL_FILE,
-	VM_INITRD_FILE,
+	VMM_MEMORY_FILE, SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
+	VMM_STATE_FILE,	 VM_KERNEL_FILE,      VM_INITRD_FILE,
 };
+
+/* Does a snapshot consist of that file, too? */
+static bool has_file(const struct snapshot *s, const char *name)
+{
+	if (!strcmp(name, VM_INITRD_FILE))
+		return s->hardware.has_initrd;
+	if (!strcmp(name, VMM_MEMORY_FILE))
+		return !s->parent[0];
+	if (!strcmp(name, SNAPSHOT_LAYER_FILE) ||
+	    !strcmp(name, SNAPSHOT_INDEX_FILE))
+		return s->parent[0];
+	return true;
+}
 
 static json_t *hex_pack(const uint8_t *bytes, size_t len)
 {
@@ -110,6 +121,12 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		return ret;
 	if (!json)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
+	if (s->parent[0])
+		json_object_set_new(json, "parent",
+				    json_pack("{s:s,s:o}", "name", s->parent,
+					      "id",
+					      hex_pack(s->parent_id,
+						       sizeof(s->parent_id))));
 	json_object_set_new(json, "state_crc32c", json_integer(crc));
 	if (manifest_crc(json, &crc) < 0)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
@@ -140,8 +157,7 @@ static int files_check(const struct snapshot *s, json_t *sizes,
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < ARRAY_SIZE(files); i++)
-		if (s->hardware.has_initrd ||
-		    strcmp(files[i], VM_INITRD_FILE) != 0)
+		if (has_file(s, files[i]))
 			ret = file_check(s->dir_fd, files[i],
 					 json_object_get(sizes, files[i]), err);
 	if (!ret)
@@ -177,6 +193,21 @@ static int regions_unpack(struct vmm_image *image, json_t *json,
 	return 0;
 }
 
+static int parent_unpack(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	const char *name = "", *id = "";
+	int ret = vf_json_unpack(json, "parent", err, "{s:s,s:s}", "name",
+				 &name, "id", &id);
+
+	if (ret < 0)
+		return ret;
+	if (!vf_name_is_valid(name, VF_NAME_MAX) ||
+	    vf_unhex(s->parent_id, sizeof(s->parent_id), id) < 0)
+		return vf_err_set(err, EBADMSG, "parent: invalid");
+	snprintf(s->parent, sizeof(s->parent), "%s", name);
+	return 0;
+}
+
 static int manifest_verify(const json_t *json, struct vf_err *err)
 {
 	uint32_t crc;
@@ -200,6 +231,7 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	json_int_t pause_us = 0, total_us = 0, dirty_bytes = 0;
 	json_int_t state_crc_noted = 0;
 	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
+	json_t *parent = NULL;
 	__json json_t *json = NULL;
 	int ret;
 
@@ -210,26 +242,28 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 		ret = vf_json_unpack(
 			json, SNAPSHOT_MANIFEST_FILE, err,
 			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,"
-			"s:o}",
+			"s:o,s?o}",
 			"id", &id, "source", &source, "mode", &mode,
 			"created_s", &created_s, "hardware", &hardware,
 			"regions", &regions, "network", &net_name, "mac", &mac,
 			"mailbox_gpa", &gpa, "pause_us", &pause_us, "total_us",
 			&total_us, "dirty_bytes", &dirty_bytes, "state_crc32c",
-			&state_crc_noted, "files", &sizes);
+			&state_crc_noted, "files", &sizes, "parent", &parent);
 	if (!ret)
 		ret = hardware_unpack(&s->hardware, hardware, err);
 	if (!ret)
 		ret = regions_unpack(&s->image, regions, err);
+	if (!ret && parent)
+		ret = parent_unpack(s, parent, err);
 	if (!ret)
 		ret = files_check(s, sizes, state_crc_noted, err);
 	if (ret < 0)
 		return ret;
 	if (vf_unhex(s->id, sizeof(s->id), id) < 0 ||
 	    vf_unhex(s->mac, sizeof(s->mac), mac) < 0 ||
-	    strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
+	    snapshot_mode_parse(&s->mode, mode) < 0 ||
+	    s->mode == SNAPSHOT_MODE_AUTO)
 		return vf_err_set(err, EBADMSG, "the manifest is invalid");
-	s->mode = SNAPSHOT_MODE_FULL;
 	s->created_s = created_s;
 	s->mailbox_gpa = (uint64_t)gpa;
 	s->pause_us = pause_us;

@@ -73,6 +73,8 @@ static int name_jobs(struct batch *b, struct vf_err *err)
 		job->vm.hardware = b->snapshot->hardware;
 		snprintf(job->vm.snapshot, sizeof(job->vm.snapshot), "%s",
 			 b->snapshot->name);
+		memcpy(job->vm.snapshot_id, b->snapshot->id,
+		       sizeof(job->vm.snapshot_id));
 		job->vm.mailbox_gpa = b->snapshot->mailbox_gpa;
 	}
 	return 0;

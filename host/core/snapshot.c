@@ -3,19 +3,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "core/manifest.h"
 #include "core/stage.h"
 
+#define AWAIT_SLICE_US 500000
+
 static const char *const modes[SNAPSHOT_MODE_NUM] = {
 	[SNAPSHOT_MODE_FULL] = "full",
+	[SNAPSHOT_MODE_DIFF] = "diff",
+	[SNAPSHOT_MODE_LIVE] = "live",
+	[SNAPSHOT_MODE_AUTO] = "auto",
 };
 
 const char *snapshot_mode_name(enum snapshot_mode mode)
 {
 	return modes[mode];
+}
+
+int snapshot_mode_parse(enum snapshot_mode *mode, const char *name)
+{
+	for (unsigned int i = 0; i < SNAPSHOT_MODE_NUM; i++) {
+		if (!strcmp(modes[i], name)) {
+			*mode = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
@@ -38,10 +55,40 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 		return vf_err_errno(err, errno, "snapshot %s", name);
 	ret = manifest_load(snapshot, err);
 	if (ret < 0) {
-		vf_err_wrap(err, "snapshot %s: does not verify", name);
+		if (stage_why_broken(snapshot->dir_fd, err))
+			vf_err_wrap(err, "snapshot %s", name);
+		else
+			vf_err_wrap(err, "snapshot %s: does not verify", name);
+		ret = -err->num;
 		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
 	}
 	return ret;
+}
+
+int snapshot_await(const struct vf_state *state, const char *name, bool wait,
+		   int cancel_fd, struct vf_err *err)
+{
+	__close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char link[64], events[4096];
+	int ret;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", state->snapshots_fd);
+	if (fd < 0 || inotify_add_watch(fd, link, IN_MOVE | IN_DELETE) < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	while (vf_name_is_valid(name, VF_NAME_MAX) &&
+	       stage_is_writing(state, name)) {
+		if (!wait)
+			return vf_err_set(err, EBUSY,
+					  "snapshot %s: is being written",
+					  name);
+		/* nothing tells of a writer that was killed: look again */
+		ret = vf_wait_readable(fd, cancel_fd,
+				       vf_now_us() + AWAIT_SLICE_US);
+		if (ret < 0 && ret != -ETIMEDOUT)
+			return vf_err_errno(err, ret, "snapshot %s", name);
+		(void)!read(fd, events, sizeof(events));
+	}
+	return 0;
 }
 
 void snapshot_close(struct snapshot *snapshot)
@@ -82,17 +129,25 @@ int snapshot_remove(const struct vf_state *state, const char *name,
 json_t *snapshot_describe(const struct snapshot *s)
 {
 	char id[2 * SNAPSHOT_ID_LEN + 1];
+	json_t *json;
 
 	vf_hex(id, s->id, sizeof(s->id));
-	return json_pack(
-		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:I,s:s,s:s,s:s,s:s}", "name",
-		s->name, "mode", modes[s->mode], "status", "ready", "pause_us",
+	json = json_pack(
+		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s?,s:s,s:I,s:s,s:s,s:s,s:s}",
+		"name", s->name, "mode", modes[s->mode], "status",
+		s->writing ? "writing" : "ready", "pause_us",
 		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
 		"dirty_bytes", (json_int_t)s->dirty_bytes, "memory_bytes",
-		(json_int_t)s->hardware.config.memory_bytes, "source",
-		s->source, "created", (json_int_t)s->created_s, "id", id,
-		"network", s->net_name, "engine", s->hardware.engine->name,
-		"accel", vmm_accel_name(s->hardware.config.accel));
+		(json_int_t)s->hardware.config.memory_bytes, "parent",
+		s->parent[0] ? s->parent : NULL, "source", s->source, "created",
+		(json_int_t)s->created_s, "id", id, "network", s->net_name,
+		"engine", s->hardware.engine->name, "accel",
+		vmm_accel_name(s->hardware.config.accel));
+	if (s->writing) {
+		json_object_set_new(json, "total_us", json_null());
+		json_object_set_new(json, "dirty_bytes", json_null());
+	}
+	return json;
 }
 
 /* What is known of one that is not ready. */

@@ -3,6 +3,7 @@
  * Snapshots: a directory each, immutable once it is there.
  *
  *	memory, state	the engine's (vmm.h)
+ *	layer, index	in place of memory, where only changes are kept (layer.h)
  *	kernel, initrd	what its forks boot when they reboot
  *	manifest.json	all else, with the sizes of the files and a crc of itself
  *
@@ -17,10 +18,15 @@
 #include "core/vm.h"
 
 #define SNAPSHOT_MANIFEST_FILE "manifest.json"
-#define SNAPSHOT_ID_LEN	       16
+#define SNAPSHOT_LAYER_FILE    "layer"
+#define SNAPSHOT_INDEX_FILE    "index"
+#define SNAPSHOT_ID_LEN	       VM_ORIGIN_LEN
 
 enum snapshot_mode {
 	SNAPSHOT_MODE_FULL, /* everything, while the VM is paused */
+	SNAPSHOT_MODE_DIFF, /* what changed, while the VM is paused */
+	SNAPSHOT_MODE_LIVE, /* everything, while the VM runs */
+	SNAPSHOT_MODE_AUTO, /* only in requests: the shortest pause */
 	SNAPSHOT_MODE_NUM
 };
 
@@ -39,6 +45,19 @@ struct snapshot {
 	int64_t pause_us;
 	int64_t total_us;
 	uint64_t dirty_bytes; /* written */
+	/* of a layer: the snapshot that it changes, or an empty name */
+	char parent[VF_NAME_MAX + 1];
+	uint8_t parent_id[SNAPSHOT_ID_LEN];
+	bool writing; /* not there yet */
+};
+
+struct snapshot_request {
+	const char *name;
+	enum snapshot_mode mode;
+	int cancel_fd; /* readable when the user gives up; or -1 */
+	/* called once the VM runs again, with all that is known by then */
+	void (*running)(const struct snapshot *snapshot, void *ctx);
+	void *ctx;
 };
 
 /**
@@ -46,9 +65,7 @@ struct snapshot {
  * @snapshot:	out; snapshot_close() it, also after a failure
  * @state:	state directory
  * @vm:		VM
- * @name:	name of the snapshot
- * @mode:	how
- * @cancel_fd:	readable when the user gives up; or -1
+ * @request:	name and mode
  * @err:	error
  *
  * Whatever fails, the VM is resumed, and what was written is removed.
@@ -57,8 +74,40 @@ struct snapshot {
  * -ENOTUNIQ if there are several and none of them proves that it lives
  */
 int snapshot_take(struct snapshot *snapshot, const struct vf_state *state,
-		  const struct vm *vm, const char *name,
-		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err);
+		  const struct vm *vm, const struct snapshot_request *request,
+		  struct vf_err *err);
+
+/**
+ * snapshot_take_detached() - snapshot_take() that returns when the VM runs again
+ * @snapshot:	out: what is known by then; snapshot_close() it
+ * @state:	state directory
+ * @vm:		VM
+ * @request:	name and mode; who wants to be called is not
+ * @err:	error
+ *
+ * A process of its own goes on and makes it ready, or broken. Only for a
+ * single-threaded caller.
+ *
+ * Return: see snapshot_take()
+ */
+int snapshot_take_detached(struct snapshot *snapshot,
+			   const struct vf_state *state, const struct vm *vm,
+			   const struct snapshot_request *request,
+			   struct vf_err *err);
+
+/**
+ * snapshot_await() - Wait while a snapshot is being written
+ * @state:	state directory
+ * @name:	name
+ * @wait:	false: do not wait, say so
+ * @cancel_fd:	readable when the user gives up; or -1
+ * @err:	error
+ *
+ * Return: 0 if nobody writes it (any more), whether it is there or not, -EBUSY,
+ * -ECANCELED, -errno
+ */
+int snapshot_await(const struct vf_state *state, const char *name, bool wait,
+		   int cancel_fd, struct vf_err *err);
 
 /**
  * snapshot_open() - Open a snapshot and verify its manifest
@@ -138,5 +187,14 @@ int snapshot_gc(const struct vf_state *state, json_t *removed,
  * Return: a literal
  */
 const char *snapshot_mode_name(enum snapshot_mode mode);
+
+/**
+ * snapshot_mode_parse() - The reverse
+ * @mode:	out
+ * @name:	name
+ *
+ * Return: 0 or -EINVAL
+ */
+int snapshot_mode_parse(enum snapshot_mode *mode, const char *name);
 
 #endif

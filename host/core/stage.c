@@ -11,6 +11,7 @@
 #include "core/stage.h"
 
 #define STAGE_SUFFIX ".stage"
+#define BROKEN_FILE  "broken"
 
 int stage_check_name(const char *name, struct vf_err *err)
 {
@@ -104,6 +105,40 @@ void stage_discard(const struct vf_state *state, const char *name)
 
 	stage_path(path, name);
 	vf_remove_tree(state->snapshots_fd, path);
+}
+
+bool stage_is_writing(const struct vf_state *state, const char *name)
+{
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	return is_alive(state, path);
+}
+
+void stage_break(const struct vf_state *state, const char *name,
+		 const char *why)
+{
+	struct vf_err ignored;
+	__close int fd = stage_open(state, name, &ignored);
+
+	if (fd < 0)
+		return;
+	if (vf_write_file(fd, BROKEN_FILE, why, strlen(why), true, &ignored) <
+		    0 ||
+	    stage_publish(state, fd, name, &ignored) < 0)
+		stage_discard(state, name);
+}
+
+bool stage_why_broken(int dir_fd, struct vf_err *err)
+{
+	__free char *why = NULL;
+	struct vf_err ignored;
+
+	if (vf_read_file(dir_fd, BROKEN_FILE, VF_ERR_MSG_SIZE, &why, NULL,
+			 &ignored) < 0)
+		return false;
+	vf_err_set(err, EBADMSG, "could not be finished: %s", vf_ascii(why));
+	return true;
 }
 
 /* The names of hidden directories; alive: those in which somebody works. */

@@ -52,6 +52,36 @@ int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
 void stage_discard(const struct vf_state *state, const char *name);
 
 /**
+ * stage_is_writing() - Does somebody write that snapshot?
+ * @state:	state directory
+ * @name:	name of the snapshot
+ *
+ * Return: true if so
+ */
+bool stage_is_writing(const struct vf_state *state, const char *name);
+
+/**
+ * stage_break() - Make a snapshot that says why it is none
+ * @state:	state directory
+ * @name:	name of the snapshot, which nobody writes any more
+ * @why:	in words
+ *
+ * For one that was promised to somebody who has gone. If even that cannot be
+ * written, there is none.
+ */
+void stage_break(const struct vf_state *state, const char *name,
+		 const char *why);
+
+/**
+ * stage_why_broken() - Why is it none?
+ * @dir_fd:	the snapshot's directory
+ * @err:	out, if stage_break() made it
+ *
+ * Return: true if that made it
+ */
+bool stage_why_broken(int dir_fd, struct vf_err *err);
+
+/**
  * stage_list() - The snapshots that are being written
  * @state:	state directory
  * @names:	out: array of their names, a new reference

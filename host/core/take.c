@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Taking a snapshot. snapshot.h holds the contract. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,10 +9,10 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "core/guard.h"
 #include "core/mailbox.h"
 #include "core/manifest.h"
 #include "core/stage.h"
+#include "core/take.h"
 
 #define NO_AGENT_HINT	"is vmfork-agent running in the guest?"
 #define PROBE_MS	2500 /* the guest looks once a second */
@@ -71,7 +72,9 @@ static int find_mailbox(struct snapshot *s, const struct vm *vm,
 
 	if (s->mailbox_gpa)
 		return 0;
-	num = mailbox_search(s->dir_fd, &s->image, found, err);
+	num = mailbox_search(
+		s->dir_fd, s->parent[0] ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE,
+		&s->image, found, err);
 	if (num < 0)
 		return num;
 	if (num == 0) {
@@ -83,22 +86,22 @@ static int find_mailbox(struct snapshot *s, const struct vm *vm,
 }
 
 /*
- * Pause the VM at a moment in which its mailbox is armed. The agent arms it anew
- * after each restore and takes the magic away for some instructions: a snapshot
- * of just that moment could never be told anything.
+ * The agent arms its mailbox anew after each restore and takes the magic away
+ * for some instructions: a snapshot of just that moment could never be told
+ * anything.
  */
-static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
-		       struct vf_err *err)
+int take_pause(struct take *t, struct vmm_pause *pause, struct vf_err *err)
 {
 	struct vmfork_mailbox page;
+	struct vmm *vmm = t->vmm;
 	int64_t at_us;
 	int ret;
 
 	for (int i = 0;; i++) {
-		ret = vmm->ops->pause(vmm, paused_us, err);
-		if (ret < 0 || !s->mailbox_gpa)
+		ret = vmm->ops->pause(vmm, &pause->paused_us, err);
+		if (ret < 0 || !t->s->mailbox_gpa)
 			return ret;
-		ret = mailbox_read(vmm, s->mailbox_gpa, &page, err);
+		ret = mailbox_read(vmm, t->s->mailbox_gpa, &page, err);
 		if (ret != -ENOENT || i == ARM_TRIES)
 			return ret;
 		ret = vmm->ops->resume(vmm, &at_us, err);
@@ -108,44 +111,69 @@ static int pause_armed(struct snapshot *s, struct vmm *vmm, int64_t *paused_us,
 	}
 }
 
-/* The pause: all that happens while the guest stands still. */
-static int save_paused(struct snapshot *s, struct vmm *vmm, bool *resumed,
-		       struct vf_err *err)
+int take_resume(struct take *t, struct vmm_pause *pause, int ret, bool *resumed,
+		struct vf_err *err)
 {
-	uint64_t mib = s->hardware.config.memory_bytes >> 20;
-	int64_t save_us =
-		(int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
-	int64_t paused_us = 0, resumed_us = 0;
-	struct vf_err resume_err;
-	int ret, resume_ret;
+	struct vf_err why;
+	int resume_ret;
 
-	ret = pause_armed(s, vmm, &paused_us, err);
-	if (!ret)
-		ret = vmm->ops->save(vmm, s->dir_fd, vf_now_us() + save_us,
-				     err);
 	/* nothing may keep the source from going on */
-	vmm->cancel_fd = -1;
-	resume_ret = vmm->ops->resume(vmm, &resumed_us, &resume_err);
+	t->vmm->cancel_fd = -1;
+	resume_ret = t->vmm->ops->resume(t->vmm, &pause->resumed_us, &why);
 	*resumed = resume_ret == 0;
 	if (resume_ret < 0 && !ret) {
-		*err = resume_err;
+		*err = why;
 		ret = vf_err_wrap(err, "resuming");
 	}
-	s->pause_us = resumed_us - paused_us;
+	t->s->pause_us = pause->resumed_us - pause->paused_us;
 	return ret;
 }
 
-static int save_guarded(struct snapshot *s, const struct vm *vm,
-			struct vmm *vmm, struct vf_err *err)
+void take_running(struct take *t)
 {
+	if (t->request->running)
+		t->request->running(t->s, t->request->ctx);
+}
+
+int64_t take_save_ms(const struct take *t)
+{
+	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
+
+	return (int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB);
+}
+
+static int save_all(struct take *t, struct vf_err *err)
+{
+	struct vmm_pause pause = { 0 };
 	struct guard guard;
 	bool resumed;
-	int ret = guard_start(&guard, vm, vmm, err);
+	int ret = guard_start(&guard, t->vm, t->vmm, err);
 
 	if (ret < 0)
 		return ret;
-	ret = save_paused(s, vmm, &resumed, err);
+	ret = take_pause(t, &pause, err);
+	if (!ret)
+		ret = t->vmm->ops->save(t->vmm, t->s->dir_fd,
+					vf_now_us() + take_save_ms(t) * 1000,
+					err);
+	ret = take_resume(t, &pause, ret, &resumed, err);
 	guard_stop(&guard, resumed);
+	return ret;
+}
+
+int take_full(struct take *t, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	struct stat st;
+	int ret = save_all(t, err);
+
+	if (!ret)
+		take_running(t);
+	if (!ret)
+		ret = t->vmm->ops->finish(s->dir_fd, &s->hardware.config,
+					  &s->image, err);
+	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
+		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
 	return ret;
 }
 
@@ -172,83 +200,93 @@ static int keep_boot_files(struct snapshot *s, const struct vm *vm,
 	return ret;
 }
 
-static int take_attached(struct snapshot *s, const struct vm *vm,
-			 struct vmm *vmm, struct vf_err *err)
+static int (*const modes[])(struct take *t, struct vf_err *err) = {
+	[SNAPSHOT_MODE_FULL] = take_full,
+	[SNAPSHOT_MODE_DIFF] = take_diff,
+	[SNAPSHOT_MODE_LIVE] = take_live,
+};
+static_assert(ARRAY_SIZE(modes) == SNAPSHOT_MODE_AUTO, "the last is none");
+
+static int take_attached(struct take *t, struct vf_err *err)
 {
+	struct snapshot *s = t->s;
 	enum vmm_state vm_state;
-	struct stat st;
-	int ret = vmm->ops->query(vmm, &vm_state, err);
+	int ret = t->vmm->ops->query(t->vmm, &vm_state, err);
 
 	if (ret < 0)
 		return ret;
 	if (vm_state != VMM_STATE_RUNNING)
-		return vf_err_set(err, EBUSY, "VM %s: not running", vm->name);
-	s->mailbox_gpa = told_mailbox(vm, vmm);
-	ret = keep_boot_files(s, vm, err);
+		return vf_err_set(err, EBUSY, "VM %s: not running",
+				  t->vm->name);
+	s->mailbox_gpa = told_mailbox(t->vm, t->vmm);
+	if (s->mode == SNAPSHOT_MODE_AUTO)
+		ret = take_choose(t, &s->mode, err);
 	if (!ret)
-		ret = save_guarded(s, vm, vmm, err);
+		ret = modes[s->mode](t, err);
 	if (!ret)
-		ret = vmm->ops->finish(s->dir_fd, &s->hardware.config,
-				       &s->image, err);
+		ret = keep_boot_files(s, t->vm, err);
 	if (!ret)
-		ret = find_mailbox(s, vm, vmm, err);
+		ret = find_mailbox(s, t->vm, t->vmm, err);
 	if (ret < 0)
 		return ret;
 	/* a fork has to be the same machine, also under a newer engine */
 	memcpy(s->hardware.config.machine, s->image.machine,
 	       sizeof(s->image.machine));
-	if (fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
-		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
 	return 0;
 }
 
-static int take_staged(struct snapshot *s, const struct vf_state *state,
-		       const struct vm *vm, int cancel_fd, int64_t start_us,
-		       struct vf_err *err)
+static int take_staged(struct take *t, struct vf_err *err)
 {
+	struct snapshot *s = t->s;
 	struct vmm vmm;
-	int ret;
+	int ret = vf_random(s->id, sizeof(s->id));
 
-	ret = vf_random(s->id, sizeof(s->id));
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
-	ret = vm_attach(vm, &vmm, cancel_fd, err);
+	ret = vm_attach(t->vm, &vmm, t->request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
-	ret = take_attached(s, vm, &vmm, err);
+	t->vmm = &vmm;
+	ret = take_attached(t, err);
 	vm_detach(&vmm);
 	if (ret < 0)
 		return ret;
-	s->total_us = vf_now_us() - start_us;
+	s->total_us = vf_now_us() - t->start_us;
 	ret = manifest_save(s, err);
 	if (!ret)
-		ret = stage_publish(state, s->dir_fd, s->name, err);
+		ret = stage_publish(t->state, s->dir_fd, s->name, err);
 	return ret;
 }
 
 int snapshot_take(struct snapshot *s, const struct vf_state *state,
-		  const struct vm *vm, const char *name,
-		  enum snapshot_mode mode, int cancel_fd, struct vf_err *err)
+		  const struct vm *vm, const struct snapshot_request *request,
+		  struct vf_err *err)
 {
-	int64_t start_us = vf_now_us();
+	struct take t = {
+		.s = s,
+		.state = state,
+		.vm = vm,
+		.request = request,
+		.start_us = vf_now_us(),
+	};
 	int ret;
 
 	*s = (struct snapshot){
-		.dir_fd = stage_open(state, name, err),
-		.mode = mode,
+		.dir_fd = stage_open(state, request->name, err),
+		.mode = request->mode,
 		.created_s = time(NULL),
 		.hardware = vm->hardware,
 	};
 	if (s->dir_fd < 0)
 		return s->dir_fd;
-	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->name, sizeof(s->name), "%s", request->name);
 	snprintf(s->source, sizeof(s->source), "%s", vm->name);
 	snprintf(s->net_name, sizeof(s->net_name), "%s", vm->net_name);
 	memcpy(s->mac, vm->guest_mac, sizeof(s->mac));
-	ret = take_staged(s, state, vm, cancel_fd, start_us, err);
+	ret = take_staged(&t, err);
 	if (ret < 0) {
-		stage_discard(state, name);
-		return vf_err_wrap(err, "snapshot %s", name);
+		stage_discard(state, request->name);
+		return vf_err_wrap(err, "snapshot %s", request->name);
 	}
 	return 0;
 }

@@ -106,13 +106,15 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 {
 	__json json_t *json = NULL;
 	char gpa[32], mac[2 * sizeof(vm->guest_mac) + 1];
+	char id[2 * sizeof(vm->snapshot_id) + 1];
 
 	snprintf(gpa, sizeof(gpa), "0x%" PRIx64, vm->mailbox_gpa);
 	vf_hex(mac, vm->guest_mac, sizeof(vm->guest_mac));
-	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:s}", "name", vm->name,
+	vf_hex(id, vm->snapshot_id, sizeof(vm->snapshot_id));
+	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:s}", "name", vm->name,
 			 "hardware", hardware_pack(&vm->hardware), "snapshot",
-			 vm->snapshot, "network", vm->net_name, "guest_mac",
-			 mac, "mailbox_gpa", gpa);
+			 vm->snapshot, "snapshot_id", id, "network",
+			 vm->net_name, "guest_mac", mac, "mailbox_gpa", gpa);
 	if (vm->net_name[0])
 		json_object_set_new(json, "port",
 				    net_port_save(vm->net_name, &vm->port));
@@ -124,14 +126,14 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
 {
 	json_t *hardware, *port = NULL;
-	const char *snapshot, *net_name, *mac, *gpa;
+	const char *snapshot, *id, *net_name, *mac, *gpa;
 	int ret;
 
 	ret = vf_json_unpack(json, VM_RECORD_FILE, err,
-			     "{s:o,s:s,s:s,s:s,s:s,s?o}", "hardware", &hardware,
-			     "snapshot", &snapshot, "network", &net_name,
-			     "guest_mac", &mac, "mailbox_gpa", &gpa, "port",
-			     &port);
+			     "{s:o,s:s,s:s,s:s,s:s,s:s,s?o}", "hardware",
+			     &hardware, "snapshot", &snapshot, "snapshot_id",
+			     &id, "network", &net_name, "guest_mac", &mac,
+			     "mailbox_gpa", &gpa, "port", &port);
 	if (!ret)
 		ret = hardware_unpack(&vm->hardware, hardware, err);
 	if (!ret && port)
@@ -140,6 +142,8 @@ static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
 		return ret;
 	if (vf_unhex(vm->guest_mac, sizeof(vm->guest_mac), mac) < 0)
 		return vf_err_set(err, EBADMSG, "guest_mac: malformed");
+	if (vf_unhex(vm->snapshot_id, sizeof(vm->snapshot_id), id) < 0)
+		return vf_err_set(err, EBADMSG, "snapshot_id: malformed");
 	snprintf(vm->snapshot, sizeof(vm->snapshot), "%s", snapshot);
 	snprintf(vm->net_name, sizeof(vm->net_name), "%s", net_name);
 	vm->mailbox_gpa = strtoull(gpa, NULL, 16);

@@ -28,6 +28,7 @@
 #include "vmm/vmm.h"
 
 #define VM_APPEND_MAX 1024
+#define VM_ORIGIN_LEN 16 /* of a snapshot's id */
 
 #define VM_RECORD_FILE	 "vm.json"
 #define VM_CREATOR_FILE	 "creator"
@@ -48,7 +49,8 @@ struct vm {
 	char name[VF_NAME_MAX + 1];
 	int run_fd;
 	struct vm_hardware hardware;
-	char snapshot[VF_NAME_MAX + 1];	 /* that it was forked from, or empty */
+	char snapshot[VF_NAME_MAX + 1]; /* that it was forked from, or empty */
+	uint8_t snapshot_id[VM_ORIGIN_LEN];
 	char net_name[NET_NAME_MAX + 1]; /* empty: no port yet */
 	struct net_port port;
 	uint8_t guest_mac[6]; /* that its interface has: not its port's, if its

@@ -39,8 +39,8 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 		.mail_fd = mail_fd,
 		.num_nics = 1,
 		.nics[0].tap_fd = w->tap_fd,
-		.image_fd = b->snapshot->dir_fd,
-		.image = &b->snapshot->image,
+		.image_fd = chain_base(&b->chain)->dir_fd,
+		.image = &chain_base(&b->chain)->image,
 	};
 	int ret;
 
@@ -72,6 +72,9 @@ static int run_job(struct worker *w, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	batch_reached(job, TIMELINE_READY);
+	ret = chain_apply(&b->chain, vmm, err);
+	if (ret < 0)
+		return ret;
 	ret = vmm->ops->load(vmm, b->snapshot->dir_fd,
 			     vf_now_us() + LOAD_MS * 1000, err);
 	if (ret < 0)

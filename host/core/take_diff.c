@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A snapshot of what changed. The base of a fork is the snapshot that it was
+ * forked from, and what changed are the pages that it made its own; a VM that
+ * booted began with zeros, so what it made its own is all there is. Inside the
+ * pause, pages are only copied, into memory that is there already, while the
+ * engine writes its devices; everything else comes after. take.h: the contract.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "core/chain.h"
+#include "core/layer.h"
+#include "core/take.h"
+
+#define TRIES	    3
+#define SLACK_BYTES (16 << 20) /* what may change until the VM stands */
+
+struct diff {
+	struct chain base; /* empty: the VM booted */
+	struct vmm_memory memory;
+	struct vmm_devices *devices;
+	struct vmm_copy copy;
+};
+
+static int copy_open(struct take *t, struct diff *d, struct vf_err *err)
+{
+	struct extents changed;
+	uint64_t bytes;
+	int ret = vmm_memory_changed(t->vmm, &d->memory, &changed, err);
+
+	bytes = changed.pages * EXTENT_PAGE;
+	extents_exit(&changed);
+	if (ret < 0)
+		return ret;
+	bytes += bytes / 4 + SLACK_BYTES;
+	if (bytes > d->memory.bytes)
+		bytes = d->memory.bytes;
+	if (bytes > vmm_memory_available()) {
+		vf_err_set(err, ENOMEM,
+			   "%" PRIu64 " MiB changed, and this machine has no "
+			   "memory left to copy them to",
+			   bytes >> 20);
+		vf_err_hint(err, "use --mode live or full");
+		return -ENOMEM;
+	}
+	return vmm_copy_open(&d->copy, bytes, err);
+}
+
+/* All that happens while the guest stands still. */
+static int copy_paused(struct take *t, struct diff *d, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct vf_err why;
+	int ret = ops->devices_begin(t->vmm, d->devices, t->s->dir_fd, err);
+	int copied;
+
+	if (ret < 0)
+		return ret;
+	copied = vmm_memory_copy(t->vmm, &d->memory, &d->copy, &why);
+	ret = ops->devices_end(t->vmm, d->devices, err);
+	if (!ret && copied < 0) {
+		*err = why;
+		ret = copied;
+	}
+	return ret;
+}
+
+static int pause_and_copy(struct take *t, struct diff *d, struct vf_err *err)
+{
+	struct vmm_pause pause = { 0 };
+	struct guard guard;
+	bool resumed;
+	int ret = guard_start(&guard, t->vm, t->vmm, err);
+
+	if (ret < 0)
+		return ret;
+	ret = take_pause(t, &pause, err);
+	if (!ret)
+		ret = copy_paused(t, d, err);
+	ret = take_resume(t, &pause, ret, &resumed, err);
+	guard_stop(&guard, resumed);
+	return ret;
+}
+
+static int copy_all(struct take *t, struct diff *d, struct vf_err *err)
+{
+	int ret = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		vmm_copy_close(&d->copy);
+		ret = copy_open(t, d, err);
+		if (!ret)
+			ret = pause_and_copy(t, d, err);
+		if (ret != -ENOBUFS)
+			break;
+	}
+	return ret;
+}
+
+static bool is_zero(const uint8_t *page)
+{
+	return !page[0] && !memcmp(page, page + 1, EXTENT_PAGE - 1);
+}
+
+/* Is a page what the base has there anyhow? */
+static int is_unchanged(const struct diff *d, uint64_t page,
+			const uint8_t *data)
+{
+	uint8_t old[EXTENT_PAGE];
+	int ret;
+
+	if (!d->base.num)
+		return is_zero(data);
+	ret = chain_read(&d->base, page, old, 1);
+	return ret < 0 ? ret : !memcmp(old, data, sizeof(old));
+}
+
+static int write_pages(int fd, uint64_t page, const uint8_t *data, uint64_t num)
+{
+	size_t left = num * EXTENT_PAGE;
+	off_t at = (off_t)(page * EXTENT_PAGE);
+
+	while (left) {
+		ssize_t n = pwrite(fd, data, left, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		data += n;
+		at += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Write one run, but for what did not really change, and note what is written. */
+static int write_run(const struct diff *d, int fd, const struct extent *run,
+		     const uint8_t *data, struct extents *kept)
+{
+	uint64_t from = 0;
+	int ret = 0;
+
+	for (uint64_t i = 0; i <= run->num; i++) {
+		int same = i == run->num ||
+			   (ret = is_unchanged(d, run->page + i,
+					       data + i * EXTENT_PAGE));
+
+		if (ret < 0)
+			return ret;
+		if (!same)
+			continue;
+		ret = write_pages(fd, run->page + from,
+				  data + from * EXTENT_PAGE, i - from);
+		if (!ret)
+			ret = extents_add(kept, run->page + from, i - from);
+		if (ret < 0)
+			return ret;
+		from = i + 1;
+	}
+	return 0;
+}
+
+static int write_layer(struct take *t, const struct diff *d, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	const char *name = d->base.num ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE;
+	__close int fd = openat(s->dir_fd, name,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	const uint8_t *data = d->copy.buf;
+	struct extents kept = { 0 };
+	int ret = 0;
+
+	if (fd < 0 || ftruncate(fd, (off_t)d->memory.bytes) < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	for (size_t i = 0; !ret && i < d->copy.pages.num; i++) {
+		const struct extent *run = &d->copy.pages.runs[i];
+
+		ret = write_run(d, fd, run, data, &kept);
+		data += run->num * EXTENT_PAGE;
+	}
+	if (!ret && fsync(fd) < 0)
+		ret = -errno;
+	if (ret < 0)
+		vf_err_errno(err, ret, "%s", name);
+	if (!ret && d->base.num)
+		ret = layer_index_save(s->dir_fd, &kept, err);
+	s->dirty_bytes = kept.pages * EXTENT_PAGE;
+	extents_exit(&kept);
+	return ret;
+}
+
+static int take_prepared(struct take *t, struct diff *d, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct snapshot *s = t->s;
+	int ret = ops->memory(t->vmm, &d->memory, err);
+
+	if (!ret)
+		ret = ops->devices_open(t->vmm, &d->devices, err);
+	if (!ret)
+		ret = copy_all(t, d, err);
+	if (ret < 0)
+		return ret;
+	take_running(t);
+	ret = ops->devices_finish(d->devices, s->dir_fd, &s->hardware.config,
+				  &s->image, err);
+	if (!ret && d->base.num) {
+		const struct snapshot *parent = &d->base.links[0].snapshot;
+
+		snprintf(s->parent, sizeof(s->parent), "%s", parent->name);
+		memcpy(s->parent_id, parent->id, sizeof(s->parent_id));
+	}
+	return ret < 0 ? ret : write_layer(t, d, err);
+}
+
+int take_diff(struct take *t, struct vf_err *err)
+{
+	struct diff d = { 0 };
+	int ret = 0;
+
+	if (t->vm->snapshot[0]) {
+		ret = chain_open(&d.base, t->state, t->vm->snapshot,
+				 t->vm->snapshot_id, err);
+		if (ret < 0)
+			vf_err_hint(err, "use --mode live or full: what it was "
+					 "forked from is not there any more");
+	}
+	if (!ret)
+		ret = take_prepared(t, &d, err);
+	t->vmm->ops->devices_close(d.devices);
+	vmm_copy_close(&d.copy);
+	chain_close(&d.base);
+	return ret;
+}
