@@ -19,7 +19,7 @@ int extents_add(struct extents *set, uint64_t page, uint64_t num)
 		last->num += num;
 		return 0;
 	}
-	if (set->num == set->room) {
+	if (!set->runs || set->num == set->room) {
 		size_t room = set->room ? 2 * set->room : ROOM_MIN;
 		struct extent *runs =
 			reallocarray(set->runs, room, sizeof(*runs));
@@ -35,7 +35,7 @@ int extents_add(struct extents *set, uint64_t page, uint64_t num)
 	return 0;
 }
 
-const struct extent *extents_find(const struct extents *set, uint64_t page)
+const struct extent *extents_next(const struct extents *set, uint64_t page)
 {
 	size_t low = 0, high = set->num;
 
@@ -43,14 +43,12 @@ const struct extent *extents_find(const struct extents *set, uint64_t page)
 		size_t mid = low + (high - low) / 2;
 		const struct extent *e = &set->runs[mid];
 
-		if (page < e->page)
-			high = mid;
-		else if (page - e->page >= e->num)
+		if (page >= e->page && page - e->page >= e->num)
 			low = mid + 1;
 		else
-			return e;
+			high = mid;
 	}
-	return NULL;
+	return low < set->num ? &set->runs[low] : NULL;
 }
 
 void extents_exit(struct extents *set)

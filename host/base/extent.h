@@ -33,13 +33,13 @@ struct extents {
 int extents_add(struct extents *set, uint64_t page, uint64_t num);
 
 /**
- * extents_find() - In which run is a page?
+ * extents_next() - The run that has a page, or else the next one behind it
  * @set:	set
  * @page:	number
  *
- * Return: that run, or NULL
+ * Return: the first run that ends behind @page, or NULL
  */
-const struct extent *extents_find(const struct extents *set, uint64_t page);
+const struct extent *extents_next(const struct extents *set, uint64_t page);
 
 /**
  * extents_exit() - Free a set; it is empty afterwards

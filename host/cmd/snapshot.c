@@ -48,6 +48,23 @@ static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	return ret;
 }
 
+static int flatten(struct cmd *cmd, const struct vf_state *state, void *ctx,
+		   struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	bool done;
+	int ret = snapshot_flatten(state, ctx, &done, err);
+
+	if (ret < 0)
+		return ret;
+	if (cmd->json) {
+		json = json_pack("{s:s,s:b}", "name", ctx, "flattened", done);
+		return cmd_print_json(json, err);
+	}
+	printf("%s: %s\n", (char *)ctx, done ? "flattened" : "was whole");
+	return CMD_EXIT_DONE;
+}
+
 int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const char *mode = snapshot_mode_name(SNAPSHOT_MODE_AUTO);
@@ -60,8 +77,9 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"VM NAME",
-		"Snapshot a running VM, which goes on afterwards.\n\n"
+		"VM NAME | flatten NAME",
+		"Snapshot a running VM, which goes on afterwards; or make a "
+		"snapshot whole\nthat builds on another.\n\n"
 		"full saves all memory while the VM is paused, diff only what "
 		"changed since\nit was forked or booted, live all while it "
 		"runs.",
@@ -78,6 +96,8 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 				       "--mode '%s': not full, diff, live or "
 				       "auto",
 				       mode);
+	if (!strcmp(argv[0], "flatten"))
+		return cmd_change(cmd, GC_MAKES, flatten, argv[1], err);
 	order.vm = argv[0];
 	order.request.name = argv[1];
 	order.request.cancel_fd = cmd->cancel_fd;

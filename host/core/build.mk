@@ -12,6 +12,7 @@ core_srcs := \
 	host/core/guard.c \
 	host/core/layer.c \
 	host/core/letter.c \
+	host/core/lineage.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
 	host/core/prepare.c \

@@ -100,25 +100,28 @@ static uint64_t base_offset(const struct chain *chain)
 	return chain_base(chain)->image.regions[0].offset;
 }
 
-/* Which link has the page? And how many behind it are that one's, too? */
+/* Which link has a page, and (@num) how many behind it, of so many wanted? */
 static const struct chain_link *owner(const struct chain *chain, uint64_t page,
 				      uint64_t *num)
 {
-	for (unsigned int i = 0; i + 1 < chain->num; i++) {
-		const struct chain_link *link = &chain->links[i];
-		const struct extent *e = extents_find(&link->pages, page);
+	unsigned int i;
+
+	for (i = 0; i + 1 < chain->num; i++) {
+		const struct extent *e =
+			extents_next(&chain->links[i].pages, page);
 
 		if (!e)
 			continue;
-		/* the ones behind it may be in a higher layer */
-		if (i > 0)
-			*num = 1;
-		else if (*num > e->page + e->num - page)
-			*num = e->page + e->num - page;
-		return link;
+		if (e->page <= page) {
+			if (*num > e->page + e->num - page)
+				*num = e->page + e->num - page;
+			break;
+		}
+		/* from there on it is this higher one's */
+		if (*num > e->page - page)
+			*num = e->page - page;
 	}
-	*num = 1;
-	return &chain->links[chain->num - 1];
+	return &chain->links[i];
 }
 
 int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,

@@ -109,23 +109,6 @@ int snapshot_exists(const struct vf_state *state, const char *name,
 	return ret;
 }
 
-int snapshot_remove(const struct vf_state *state, const char *name,
-		    struct vf_err *err)
-{
-	char doomed[NAME_MAX + 1];
-	int ret = snapshot_exists(state, name, err);
-
-	if (ret < 0)
-		return ret;
-	/* out of sight first, so that no half of it is ever seen */
-	snprintf(doomed, sizeof(doomed), ".%s.removed.%d", name, getpid());
-	if (renameat(state->snapshots_fd, name, state->snapshots_fd, doomed) <
-	    0)
-		return vf_err_errno(err, errno, "snapshot %s", name);
-	ret = vf_remove_tree(state->snapshots_fd, doomed);
-	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
-}
-
 json_t *snapshot_describe(const struct snapshot *s)
 {
 	char id[2 * SNAPSHOT_ID_LEN + 1];

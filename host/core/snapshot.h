@@ -138,16 +138,40 @@ void snapshot_close(struct snapshot *snapshot);
 int snapshot_exists(const struct vf_state *state, const char *name,
 		    struct vf_err *err);
 
+/* What becomes of the snapshots that build on those that are removed. */
+enum snapshot_orphans {
+	SNAPSHOT_ORPHANS_REFUSE,
+	SNAPSHOT_ORPHANS_CASCADE, /* they are removed, too */
+	SNAPSHOT_ORPHANS_FORCE,	  /* they are left, and are of no use */
+};
+
 /**
- * snapshot_remove() - Remove a snapshot; its running forks are not disturbed
+ * snapshot_remove() - Remove snapshots; running forks are not disturbed
  * @state:	state directory
- * @name:	name
+ * @names:	which, an array of strings; out: all that were removed, too
+ * @orphans:	what to do with those that build on them
  * @err:	error
  *
- * Return: 0 or -errno, -ENOENT if there is none
+ * All or none: what is wrong is found before anything is gone.
+ *
+ * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if another builds on it
  */
-int snapshot_remove(const struct vf_state *state, const char *name,
-		    struct vf_err *err);
+int snapshot_remove(const struct vf_state *state, json_t *names,
+		    enum snapshot_orphans orphans, struct vf_err *err);
+
+/**
+ * snapshot_flatten() - Make a layer a whole snapshot, which needs no parent
+ * @state:	state directory
+ * @name:	name
+ * @done:	out: false if it was whole
+ * @err:	error
+ *
+ * It keeps its id: what builds on it still does.
+ *
+ * Return: 0 or -errno
+ */
+int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
+		     struct vf_err *err);
 
 /**
  * snapshot_list() - All snapshots, also those being written or broken

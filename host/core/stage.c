@@ -41,25 +41,14 @@ static bool is_alive(const struct vf_state *state, const char *path)
 	return fd >= 0 && process_mark_lives(fd, VM_CREATOR_FILE);
 }
 
-int stage_open(const struct vf_state *state, const char *name,
-	       struct vf_err *err)
+/* The hidden directory, with our mark; the state is locked. */
+static int stage_make(const struct vf_state *state, const char *name,
+		      struct vf_err *err)
 {
-	__close int fd = -1, lock_fd = -1;
+	__close int fd = -1;
 	char path[NAME_MAX + 1];
-	int ret = stage_check_name(name, err);
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	/* until its creator is on record it would be collected */
-	lock_fd = state_lock(state, err);
-	if (lock_fd < 0)
-		return lock_fd;
-	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
-	    0) {
-		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
-		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
-		return -EEXIST;
-	}
 	stage_path(path, name);
 	if (mkdirat(state->snapshots_fd, path, 0700) < 0) {
 		if (errno != EEXIST)
@@ -81,6 +70,52 @@ int stage_open(const struct vf_state *state, const char *name,
 		return ret;
 	}
 	return vf_steal_fd(&fd);
+}
+
+int stage_open(const struct vf_state *state, const char *name,
+	       struct vf_err *err)
+{
+	__close int lock_fd = -1;
+	int ret = stage_check_name(name, err);
+
+	if (ret < 0)
+		return ret;
+	/* until its creator is on record it would be collected */
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
+	    0) {
+		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
+		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
+		return -EEXIST;
+	}
+	return stage_make(state, name, err);
+}
+
+int stage_reopen(const struct vf_state *state, const char *name,
+		 struct vf_err *err)
+{
+	__close int lock_fd = state_lock(state, err);
+
+	return lock_fd < 0 ? lock_fd : stage_make(state, name, err);
+}
+
+int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
+		  struct vf_err *err)
+{
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	if (fsync(stage_fd) < 0 ||
+	    renameat2(state->snapshots_fd, path, state->snapshots_fd, name,
+		      RENAME_EXCHANGE) < 0 ||
+	    fsync(state->snapshots_fd) < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	unlinkat(stage_fd, VM_CREATOR_FILE, 0);
+	/* the old one stands there now */
+	vf_remove_tree(state->snapshots_fd, path);
+	return 0;
 }
 
 int stage_publish(const struct vf_state *state, int stage_fd, const char *name,

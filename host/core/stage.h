@@ -33,6 +33,31 @@ int stage_open(const struct vf_state *state, const char *name,
 	       struct vf_err *err);
 
 /**
+ * stage_reopen() - stage_open() for a snapshot that exists and is to be replaced
+ * @state:	state directory
+ * @name:	name of the snapshot
+ * @err:	error
+ *
+ * Return: see stage_open()
+ */
+int stage_reopen(const struct vf_state *state, const char *name,
+		 struct vf_err *err);
+
+/**
+ * stage_replace() - stage_publish() in the place of the one that exists
+ * @state:	state directory
+ * @stage_fd:	from stage_reopen()
+ * @name:	name of the snapshot
+ * @err:	error
+ *
+ * Who has opened the old one keeps it.
+ *
+ * Return: 0 or -errno
+ */
+int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
+		  struct vf_err *err);
+
+/**
  * stage_publish() - Make the snapshot exist: all is in place and synced
  * @state:	state directory
  * @stage_fd:	from stage_open()

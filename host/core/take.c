@@ -235,26 +235,46 @@ static int take_attached(struct take *t, struct vf_err *err)
 	return 0;
 }
 
+/* Nobody may have removed what a layer builds on. */
+static int publish(struct take *t, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	__close int lock_fd = -1;
+	struct snapshot parent = { .dir_fd = -1 };
+	int ret = 0;
+
+	if (s->parent[0]) {
+		lock_fd = state_lock(t->state, err);
+		if (lock_fd < 0)
+			return lock_fd;
+		ret = snapshot_open(&parent, t->state, s->parent, err);
+		if (!ret && memcmp(parent.id, s->parent_id, sizeof(parent.id)))
+			ret = vf_err_set(err, ESTALE,
+					 "snapshot %s: was removed meanwhile",
+					 s->parent);
+		snapshot_close(&parent);
+	}
+	return ret < 0 ? ret : stage_publish(t->state, s->dir_fd, s->name, err);
+}
+
 static int take_staged(struct take *t, struct vf_err *err)
 {
 	struct snapshot *s = t->s;
-	struct vmm vmm;
 	int ret = vf_random(s->id, sizeof(s->id));
 
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
-	ret = vm_attach(t->vm, &vmm, t->request->cancel_fd, err);
+	ret = vm_attach(t->vm, t->vmm, t->request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
-	t->vmm = &vmm;
 	ret = take_attached(t, err);
-	vm_detach(&vmm);
+	vm_detach(t->vmm);
 	if (ret < 0)
 		return ret;
 	s->total_us = vf_now_us() - t->start_us;
 	ret = manifest_save(s, err);
 	if (!ret)
-		ret = stage_publish(t->state, s->dir_fd, s->name, err);
+		ret = publish(t, err);
 	return ret;
 }
 
@@ -262,10 +282,12 @@ int snapshot_take(struct snapshot *s, const struct vf_state *state,
 		  const struct vm *vm, const struct snapshot_request *request,
 		  struct vf_err *err)
 {
+	struct vmm vmm;
 	struct take t = {
 		.s = s,
 		.state = state,
 		.vm = vm,
+		.vmm = &vmm,
 		.request = request,
 		.start_us = vf_now_us(),
 	};
