@@ -77,6 +77,24 @@ int chain_open(struct chain *chain, const struct vf_state *state,
 	}
 }
 
+int chain_push(struct chain *chain, struct extents *pages, int *fd)
+{
+	struct chain_link *links = chain->links;
+
+	if (chain->num == CHAIN_MAX)
+		return -ELOOP;
+	memmove(links + 1, links, chain->num * sizeof(*links));
+	links[0] = (struct chain_link){
+		.snapshot.dir_fd = -1,
+		.pages = *pages,
+		.fd = vf_steal_fd(fd),
+	};
+	*pages = (struct extents){ 0 };
+	chain->num++;
+	chain->layer_pages += links[0].pages.pages;
+	return 0;
+}
+
 void chain_close(struct chain *chain)
 {
 	while (chain->num) {
@@ -130,7 +148,8 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 	while (num) {
 		uint64_t run = num;
 		const struct chain_link *link = owner(chain, page, &run);
-		uint64_t from = is_base(link) ? base_offset(chain) : 0;
+		bool whole = link == &chain->links[chain->num - 1];
+		uint64_t from = whole ? base_offset(chain) : 0;
 		int ret = vf_pread_all(link->fd, buf, run * EXTENT_PAGE,
 				       (off_t)(from + page * EXTENT_PAGE));
 

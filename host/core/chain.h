@@ -43,6 +43,16 @@ int chain_open(struct chain *chain, const struct vf_state *state,
 void chain_close(struct chain *chain);
 
 /**
+ * chain_push() - Put a layer that is being made on top
+ * @chain:	chain
+ * @pages:	what it has; taken over
+ * @fd:		its file, readable; taken over
+ *
+ * Return: 0 or -ELOOP if there is no room: then nothing is taken over
+ */
+int chain_push(struct chain *chain, struct extents *pages, int *fd);
+
+/**
  * chain_base() - The snapshot whose memory file the forks map
  * @chain:	chain
  *

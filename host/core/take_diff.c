@@ -17,8 +17,12 @@
 #include "core/layer.h"
 #include "core/take.h"
 
-#define TRIES	    3
-#define SLACK_BYTES (16 << 20) /* what may change until the VM stands */
+#define TRIES 3
+/* From here on a fork pays more for layers than for a whole image once. */
+#define LAYERS_PAGES 8192
+#define LAYERS_NUM   16
+
+#define SLACK_BYTES (8 << 20) /* what may change until the VM stands */
 
 struct diff {
 	struct chain base; /* empty: the VM booted */
@@ -30,25 +34,13 @@ struct diff {
 static int copy_open(struct take *t, struct diff *d, struct vf_err *err)
 {
 	struct extents changed;
-	uint64_t bytes;
 	int ret = vmm_memory_changed(t->vmm, &d->memory, &changed, err);
 
-	bytes = changed.pages * EXTENT_PAGE;
+	if (!ret)
+		ret = vmm_copy_open(&d->copy, &d->memory, &changed, SLACK_BYTES,
+				    err);
 	extents_exit(&changed);
-	if (ret < 0)
-		return ret;
-	bytes += bytes / 4 + SLACK_BYTES;
-	if (bytes > d->memory.bytes)
-		bytes = d->memory.bytes;
-	if (bytes > vmm_memory_available()) {
-		vf_err_set(err, ENOMEM,
-			   "%" PRIu64 " MiB changed, and this machine has no "
-			   "memory left to copy them to",
-			   bytes >> 20);
-		vf_err_hint(err, "use --mode live or full");
-		return -ENOMEM;
-	}
-	return vmm_copy_open(&d->copy, bytes, err);
+	return ret;
 }
 
 /* All that happens while the guest stands still. */
@@ -166,31 +158,71 @@ static int write_run(const struct diff *d, int fd, const struct extent *run,
 	return 0;
 }
 
-static int write_layer(struct take *t, const struct diff *d, struct vf_err *err)
+static int write_slice(const struct diff *d, int fd,
+		       const struct vmm_slice *slice, struct extents *kept)
 {
-	struct snapshot *s = t->s;
-	const char *name = d->base.num ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE;
-	__close int fd = openat(s->dir_fd, name,
-				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	const uint8_t *data = d->copy.buf;
-	struct extents kept = { 0 };
+	const uint8_t *data = slice->buf;
 	int ret = 0;
 
-	if (fd < 0 || ftruncate(fd, (off_t)d->memory.bytes) < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	for (size_t i = 0; !ret && i < d->copy.pages.num; i++) {
-		const struct extent *run = &d->copy.pages.runs[i];
+	for (size_t i = 0; !ret && i < slice->pages.num; i++) {
+		const struct extent *run = &slice->pages.runs[i];
 
-		ret = write_run(d, fd, run, data, &kept);
+		ret = write_run(d, fd, run, data, kept);
 		data += run->num * EXTENT_PAGE;
 	}
+	return ret;
+}
+
+static int write_slices(const struct diff *d, int fd, struct extents *kept)
+{
+	int ret = ftruncate(fd, (off_t)d->memory.bytes) < 0 ? -errno : 0;
+
+	for (unsigned int i = 0; !ret && i < d->copy.num; i++)
+		ret = write_slice(d, fd, &d->copy.slices[i], kept);
 	if (!ret && fsync(fd) < 0)
 		ret = -errno;
+	return ret;
+}
+
+/* Put together what the layer and all below it come to; the layer goes. */
+static int write_whole(struct snapshot *s, struct diff *d, struct extents *kept,
+		       int *layer_fd, struct vf_err *err)
+{
+	__close int fd = openat(s->dir_fd, VMM_MEMORY_FILE,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st;
+	int ret = fd < 0 ? -errno : chain_push(&d->base, kept, layer_fd);
+
+	if (!ret)
+		ret = chain_merge(&d->base, fd);
+	if (!ret && (fsync(fd) < 0 || fstat(fd, &st) < 0 ||
+		     unlinkat(s->dir_fd, SNAPSHOT_LAYER_FILE, 0) < 0))
+		ret = -errno;
+	if (ret < 0)
+		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
+	s->parent[0] = '\0';
+	s->dirty_bytes = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+static int write_layer(struct take *t, struct diff *d, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	const char *name = s->parent[0] ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE;
+	__close int fd = openat(s->dir_fd, name,
+				O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct extents kept = { 0 };
+	int ret = fd < 0 ? -errno : write_slices(d, fd, &kept);
+
+	s->dirty_bytes = kept.pages * EXTENT_PAGE;
 	if (ret < 0)
 		vf_err_errno(err, ret, "%s", name);
-	if (!ret && d->base.num)
+	else if (s->parent[0] &&
+		 (d->base.layer_pages + kept.pages > LAYERS_PAGES ||
+		  d->base.num > LAYERS_NUM))
+		ret = write_whole(s, d, &kept, &fd, err);
+	else if (s->parent[0])
 		ret = layer_index_save(s->dir_fd, &kept, err);
-	s->dirty_bytes = kept.pages * EXTENT_PAGE;
 	extents_exit(&kept);
 	return ret;
 }

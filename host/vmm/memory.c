@@ -16,7 +16,6 @@
 #include "vmm/pagemap.h"
 #include "vmm/vmm.h"
 
-#define RUNS_MAX      512
 #define COLLAPSE_MAX  (1ULL << 30) /* of one call */
 #define HUGE_PAGES    512
 #define HUGE_BYTES    (HUGE_PAGES * (uint64_t)EXTENT_PAGE)
@@ -29,83 +28,9 @@
 int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 		       struct extents *set, struct vf_err *err)
 {
-	return pagemap_scan(vmm->proc.pid, memory->hva, memory->bytes,
-			    PAGEMAP_PRIVATE, set, err);
-}
-
-int vmm_copy_open(struct vmm_copy *copy, uint64_t bytes, struct vf_err *err)
-{
-	/* whole huge pages: one fault for each, and all of them now */
-	*copy = (struct vmm_copy){
-		.room = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES,
-	};
-	copy->buf = mmap(NULL, copy->room, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (copy->buf == MAP_FAILED) {
-		copy->buf = NULL;
-		return vf_err_errno(err, errno, "memory for the changed pages");
-	}
-	madvise(copy->buf, copy->room, MADV_HUGEPAGE);
-	for (uint64_t at = 0; at < copy->room; at += EXTENT_PAGE)
-		((volatile uint8_t *)copy->buf)[at] = 0;
-	return 0;
-}
-
-void vmm_copy_close(struct vmm_copy *copy)
-{
-	if (copy->buf)
-		munmap(copy->buf, copy->room);
-	copy->buf = NULL;
-	extents_exit(&copy->pages);
-}
-
-/* One call's worth of runs, from @first on. Return: how many, or -errno. */
-static ssize_t copy_some(const struct vmm *vmm, const struct vmm_memory *memory,
-			 struct vmm_copy *copy, size_t first, uint8_t *to)
-{
-	struct iovec remote[RUNS_MAX], local = { .iov_base = to };
-	size_t n = 0;
-	ssize_t got;
-
-	for (; n < RUNS_MAX && first + n < copy->pages.num; n++) {
-		const struct extent *e = &copy->pages.runs[first + n];
-
-		remote[n].iov_base = (void *)(uintptr_t)(memory->hva +
-							 e->page * EXTENT_PAGE);
-		remote[n].iov_len = e->num * EXTENT_PAGE;
-		/* the kernel cuts what is longer than an int can say */
-		if (n && local.iov_len + remote[n].iov_len > COLLAPSE_MAX)
-			break;
-		local.iov_len += remote[n].iov_len;
-	}
-	got = process_vm_readv(vmm->proc.pid, &local, 1, remote, n, 0);
-	if (got < 0)
-		return -errno;
-	return (size_t)got == local.iov_len ? (ssize_t)n : -EFAULT;
-}
-
-int vmm_memory_copy(const struct vmm *vmm, const struct vmm_memory *memory,
-		    struct vmm_copy *copy, struct vf_err *err)
-{
-	uint8_t *to = copy->buf;
-	int ret;
-
-	extents_exit(&copy->pages);
-	ret = vmm_memory_changed(vmm, memory, &copy->pages, err);
-	if (ret < 0)
-		return ret;
-	if (copy->pages.pages * EXTENT_PAGE > copy->room)
-		return vf_err_set(err, ENOBUFS,
-				  "more memory changed than was expected");
-	for (size_t i = 0; i < copy->pages.num;) {
-		ssize_t n = copy_some(vmm, memory, copy, i, to);
-
-		if (n < 0)
-			return vf_err_errno(err, (int)n, "guest memory");
-		for (; n--; i++)
-			to += copy->pages.runs[i].num * EXTENT_PAGE;
-	}
-	return 0;
+	return pagemap_scan(vmm->proc.pid, memory->hva, 0,
+			    memory->bytes / EXTENT_PAGE, PAGEMAP_PRIVATE, set,
+			    err);
 }
 
 int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
@@ -165,8 +90,9 @@ void vmm_memory_collapse(const struct vmm *vmm, const struct vmm_memory *memory)
 	struct extents split;
 	struct vf_err ignored;
 
-	if (pagemap_scan(vmm->proc.pid, memory->hva, memory->bytes,
-			 PAGEMAP_SPLIT, &split, &ignored) < 0 ||
+	if (pagemap_scan(vmm->proc.pid, memory->hva, 0,
+			 memory->bytes / EXTENT_PAGE, PAGEMAP_SPLIT, &split,
+			 &ignored) < 0 ||
 	    split.pages < SPLIT_IGNORED ||
 	    /* zeros that are mapped take memory once they are collapsed */
 	    split.pages * EXTENT_PAGE > vmm_memory_available() / 4) {

@@ -65,14 +65,14 @@ static const struct {
 	},
 };
 
-static int scan(int fd, uint64_t hva, uint64_t bytes, enum pagemap_kind kind,
-		struct extents *set)
+static int scan(int fd, uint64_t hva, uint64_t first, uint64_t total,
+		enum pagemap_kind kind, struct extents *set)
 {
 	__free struct scan_region *regions = calloc(REGIONS, sizeof(*regions));
 	struct scan_arg arg = {
 		.size = sizeof(arg),
-		.start = hva,
-		.end = hva + bytes,
+		.start = hva + first * EXTENT_PAGE,
+		.end = hva + (first + total) * EXTENT_PAGE,
 		.vec = (uintptr_t)regions,
 		.vec_len = REGIONS,
 		.category_mask = wanted[kind].mask,
@@ -98,19 +98,20 @@ static int scan(int fd, uint64_t hva, uint64_t bytes, enum pagemap_kind kind,
 	return ret;
 }
 
-int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t bytes,
+int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t first, uint64_t num,
 		 struct extents *set)
 {
-	uint64_t words[WORDS], pages = bytes / EXTENT_PAGE;
+	uint64_t words[WORDS];
 	int ret = 0;
 
-	for (uint64_t at = 0; !ret && at < pages; at += WORDS) {
-		size_t num = pages - at < WORDS ? pages - at : WORDS;
+	for (uint64_t at = first; !ret && at < first + num; at += WORDS) {
+		size_t some = first + num - at < WORDS ? first + num - at
+						       : WORDS;
 
 		ret = vf_pread_all(
-			pagemap_fd, words, num * sizeof(*words),
+			pagemap_fd, words, some * sizeof(*words),
 			(off_t)((hva / EXTENT_PAGE + at) * sizeof(*words)));
-		for (size_t i = 0; !ret && i < num; i++)
+		for (size_t i = 0; !ret && i < some; i++)
 			if ((words[i] & (WORD_PRESENT | WORD_SWAPPED)) &&
 			    !(words[i] & WORD_FILE))
 				ret = extents_add(set, at + i, 1);
@@ -118,7 +119,7 @@ int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t bytes,
 	return ret;
 }
 
-int pagemap_scan(pid_t pid, uint64_t hva, uint64_t bytes,
+int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 		 enum pagemap_kind kind, struct extents *set,
 		 struct vf_err *err)
 {
@@ -131,9 +132,9 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t bytes,
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", path);
-	ret = scan(fd, hva, bytes, kind, set);
+	ret = scan(fd, hva, first, num, kind, set);
 	if (ret == -ENOTTY && kind == PAGEMAP_PRIVATE)
-		ret = pagemap_read(fd, hva, bytes, set);
+		ret = pagemap_read(fd, hva, first, num, set);
 	else if (ret == -ENOTTY)
 		ret = -ENOTSUP;
 	return ret < 0 ? vf_err_errno(err, ret, "%s", path) : 0;

@@ -28,7 +28,8 @@ enum pagemap_kind {
  * pagemap_scan() - Find the pages of a kind
  * @pid:	process
  * @hva:	its address where the memory begins, on a page boundary
- * @bytes:	size of the memory
+ * @first:	page of it with which to begin
+ * @num:	how many pages
  * @kind:	what to look for
  * @set:	out, empty before: pages, counted from the memory's first;
  *		extents_exit() it, also after a failure
@@ -36,7 +37,7 @@ enum pagemap_kind {
  *
  * Return: 0 or -errno, -ENOTSUP if this kernel cannot tell PAGEMAP_SPLIT
  */
-int pagemap_scan(pid_t pid, uint64_t hva, uint64_t bytes,
+int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 		 enum pagemap_kind kind, struct extents *set,
 		 struct vf_err *err);
 
@@ -44,12 +45,13 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t bytes,
  * pagemap_read() - pagemap_scan() of PAGEMAP_PRIVATE as old kernels allow it
  * @pagemap_fd:	/proc/PID/pagemap
  * @hva:	see pagemap_scan()
- * @bytes:	see pagemap_scan()
+ * @first:	see pagemap_scan()
+ * @num:	see pagemap_scan()
  * @set:	see pagemap_scan()
  *
  * Return: 0 or -errno
  */
-int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t bytes,
+int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t first, uint64_t num,
 		 struct extents *set);
 
 #endif

@@ -87,11 +87,22 @@ struct vmm_memory {
 	uint64_t bytes;
 };
 
-/* The changed pages of a VM, copied. */
+#define VMM_COPY_SLICES 4
+
+/* The changed pages of one stretch of memory, copied. */
+struct vmm_slice {
+	uint64_t first; /* page of the stretch */
+	uint64_t num;
+	struct extents
+		pages; /* that changed, counted from memory's beginning */
+	uint8_t *buf;  /* the pages of all runs, one after the other */
+	uint64_t room; /* bytes */
+};
+
+/* The changed pages of a VM: a slice for each processor that copies. */
 struct vmm_copy {
-	struct extents pages;
-	uint8_t *buf; /* the pages of all runs, one after the other */
-	uint64_t room;
+	struct vmm_slice slices[VMM_COPY_SLICES];
+	unsigned int num;
 };
 
 /* A paused VM's devices on their way into an image: the engine's. */
@@ -284,12 +295,16 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 /**
  * vmm_copy_open() - Make room for changed pages, such that filling it is fast
  * @copy:	out; vmm_copy_close() it, also after a failure
- * @bytes:	room
+ * @memory:	guest memory
+ * @changed:	what has changed by now
+ * @slack:	bytes that may change until the VM stands, in each slice
  * @err:	error
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno, -ENOMEM also if the machine has not so much left
  */
-int vmm_copy_open(struct vmm_copy *copy, uint64_t bytes, struct vf_err *err);
+int vmm_copy_open(struct vmm_copy *copy, const struct vmm_memory *memory,
+		  const struct extents *changed, uint64_t slack,
+		  struct vf_err *err);
 
 /**
  * vmm_copy_close() - Free it
