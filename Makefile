@@ -95,7 +95,7 @@ help:
 	@echo '  clean                remove what was built, keep downloads'
 	@echo '  distclean            remove $(BUILD)/'
 	@echo
-	@echo '  V=1 shows commands, WERROR=1, SAN=address,undefined, TESTS=pattern'
+	@echo '  V=1 shows commands, WERROR=1, SAN=address,undefined, TESTS=pattern, LANES=1'
 
 setup: setup-packages
 	$(Q)$(MAKE) --no-print-directory fetched FETCH='$(MODULE_KERNELS)' \

@@ -127,6 +127,7 @@ uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 	msg.signal = status->signal;
 	msg.error = status->error;
 	msg.step = status->step;
+	msg.detail = status->detail;
 	msg.attempt = ack->attempt++;
 	memcpy(msg.time_ns, status->time_ns, sizeof(msg.time_ns));
 	msg.sent_ns = now;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -14,23 +15,12 @@
 #include "entropy.h"
 #include "log.h"
 #include "monotonic.h"
+#include "notify.h"
 #include "restore.h"
 
 #define CHECK_NS   (1 * NS_PER_S)
 #define REFRESH_NS (500 * NS_PER_MS)
 #define WATCH_NS   (5 * NS_PER_MS) /* other descriptors wait at most so long */
-
-static void requests_answer(struct agent *agent)
-{
-	struct vmfork_status *status = &agent->record.status;
-	uint32_t op;
-
-	if (!mailbox_next_request(&agent->mailbox, &op))
-		return;
-	status->request_seen = agent->mailbox.request_seen;
-	status->request_result = op == VMFORK_REQUEST_PROBE ? 0 : EOPNOTSUPP;
-	mailbox_publish(&agent->mailbox, status);
-}
 
 /* A wake is a hint: the sources say whether it was a restore, the mail which. */
 static void look(struct agent *agent)
@@ -48,7 +38,7 @@ static void look(struct agent *agent)
 
 static void check(struct agent *agent)
 {
-	requests_answer(agent);
+	requests_look(agent);
 	if (mailbox_has_mail(&agent->mailbox))
 		look(agent);
 	if (mailbox_has_moved(&agent->mailbox))
@@ -61,6 +51,7 @@ static void check_cb(void *arg)
 
 	agent->check_timer.due_ns = monotonic_ns() + CHECK_NS;
 	check(agent);
+	sockets_warm(&agent->sockets); /* not while the VM boots */
 }
 
 static void signal_cb(void *arg, int fd, short revents)
@@ -192,6 +183,9 @@ static int record_load(struct agent *agent)
 	}
 	if (ret < 0)
 		return fail(STATUS_DIR, ret);
+	ret = notify_open(agent->dir.dir_fd);
+	if (ret < 0)
+		log_line(LOG_ERROR, "nobody is notified: %s", strerror(-ret));
 	if (statedir_load(&agent->dir, &agent->record) < 0)
 		memset(&agent->record, 0, sizeof(agent->record));
 	agent->record.status.request_seen = 0;
@@ -240,6 +234,9 @@ int agent_open(struct agent *agent, const char *signal)
 
 	agent->start_ns = monotonic_ns();
 	set_policy(SCHED_FIFO);
+	agent->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (agent->root_fd < 0)
+		return fail("/", -errno);
 	ret = record_load(agent);
 	if (ret < 0)
 		return ret;
@@ -255,10 +252,14 @@ int agent_open(struct agent *agent, const char *signal)
 		return ret;
 	if (agent->netcfg.has_ipv6)
 		capabilities |= VMFORK_CAP_IPV6;
+	if (freeze_is_configured(&agent->requests.freeze))
+		capabilities |= VMFORK_CAP_FREEZE;
 	ret = mailbox_open(&agent->mailbox, agent->ack.port, capabilities);
 	if (ret < 0)
 		return fail("mailbox page", ret);
-	agent->random_fd = entropy_open(&agent->mailbox);
+	agent->random_fd = entropy_open();
+	if (agent->random_fd < 0)
+		fail("/dev/urandom", agent->random_fd);
 	agent->stop_fd = stop_open();
 	if (agent->stop_fd < 0)
 		return fail("signalfd", agent->stop_fd);
@@ -311,6 +312,8 @@ int agent_run(struct agent *agent)
 
 void agent_close(struct agent *agent)
 {
+	requests_exit(agent);
+	sockets_close(&agent->sockets);
 	mailbox_close(&agent->mailbox);
 	signals_close(&agent->signals);
 	close(agent->stop_fd);
@@ -321,4 +324,5 @@ void agent_close(struct agent *agent)
 	ack_close(&agent->ack);
 	netcfg_close(&agent->netcfg);
 	statedir_close(&agent->dir);
+	close(agent->root_fd);
 }

@@ -7,11 +7,16 @@
 #include <stdint.h>
 
 #include "ack.h"
+#include "events.h"
+#include "hooks.h"
 #include "loop.h"
 #include "mail.h"
 #include "mailbox.h"
 #include "netcfg.h"
+#include "requests.h"
+#include "settle.h"
 #include "signals.h"
+#include "sockets.h"
 #include "statedir.h"
 #include "status.h"
 
@@ -24,8 +29,9 @@ struct agent {
 	struct ack ack;
 	struct statedir dir;
 	struct statedir_record record; /* holds the status */
+	int root_fd;		       /* where the guest's files are */
 	int announce_fd;
-	int random_fd;	   /* to reseed; -1: the kernel does it */
+	int random_fd;	   /* to reseed, or -errno */
 	int stop_fd;	   /* SIGTERM and SIGINT */
 	uint64_t start_ns; /* of the process */
 	uint64_t armed_ns; /* last */
@@ -34,7 +40,13 @@ struct agent {
 	struct vmfork_mail mail; /* private copy */
 	struct vmfork_identity id;
 	struct netcfg_result result;
+	struct settle settle;
+	struct requests requests;
+	struct sockets sockets;
+	struct hooks hooks;
+	struct events_facts facts; /* of the hooks that run */
 	bool is_armed;
+	bool is_unlogged;
 	uint64_t link_end_ns;	/* its link may still come: until when; or 0 */
 	uint64_t wait_end_ns;	/* no mail yet: until when we wait; or 0 */
 	uint64_t wait_pause_ns; /* until the next look */

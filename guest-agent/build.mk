@@ -7,21 +7,38 @@ agent_srcs := \
 	guest-agent/announce.c \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
+	guest-agent/clock.c \
+	guest-agent/conffile.c \
+	guest-agent/disks.c \
 	guest-agent/entropy.c \
+	guest-agent/events.c \
+	guest-agent/freeze.c \
+	guest-agent/hooks.c \
 	guest-agent/log.c \
 	guest-agent/loop.c \
+	guest-agent/machineid.c \
 	guest-agent/mailbox.c \
 	guest-agent/main.c \
+	guest-agent/nameconf.c \
+	guest-agent/netbatch.c \
 	guest-agent/netcfg.c \
+	guest-agent/netdropped.c \
+	guest-agent/netroute.c \
 	guest-agent/netstate.c \
 	guest-agent/netundo.c \
+	guest-agent/notify.c \
+	guest-agent/payload.c \
+	guest-agent/report.c \
+	guest-agent/requests.c \
 	guest-agent/restore.c \
 	guest-agent/rtnl.c \
+	guest-agent/settle.c \
 	guest-agent/signal_mailbox.c \
 	guest-agent/signal_spin.c \
 	guest-agent/signal_vmclock.c \
 	guest-agent/signal_vmgenid.c \
 	guest-agent/signals.c \
+	guest-agent/sockets.c \
 	guest-agent/statedir.c \
 	guest-agent/status.c
 

@@ -14,6 +14,8 @@
 #include "statedir.h"
 #include "status.h"
 
+#define EXEC_FAILED 127
+
 /* Return: 0 with the document in @json, -errno */
 static int status_read(char *json, size_t size)
 {
@@ -71,6 +73,11 @@ bool client_parse_generation(const char *json, uint64_t *generation)
 	return end != at && !errno;
 }
 
+bool client_is_settled(const char *json)
+{
+	return strstr(json, "\"settled\":true") != NULL;
+}
+
 /* Return: 0 if something happened in the directory, -ETIMEDOUT, -errno */
 static int directory_wait(int fd, uint64_t end_ns)
 {
@@ -92,48 +99,62 @@ static int directory_wait(int fd, uint64_t end_ns)
 	return 0;
 }
 
-/* Watch first, read then: a change in between is not missed. */
-static int generation_wait(int fd, bool has_generation, uint64_t generation,
-			   uint64_t end_ns)
+/* Return: -1 to go on waiting, or an exit code */
+static int status_look(struct client_wait *wait)
 {
 	char json[STATUS_SIZE];
+	int ret = status_read(json, sizeof(json));
 	uint64_t now;
-	int ret;
 
-	for (;;) {
-		ret = status_read(json, sizeof(json));
-		if (ret < 0 && ret != -ENOENT)
-			return no_status(ret);
-		if (!ret && client_parse_generation(json, &now)) {
-			if (has_generation && now != generation)
-				return status_print(json);
-			generation = now;
-			has_generation = true;
-		}
-		ret = directory_wait(fd, end_ns);
-		if (ret < 0)
-			break;
+	if (ret < 0)
+		return ret == -ENOENT ? -1 : no_status(ret);
+	if (!client_parse_generation(json, &now))
+		return -1;
+	if (!wait->has_generation) {
+		wait->has_generation = true;
+		wait->generation = now;
 	}
+	if (now == wait->generation ||
+	    (wait->is_settled && !client_is_settled(json)))
+		return -1;
+	if (!wait->exec)
+		return status_print(json);
+	execvp(wait->exec[0], wait->exec);
+	log_line(LOG_ERROR, "%s: %s", wait->exec[0], strerror(errno));
+	return EXEC_FAILED;
+}
+
+/* Watch first, read then: a change in between is not missed. */
+static int restore_wait(int fd, struct client_wait *wait, uint64_t end_ns)
+{
+	int ret, code;
+
+	do {
+		code = status_look(wait);
+		if (code >= 0)
+			return code;
+		ret = directory_wait(fd, end_ns);
+	} while (!ret);
 	log_line(LOG_ERROR, "wait: %s",
 		 ret == -ETIMEDOUT ? "no restore in that time"
 				   : strerror(-ret));
 	return 1;
 }
 
-int client_wait(bool has_generation, uint64_t generation, int timeout_s)
+int client_wait(const struct client_wait *wait)
 {
+	struct client_wait at = *wait;
 	uint64_t end_ns = 0;
 	int fd, ret;
 
-	if (timeout_s != CLIENT_FOREVER)
-		end_ns = monotonic_ns() + (uint64_t)timeout_s * NS_PER_S;
+	if (wait->timeout_s != CLIENT_FOREVER)
+		end_ns = monotonic_ns() + (uint64_t)wait->timeout_s * NS_PER_S;
 	fd = inotify_init1(IN_CLOEXEC);
 	if (fd < 0 ||
-	    inotify_add_watch(fd, STATUS_DIR, IN_MOVED_TO | IN_ONLYDIR) < 0) {
+	    inotify_add_watch(fd, STATUS_DIR, IN_MOVED_TO | IN_ONLYDIR) < 0)
 		ret = no_status(-errno);
-	} else {
-		ret = generation_wait(fd, has_generation, generation, end_ns);
-	}
+	else
+		ret = restore_wait(fd, &at, end_ns);
 	if (fd >= 0)
 		close(fd);
 	return ret;

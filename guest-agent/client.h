@@ -15,15 +15,22 @@
  */
 int client_status(void);
 
+/* What is waited for. */
+struct client_wait {
+	bool has_generation; /* otherwise it is the present one */
+	uint64_t generation; /* a generation other than this */
+	bool is_settled;     /* and all done that follows a restore */
+	int timeout_s;	     /* or CLIENT_FOREVER */
+	char *const *exec;   /* what to become then; NULL: print the status */
+};
+
 /**
- * client_wait() - Wait until the generation is another one, print the status
- * @has_generation:	@generation was given; otherwise it is the present one
- * @generation:		than which
- * @timeout_s:		how long, or CLIENT_FOREVER
+ * client_wait() - Wait for a restore
+ * @wait:	what for
  *
- * Return: an exit code, 1 if the time is over
+ * Return: an exit code, 1 if the time is over, 127 if there is no such command
  */
-int client_wait(bool has_generation, uint64_t generation, int timeout_s);
+int client_wait(const struct client_wait *wait);
 
 /**
  * client_parse_generation() - Find the generation in a status document
@@ -33,5 +40,13 @@ int client_wait(bool has_generation, uint64_t generation, int timeout_s);
  * Return: true if it has one
  */
 bool client_parse_generation(const char *json, uint64_t *generation);
+
+/**
+ * client_is_settled() - Does a status document say that all is done?
+ * @json:	document, NUL terminated
+ *
+ * Return: true if so
+ */
+bool client_is_settled(const char *json);
 
 #endif

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The kernel's random numbers in a fork. A kernel with VMGenID reseeds them
- * itself; one without got the new id mixed in by the vmfork_mailbox module,
- * which cannot make it reseed at once. That is left to us.
+ * itself, some time after the first instructions, and what it mixes in is a
+ * public id and what little the machine gives it. So the agent has them seeded
+ * with bytes of the host's on every kernel, before the new address is up.
  */
 #ifndef AGENT_ENTROPY_H
 #define AGENT_ENTROPY_H
 
-#include "mailbox.h"
+#include <stdint.h>
+
+#include "vmfork_mailbox.h"
 
 /**
- * entropy_open() - Be ready to reseed, if that is ours to do
- * @mbox:	mailbox, which tells whether the module is there
+ * entropy_open() - Be ready to reseed
  *
- * Return: descriptor for entropy_reseed(), or -1 if it is not
+ * Return: descriptor for entropy_reseed(), or -errno
  */
-int entropy_open(const struct mailbox *mbox);
+int entropy_open(void);
 
 /**
- * entropy_reseed() - Have the kernel reseed from its pool now
+ * entropy_reseed() - Mix bytes in, credit them, and have the kernel reseed now
  * @fd:		what entropy_open() returned
- *
- * Return: what became of it
+ * @bytes:	VMFORK_ENTROPY_LEN bytes, erased here; NULL: reseed alone
+ * @status:	out: reseed, reseed_error, reseed_ns
  */
-enum vmfork_reseed entropy_reseed(int fd);
+void entropy_reseed(int fd, uint8_t *bytes, struct vmfork_status *status);
 
 #endif

@@ -5,20 +5,29 @@
 #include "loop.h"
 #include "monotonic.h"
 
-int loop_add_fd(struct loop *loop, int fd, loop_fd_cb cb, void *arg)
+int loop_add_fd_for(struct loop *loop, int fd, short events, loop_fd_cb cb,
+		    void *arg)
 {
-	unsigned int i = loop->num_fds;
+	unsigned int i = 0;
 
+	while (i < loop->num_fds && loop->fds[i].fd >= 0)
+		i++;
 	if (i == LOOP_FDS_MAX)
 		return -ENOSPC;
-	loop->fds[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	if (i == loop->num_fds)
+		loop->num_fds++;
+	loop->fds[i] = (struct pollfd){ .fd = fd, .events = events };
 	loop->watch[i].cb = cb;
 	loop->watch[i].arg = arg;
-	loop->num_fds++;
 	return 0;
 }
 
-/* The slot stays, so that a callback may remove any descriptor. */
+int loop_add_fd(struct loop *loop, int fd, loop_fd_cb cb, void *arg)
+{
+	return loop_add_fd_for(loop, fd, POLLIN, cb, arg);
+}
+
+/* The slot stays, free for another, so that a callback may remove any. */
 void loop_del_fd(struct loop *loop, int fd)
 {
 	for (unsigned int i = 0; i < loop->num_fds; i++) {

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOP_FDS_MAX	12
-#define LOOP_TIMERS_MAX 8
+#define LOOP_FDS_MAX	16
+#define LOOP_TIMERS_MAX 12
 
 /* @revents: what poll() said of @fd */
 typedef void (*loop_fd_cb)(void *arg, int fd, short revents);
@@ -38,7 +38,7 @@ struct loop {
 };
 
 /**
- * loop_add_fd() - Watch a descriptor for input
+ * loop_add_fd() - Watch a descriptor for input; from any callback
  * @loop:	loop
  * @fd:		descriptor; stays the caller's
  * @cb:		called when it is readable, or in error
@@ -47,6 +47,19 @@ struct loop {
  * Return: 0 or -ENOSPC
  */
 int loop_add_fd(struct loop *loop, int fd, loop_fd_cb cb, void *arg);
+
+/**
+ * loop_add_fd_for() - Watch a descriptor for something else than input
+ * @loop:	loop
+ * @fd:		descriptor; stays the caller's
+ * @events:	of poll()
+ * @cb:		called when one of them is there, or an error
+ * @arg:	for @cb
+ *
+ * Return: 0 or -ENOSPC
+ */
+int loop_add_fd_for(struct loop *loop, int fd, short events, loop_fd_cb cb,
+		    void *arg);
 
 /**
  * loop_del_fd() - Stop watching a descriptor; from any callback

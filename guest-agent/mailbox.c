@@ -218,6 +218,9 @@ void mailbox_take(struct mailbox *mbox, struct vmfork_mail *mail)
 	barrier();
 	memcpy(mail, &mbox->page->mail, sizeof(*mail));
 	barrier();
+	/* it may hold secrets, and arming, which clears the rest, comes late */
+	explicit_bzero(mbox->page->mail.payload,
+		       sizeof(mbox->page->mail.payload));
 	memcpy(mbox->taken_id, mail->restore_id, sizeof(mbox->taken_id));
 }
 
@@ -265,14 +268,15 @@ bool mailbox_has_moved(const struct mailbox *mbox)
 	return mbox->gpa && page_gpa(mbox) != mbox->gpa;
 }
 
-bool mailbox_next_request(struct mailbox *mbox, uint32_t *op)
+bool mailbox_next_request(struct mailbox *mbox, struct vmfork_request *to)
 {
 	const struct vmfork_request *request = &mbox->page->request;
 	uint32_t counter = __atomic_load_n(&request->counter, __ATOMIC_ACQUIRE);
 
 	if (counter == mbox->request_seen)
 		return false;
-	*op = __atomic_load_n(&request->op, __ATOMIC_RELAXED);
+	memcpy(to, request, sizeof(*to));
+	to->counter = counter;
 	mbox->request_seen = counter;
 	return true;
 }

@@ -56,7 +56,7 @@ int mailbox_arm(struct mailbox *mbox);
 bool mailbox_has_mail(const struct mailbox *mbox);
 
 /**
- * mailbox_take() - Copy the mail; what happens to the page then matters no more
+ * mailbox_take() - Move the mail: its payload is in the copy alone then
  * @mbox:	mailbox
  * @mail:	out: private copy, to be checked
  */
@@ -73,11 +73,11 @@ bool mailbox_has_moved(const struct mailbox *mbox);
 /**
  * mailbox_next_request() - Look for a request that was not answered
  * @mbox:	mailbox
- * @op:		out: what is asked; hostile
+ * @request:	out: private copy of what is asked; hostile
  *
  * Return: true if there is one; it counts as answered from here on
  */
-bool mailbox_next_request(struct mailbox *mbox, uint32_t *op);
+bool mailbox_next_request(struct mailbox *mbox, struct vmfork_request *request);
 
 /**
  * mailbox_publish() - Write the page's status part

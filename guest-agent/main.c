@@ -20,9 +20,12 @@ enum {
 };
 
 static const char help_text[] =
-	"Usage: vmfork-agent run [--signal SIGNAL] [--verbose]\n"
+	"Usage: vmfork-agent run [--signal SIGNAL] [--freeze CGROUP] "
+	"[--verbose]\n"
 	"       vmfork-agent status\n"
-	"       vmfork-agent wait [--generation N] [--timeout SECONDS]\n"
+	"       vmfork-agent wait [--generation N] [--settled] "
+	"[--timeout SECONDS]\n"
+	"                         [--exec COMMAND [ARGUMENT]...]\n"
 	"\n"
 	"Runs inside a VM. When the VM was forked, the agent takes the new\n"
 	"network identity from the mailbox, applies it and acknowledges it.\n"
@@ -30,7 +33,8 @@ static const char help_text[] =
 	"  run      serve until SIGTERM\n"
 	"  status   print what became of the last restore, as JSON\n"
 	"  wait     return when the generation is not N (default: the present\n"
-	"           one), that is, at the next restore; print the status\n"
+	"           one), that is, once a restore has its network; print the\n"
+	"           status\n"
 	"\n"
 	"  --signal SIGNAL      what tells of a restore:\n"
 	"      auto             all of the below that can notify (default)\n"
@@ -39,25 +43,37 @@ static const char help_text[] =
 	"      vmclock          VMClock; sampled each ms where it cannot "
 	"notify\n"
 	"      vmclock-spin     VMClock, watched all the time; takes a CPU\n"
+	"  --freeze CGROUP      for run: keep this cgroup (absolute, or below\n"
+	"                       /sys/fs/cgroup) frozen from a snapshot until\n"
+	"                       the fork's random numbers are its own\n"
 	"  --generation N       for wait\n"
+	"  --settled            for wait: until all is done that follows a "
+	"restore\n"
 	"  --timeout SECONDS    for wait: exit 1 after so long (default: "
 	"never)\n"
+	"  --exec COMMAND ...   for wait, the last option: become that "
+	"command\n"
+	"                       in place of printing the status\n"
 	"  --verbose            say more on standard error\n"
 	"  --help, --version\n";
 
 struct options {
 	const char *signal;
-	uint64_t generation;
-	bool has_generation;
-	int timeout_s;
+	const char *freeze;
+	struct client_wait wait;
 };
 
 static int cmd_run(const struct options *opts)
 {
 	/* static: everything that the hot path needs is there from the start */
 	static struct agent agent;
-	int ret;
+	int ret = freeze_init(&agent.requests.freeze, opts->freeze);
 
+	if (ret < 0) {
+		log_line(LOG_ERROR, "--freeze %s: is no cgroup to be frozen",
+			 opts->freeze);
+		return EXIT_USAGE;
+	}
 	if (agent_open(&agent, opts->signal) < 0)
 		return EXIT_FAILURE;
 	ret = agent_run(&agent);
@@ -75,8 +91,7 @@ static int cmd_status(const struct options *opts)
 
 static int cmd_wait(const struct options *opts)
 {
-	return client_wait(opts->has_generation, opts->generation,
-			   opts->timeout_s);
+	return client_wait(&opts->wait);
 }
 
 static const struct command {
@@ -84,13 +99,15 @@ static const struct command {
 	int (*run)(const struct options *opts);
 	const char *options; /* short names of those it takes */
 } commands[] = {
-	{ "run", cmd_run, "sv" },
+	{ "run", cmd_run, "sfv" },
 	{ "status", cmd_status, "v" },
-	{ "wait", cmd_wait, "gtv" },
+	{ "wait", cmd_wait, "gtSv" },
 };
 
 static const struct option long_options[] = {
 	{ "signal", required_argument, NULL, 's' },
+	{ "freeze", required_argument, NULL, 'f' },
+	{ "settled", no_argument, NULL, 'S' },
 	{ "generation", required_argument, NULL, 'g' },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -136,14 +153,20 @@ static int option_set(struct options *opts, int option, const char *value)
 		log_init(LOG_DEBUG);
 		return -1;
 	case 'g':
-		if (!number_parse(value, UINT64_MAX, &opts->generation))
+		if (!number_parse(value, UINT64_MAX, &opts->wait.generation))
 			return usage("is no generation", value);
-		opts->has_generation = true;
+		opts->wait.has_generation = true;
 		return -1;
 	case 't':
 		if (!number_parse(value, TIMEOUT_MAX_S, &number))
 			return usage("is no time in seconds", value);
-		opts->timeout_s = (int)number;
+		opts->wait.timeout_s = (int)number;
+		return -1;
+	case 'f':
+		opts->freeze = value;
+		return -1;
+	case 'S':
+		opts->wait.is_settled = true;
 		return -1;
 	case 'h':
 		fputs(help_text, stdout);
@@ -155,22 +178,27 @@ static int option_set(struct options *opts, int option, const char *value)
 	return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+/*
+ * What stands behind --exec is another command's, options and all.
+ * Return: how many arguments are ours, or -1
+ */
+static int exec_split(int argc, char **argv, struct options *opts)
 {
-	struct options opts = { .signal = "auto", .timeout_s = CLIENT_FOREVER };
-	const struct command *command = NULL;
+	for (int i = 2; i < argc; i++) {
+		if (strcmp(argv[i], "--exec") != 0)
+			continue;
+		opts->wait.exec = argv + i + 1;
+		return argv[i + 1] ? i : -1;
+	}
+	return argc;
+}
+
+/* Return: -1 to go on, or an exit code */
+static int options_parse(int argc, char **argv, struct options *opts,
+			 const struct command *command)
+{
 	int option, index = 0, ret;
 
-	if (argc < 2) {
-		fputs(help_text, stderr);
-		return EXIT_USAGE;
-	}
-	if (argv[1][0] != '-') {
-		command = command_find(argv[1]);
-		if (!command)
-			return usage("no such command", argv[1]);
-		optind = 2;
-	}
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", long_options, &index)) !=
 	       -1) {
@@ -182,12 +210,38 @@ int main(int argc, char **argv)
 		    (!command || !strchr(command->options, option)))
 			return usage("is no option of this command",
 				     long_options[index].name);
-		ret = option_set(&opts, option, optarg);
+		ret = option_set(opts, option, optarg);
 		if (ret >= 0)
 			return ret;
 	}
-	if (optind < argc)
-		return usage("unexpected argument", argv[optind]);
+	return optind < argc ? usage("unexpected argument", argv[optind]) : -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opts = { .signal = "auto",
+				.wait.timeout_s = CLIENT_FOREVER };
+	const struct command *command = NULL;
+	int ret;
+
+	if (argc < 2) {
+		fputs(help_text, stderr);
+		return EXIT_USAGE;
+	}
+	if (argv[1][0] != '-') {
+		command = command_find(argv[1]);
+		if (!command)
+			return usage("no such command", argv[1]);
+		optind = 2;
+	}
+	if (command && command->run == cmd_wait) {
+		argc = exec_split(argc, argv, &opts);
+		if (argc < 0)
+			return usage("needs a command", "--exec");
+	}
+	ret = options_parse(argc, argv, &opts, command);
+	if (ret >= 0)
+		return ret;
 	if (!command)
 		return usage("no command", argv[1]);
 	return command->run(&opts);

@@ -27,6 +27,19 @@ struct netcfg_result {
 	struct netcfg_link links[IDENTITY_LINKS_MAX];
 };
 
+#define NETCFG_DROPPED_MAX 64
+
+/* Addresses that the guest had, and has no more. */
+struct netcfg_dropped {
+	unsigned int num;
+	bool more; /* there are some that did not fit */
+	struct {
+		bool is_ipv6;
+		int index;	   /* interface, which matters if link-local */
+		uint8_t bytes[16]; /* the first 4 for IPv4 */
+	} addr[NETCFG_DROPPED_MAX];
+};
+
 struct netcfg {
 	struct rtnl rtnl;
 	struct rtnl events;
@@ -38,6 +51,10 @@ struct netcfg {
 	struct netstate saved;	/* what it was before the next restore */
 	struct netstate failed; /* what a failed batch left behind */
 	struct rtnl_batch batch;
+	/* applied last, until what it dropped is collected */
+	const struct vmfork_identity *applied;
+	const struct netcfg_result *applied_to;
+	struct netcfg_dropped dropped;
 };
 
 /**
@@ -74,27 +91,40 @@ int netcfg_refresh(struct netcfg *cfg);
  * @id:		identity
  * @result:	out: which links, or which step failed
  *
- * The saved state is stale afterwards. If the way back failed as well, the step
+ * The saved state is stale afterwards, and is needed until netcfg_dropped() has
+ * been called or the state is taken down again; so are @id and @result. If the way back failed as well, the step
  * is VMFORK_STEP_UNDO, and the error the way back's.
  *
- * Return: 0 or -errno; -ENODEV if no interface matches, -E2BIG if there is more
- * on those that do than could be put back: nothing was sent then
+ * Return: 0 or -errno; -ENODEV if no interface matches, -ENOTUNIQ if one matches
+ * twice, -E2BIG if there is more on those that do than could be put back: nothing
+ * was sent then
  */
 int netcfg_apply(struct netcfg *cfg, const struct vmfork_identity *id,
 		 struct netcfg_result *result);
 
 /**
- * netcfg_undo() - Put links back to the saved state
+ * netcfg_dropped() - Which addresses the last apply took from the guest
  * @cfg:	network configuration
- * @result:	which links
- * @num_links:	how many
+ *
+ * One that moved to another interface was not taken. Not for the hot path.
+ *
+ * Return: a list, which the next apply empties; nothing was dropped by one that
+ * failed
+ */
+const struct netcfg_dropped *netcfg_dropped(struct netcfg *cfg);
+
+/**
+ * netcfg_undo() - Put back the saved state, as far as an identity touches it
+ * @cfg:	network configuration
+ * @id:		identity
+ * @result:	where its links were found
  *
  * What cannot be put back does not stop the rest.
  *
  * Return: 0, or -errno of the first thing that could not be put back
  */
-int netcfg_undo(struct netcfg *cfg, const struct netcfg_result *result,
-		unsigned int num_links);
+int netcfg_undo(struct netcfg *cfg, const struct vmfork_identity *id,
+		const struct netcfg_result *result);
 
 /**
  * netcfg_linklocal() - The link-local address of a MAC (RFC 4291, appendix A)

@@ -29,27 +29,32 @@ struct netstate {
 	unsigned int num_links;
 	bool more_links; /* there are links that did not fit */
 	bool is_partial; /* messages about those that did fit are missing */
+	bool more_rejects;
 	struct netstate_link links[NETSTATE_LINKS_MAX];
-	struct netstate_list addrs;  /* all addresses */
-	struct netstate_list routes; /* those that the kernel did not make */
-	struct netstate_list neighs; /* the permanent ones */
+	struct netstate_list addrs; /* all addresses */
+	/* Those that the kernel did not make, with one next hop in IPv6. */
+	struct netstate_list routes;
+	struct netstate_list rejects; /* blackholes and such: on no link */
+	struct netstate_list neighs;  /* the permanent ones */
 };
 
-/* Return: true if @link is to be taken down */
-typedef bool (*netstate_wants_cb)(const struct netstate_link *link,
-				  const void *arg);
+/* What is to be taken down; NULL: all. */
+struct netstate_filter {
+	bool (*link)(const struct netstate_link *link, const void *arg);
+	bool (*reject)(const struct nlmsghdr *route, const void *arg);
+	const void *arg;
+};
 
 /**
  * netstate_dump() - Take down links, addresses, routes and neighbours
  * @state:	out: state; what did not fit is remembered
  * @rtnl:	socket
- * @wants:	which Ethernet interfaces; NULL: all
- * @arg:	for @wants
+ * @filter:	which Ethernet interfaces, and which routes that are on none
  *
  * Return: 0 or -errno
  */
 int netstate_dump(struct netstate *state, struct rtnl *rtnl,
-		  netstate_wants_cb wants, const void *arg);
+		  const struct netstate_filter *filter);
 
 /**
  * netstate_link_changed() - Does an event tell of a link what is not known yet?
@@ -73,6 +78,16 @@ const struct nlmsghdr *netstate_next(const struct netstate_list *list,
 				     const struct nlmsghdr *at);
 
 /**
+ * netstate_before() - Walk a list from its end
+ * @list:	list
+ * @at:		NULL to begin, or the message after
+ *
+ * Return: the message before, or NULL
+ */
+const struct nlmsghdr *netstate_before(const struct netstate_list *list,
+				       const struct nlmsghdr *at);
+
+/**
  * netstate_attr() - Find an attribute
  * @msg:	message
  * @head:	size of the family's header, bytes
@@ -87,8 +102,16 @@ const struct nlattr *netstate_attr(const struct nlmsghdr *msg, size_t head,
  * netstate_ifindex() - Which interface a message is about
  * @msg:	RTM_NEWADDR, RTM_NEWROUTE or RTM_NEWNEIGH
  *
- * Return: its index, 0 if none
+ * Return: its index, 0 if none or several
  */
 int netstate_ifindex(const struct nlmsghdr *msg);
+
+/**
+ * netstate_gateway() - The next hop of a route, the first one of several
+ * @route:	RTM_NEWROUTE
+ *
+ * Return: RTA_GATEWAY, or NULL
+ */
+const struct nlattr *netstate_gateway(const struct nlmsghdr *route);
 
 #endif

@@ -11,13 +11,14 @@
 #include <sys/socket.h>
 
 #include "netcfg.h"
+#include "netroute.h"
 
 #define CLEAR_TRIES 8 /* of as much at once as a state holds */
 
 struct undo {
 	struct netcfg *cfg;
+	const struct vmfork_identity *id;
 	const struct netcfg_result *result;
-	unsigned int num_links;
 	int error; /* -errno: the first one; what follows is done all the same */
 };
 
@@ -55,14 +56,71 @@ static struct nlmsghdr *undo_put(struct undo *undo, const struct nlmsghdr *from,
 	return msg;
 }
 
+/* It is of touched links only: the dump saw to that. */
 static void list_remove(struct undo *undo, const struct netstate_list *list,
-			uint16_t type, int index)
+			uint16_t type)
+{
+	const struct nlmsghdr *at = NULL;
+
+	while ((at = netstate_next(list, at)))
+		undo_put(undo, at, type, 0, RTNL_TOLERATE_ALL);
+}
+
+/* But for its age. */
+static bool route_is_equal(const struct nlmsghdr *a, const struct nlmsghdr *b)
+{
+	size_t head = sizeof(struct rtmsg);
+	const struct nlattr *x, *y = mnl_nlmsg_get_payload_offset(b, head);
+
+	if (a->nlmsg_len != b->nlmsg_len ||
+	    memcmp(mnl_nlmsg_get_payload(a), mnl_nlmsg_get_payload(b), head))
+		return false;
+	mnl_attr_for_each(x, a, head) {
+		if (x->nla_len != y->nla_len || x->nla_type != y->nla_type)
+			return false;
+		if (mnl_attr_get_type(x) != RTA_CACHEINFO &&
+		    memcmp(x, y, x->nla_len) != 0)
+			return false;
+		y = mnl_attr_next(y);
+	}
+	return true;
+}
+
+static bool list_has(const struct netstate_list *list,
+		     const struct nlmsghdr *route)
 {
 	const struct nlmsghdr *at = NULL;
 
 	while ((at = netstate_next(list, at))) {
-		if (netstate_ifindex(at) == index)
-			undo_put(undo, at, type, 0, RTNL_TOLERATE_ALL);
+		if (route_is_equal(route, at))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * IPv6 routes stay while addresses come and go. One that was there before is
+ * left, for the kernel might not take it again: its gateway may be out of reach.
+ */
+static bool route_may_stay(const struct nlmsghdr *route,
+			   const struct netstate_list *other)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(route);
+
+	return rtm->rtm_family == AF_INET6 && list_has(other, route);
+}
+
+static void routes_remove(struct undo *undo, const struct netstate_list *list)
+{
+	const struct nlmsghdr *at = NULL;
+	struct nlmsghdr *msg;
+
+	while ((at = netstate_next(list, at))) {
+		if (route_may_stay(at, &undo->cfg->saved.routes))
+			continue;
+		msg = undo_put(undo, at, RTM_DELROUTE, 0, RTNL_TOLERATE_ALL);
+		if (msg)
+			netroute_set_del(msg);
 	}
 }
 
@@ -70,35 +128,38 @@ static bool link_is_touched(const struct netstate_link *link, const void *arg)
 {
 	const struct undo *undo = arg;
 
-	for (unsigned int i = 0; i < undo->num_links; i++) {
+	for (unsigned int i = 0; i < undo->id->num_links; i++) {
 		if (undo->result->links[i].index == link->index)
 			return true;
 	}
 	return false;
 }
 
+static bool reject_is_touched(const struct nlmsghdr *route, const void *arg)
+{
+	return netroute_is_claimed(route, ((const struct undo *)arg)->id);
+}
+
 /* Remove all that is there now, what the batch brought and what it left. */
 static void links_clear(struct undo *undo)
 {
 	struct netstate *failed = &undo->cfg->failed;
+	struct netstate_filter touched = { link_is_touched, reject_is_touched,
+					   undo };
 
 	for (int try = 0; try < CLEAR_TRIES; try++) {
-		int ret = netstate_dump(failed, &undo->cfg->rtnl,
-					link_is_touched, undo);
+		int ret = netstate_dump(failed, &undo->cfg->rtnl, &touched);
 
 		if (ret < 0) {
 			undo_fail(undo, ret);
 			return;
 		}
-		for (unsigned int i = 0; i < undo->num_links; i++) {
-			int index = undo->result->links[i].index;
-
-			list_remove(undo, &failed->routes, RTM_DELROUTE, index);
-			list_remove(undo, &failed->neighs, RTM_DELNEIGH, index);
-			list_remove(undo, &failed->addrs, RTM_DELADDR, index);
-		}
+		routes_remove(undo, &failed->routes);
+		routes_remove(undo, &failed->rejects);
+		list_remove(undo, &failed->neighs, RTM_DELNEIGH);
+		list_remove(undo, &failed->addrs, RTM_DELADDR);
 		batch_flush(undo);
-		if (!failed->is_partial)
+		if (!failed->is_partial && !failed->more_rejects)
 			return;
 	}
 	undo_fail(undo, -E2BIG);
@@ -158,16 +219,6 @@ static void addr6_restore(struct undo *undo, const struct nlmsghdr *addr)
 	undo_put(undo, addr, RTM_NEWADDR, NLM_F_REPLACE, 0);
 }
 
-static const struct nlmsghdr *list_before(const struct netstate_list *list,
-					  const struct nlmsghdr *end)
-{
-	const struct nlmsghdr *at = NULL, *before = NULL;
-
-	while ((at = netstate_next(list, at)) && at != end)
-		before = at;
-	return before;
-}
-
 /*
  * The kernel appends IPv4 addresses, and puts IPv6 ones before others of their
  * scope: to get the order of the dump again, the latter go in from its end.
@@ -184,7 +235,7 @@ static void addrs_restore(struct undo *undo, int index)
 			undo_put(undo, at, RTM_NEWADDR,
 				 NLM_F_CREATE | NLM_F_REPLACE, 0);
 	}
-	while ((at = list_before(list, at))) {
+	while ((at = netstate_before(list, at))) {
 		ifa = mnl_nlmsg_get_payload(at);
 		if (netstate_ifindex(at) == index &&
 		    ifa->ifa_family == AF_INET6)
@@ -192,20 +243,21 @@ static void addrs_restore(struct undo *undo, int index)
 	}
 }
 
-static void routes_restore(struct undo *undo, int index)
+static void routes_restore(struct undo *undo)
 {
+	const struct netstate *saved = &undo->cfg->saved;
 	const struct nlmsghdr *at = NULL;
-	struct nlmsghdr *msg;
+	struct netroute_walk walk;
+	uint16_t flags;
 
-	while ((at = netstate_next(&undo->cfg->saved.routes, at))) {
-		if (netstate_ifindex(at) != index)
-			continue;
-		msg = undo_put(undo, at, RTM_NEWROUTE,
-			       NLM_F_CREATE | NLM_F_APPEND, EEXIST);
-		/* the dump's other flags are the kernel's to say */
-		if (msg)
-			((struct rtmsg *)mnl_nlmsg_get_payload(msg))
-				->rtm_flags &= RTNH_F_ONLINK;
+	while ((at = netstate_next(&saved->rejects, at))) {
+		if (netroute_is_claimed(at, undo->id))
+			undo_put(undo, at, RTM_NEWROUTE, NLM_F_CREATE, EEXIST);
+	}
+	netroute_walk_init(&walk, saved, undo->result, undo->id->num_links);
+	while ((at = netroute_walk_next(&walk, &flags))) {
+		if (!route_may_stay(at, &undo->cfg->failed.routes))
+			undo_put(undo, at, RTM_NEWROUTE, flags, EEXIST);
 	}
 }
 
@@ -220,22 +272,20 @@ static void neighs_restore(struct undo *undo, int index)
 	}
 }
 
-int netcfg_undo(struct netcfg *cfg, const struct netcfg_result *result,
-		unsigned int num_links)
+int netcfg_undo(struct netcfg *cfg, const struct vmfork_identity *id,
+		const struct netcfg_result *result)
 {
-	struct undo undo = { cfg, result, num_links, 0 };
+	struct undo undo = { cfg, id, result, 0 };
 
 	rtnl_batch_reset(&cfg->batch);
 	links_clear(&undo);
-	for (unsigned int i = 0; i < num_links; i++)
+	for (unsigned int i = 0; i < id->num_links; i++)
 		link_restore(&undo, result->links[i].index);
-	for (unsigned int i = 0; i < num_links; i++) {
-		int index = result->links[i].index;
-
-		addrs_restore(&undo, index);
-		routes_restore(&undo, index);
-		neighs_restore(&undo, index);
-	}
+	for (unsigned int i = 0; i < id->num_links; i++)
+		addrs_restore(&undo, result->links[i].index);
+	routes_restore(&undo);
+	for (unsigned int i = 0; i < id->num_links; i++)
+		neighs_restore(&undo, result->links[i].index);
 	batch_flush(&undo);
 	return undo.error;
 }

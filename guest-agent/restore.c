@@ -3,22 +3,21 @@
  * The hot path, from restore_wake() to tell(): it allocates nothing, touches no
  * file and logs nothing. Everything else waits until the acknowledgement left.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "announce.h"
 #include "entropy.h"
-#include "log.h"
 #include "monotonic.h"
-#include "names.h"
+#include "report.h"
 #include "restore.h"
 
-#define WAIT_FOR_MAIL_NS    (1 * NS_PER_S)
-#define FIRST_PAUSE_NS	    (1 * NS_PER_MS)
-#define WAIT_FOR_LINK_NS    (10 * NS_PER_S) /* at boot */
-#define LINK_PAUSE_NS	    (50 * NS_PER_MS)
-#define ARM_AT_LATEST_NS    (1 * NS_PER_S)
-#define REPORT_AT_LATEST_NS (30 * NS_PER_MS)
+#define WAIT_FOR_MAIL_NS (1 * NS_PER_S)
+#define FIRST_PAUSE_NS	 (1 * NS_PER_MS)
+#define WAIT_FOR_LINK_NS (10 * NS_PER_S) /* at boot */
+#define LINK_PAUSE_NS	 (50 * NS_PER_MS)
+#define ARM_AT_LATEST_NS (1 * NS_PER_S)
 
 static struct vmfork_status *status_of(struct agent *agent)
 {
@@ -46,58 +45,6 @@ void restore_arm(struct agent *agent)
 	}
 	agent->is_armed = true;
 	agent->armed_ns = monotonic_ns();
-}
-
-/* Log line, status file, record. Slow: never before the acknowledgement left. */
-static void report(struct agent *agent)
-{
-	const struct vmfork_status *status = status_of(agent);
-	struct status_text text = { .buf = agent->json,
-				    .size = sizeof(agent->json) };
-	int ret;
-
-	agent->report_timer.due_ns = 0;
-	netcfg_refresh(&agent->netcfg);
-	status_format(&text, status, agent->mailbox.gpa, &agent->netcfg.saved);
-	ret = text.overflow ? -E2BIG
-			    : statedir_write(&agent->dir, STATUS_JSON, text.buf,
-					     text.len);
-	if (!ret)
-		ret = statedir_save(&agent->dir, &agent->record);
-	if (ret < 0)
-		log_line(LOG_ERROR, STATUS_DIR ": %s", strerror(-ret));
-}
-
-static void log_restore(const struct agent *agent)
-{
-	const struct vmfork_status *status = &agent->record.status;
-
-	if (status->error)
-		log_line(LOG_ERROR, "generation %llu by %s failed: %s: %s",
-			 (unsigned long long)status->generation,
-			 vmfork_signal_name(status->signal),
-			 vmfork_step_name(status->step),
-			 strerror((int)status->error));
-	else
-		log_line(LOG_INFO, "generation %llu by %s: applied in %llu us",
-			 (unsigned long long)status->generation,
-			 vmfork_signal_name(status->signal),
-			 (unsigned long long)(status->time_ns
-						      [VMFORK_STAGE_APPLIED] -
-					      status->time_ns
-						      [VMFORK_STAGE_MAIL]) /
-				 1000);
-}
-
-static void report_cb(void *arg)
-{
-	report(arg);
-	log_restore(arg);
-}
-
-static void report_soon(struct agent *agent)
-{
-	agent->report_timer.due_ns = monotonic_ns() + REPORT_AT_LATEST_NS;
 }
 
 static void ack_next(struct agent *agent)
@@ -135,13 +82,13 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
 }
 
 /*
- * Check and decode the private copy; the stage is MAIL then.
+ * Check and decode the private copy.
  * Return: 0 or -errno, with the failure noted
  */
 static int mail_open(struct agent *agent, uint64_t arm_seq)
 {
 	struct vmfork_status *status = status_of(agent);
-	struct identity_error why;
+	uint32_t detail;
 	int ret;
 
 	memcpy(status->restore_id, agent->mail.restore_id, VMFORK_ID_LEN);
@@ -152,14 +99,38 @@ static int mail_open(struct agent *agent, uint64_t arm_seq)
 		return ret;
 	}
 	ret = identity_decode(&agent->id, agent->mail.payload,
-			      agent->mail.payload_len, &why);
+			      agent->mail.payload_len, &detail);
 	if (ret < 0) {
+		status->detail = detail;
 		fail(agent, VMFORK_STEP_DECODE, -ret);
 		return ret;
 	}
 	ack_set_peer(&agent->ack, &agent->mail, &agent->id);
-	status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
 	return 0;
+}
+
+/* Of what was decoded only the workload's payload is still in the copy. */
+static void mail_erase(struct agent *agent, bool has_id)
+{
+	uint8_t *payload = agent->mail.payload;
+	size_t at = sizeof(agent->mail.payload), len = 0;
+
+	if (has_id && agent->id.guest.payload) {
+		at = (size_t)(agent->id.guest.payload - payload);
+		len = agent->id.guest.payload_len;
+	}
+	explicit_bzero(payload, at);
+	explicit_bzero(payload + at + len,
+		       sizeof(agent->mail.payload) - at - len);
+}
+
+/* The host's bytes for it are erased, wherever they were. */
+static void reseed(struct agent *agent, struct identity_guest *guest)
+{
+	bool has_bytes = guest && guest->has_entropy;
+
+	entropy_reseed(agent->random_fd, has_bytes ? guest->entropy : NULL,
+		       status_of(agent));
 }
 
 static int mail_apply(struct agent *agent)
@@ -183,36 +154,44 @@ static int mail_apply(struct agent *agent)
 	return 0;
 }
 
-/* Nobody to wait for, or nothing to wait with: the last stage comes at once. */
-static void settle(struct agent *agent)
+/* Off the hot path: what the next agent has to know. */
+static void remember(struct agent *agent)
 {
-	status_reach(status_of(agent), VMFORK_STAGE_SETTLED, monotonic_ns());
-	publish(agent);
+	struct statedir_record *record = &agent->record;
+	const struct identity_guest *guest = &agent->id.guest;
+
+	static_assert(sizeof(record->name) > sizeof(guest->name), "name");
+	memset(record->name, 0, sizeof(record->name));
+	memcpy(record->name, guest->name, sizeof(guest->name));
+	memset(record->parent, 0, sizeof(record->parent));
+	memcpy(record->parent, guest->parent, sizeof(guest->parent));
 }
 
 static void restore_end(struct agent *agent, int ret)
 {
-	if (ret < 0) {
+	if (ret < 0)
 		publish(agent);
-		tell(agent, VMFORK_ACK_FAILED);
-		restore_arm(agent);
-	} else if (agent->ack.has_peer) {
-		tell(agent, VMFORK_ACK_APPLIED);
+	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_APPLIED);
+	if (!ret && agent->ack.has_peer)
 		agent->arm_timer.due_ns = monotonic_ns() + ARM_AT_LATEST_NS;
-	} else {
+	else
 		restore_arm(agent);
-		settle(agent);
-	}
+	if (!ret)
+		remember(agent);
 	report_soon(agent);
+	settle_begin(agent, ret < 0 ? SETTLE_FAILED : SETTLE_ALL);
 }
 
 static void boot_end(struct agent *agent, int ret)
 {
-	if (!ret && !agent->ack.has_peer)
-		settle(agent);
-	publish(agent);
-	tell(agent, ret ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
-	report_cb(agent);
+	if (ret < 0)
+		publish(agent);
+	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
+	report_soon(agent);
+	if (ret < 0)
+		return;
+	remember(agent);
+	settle_begin(agent, SETTLE_BOOT);
 }
 
 static void mail_end(struct agent *agent, int ret)
@@ -263,11 +242,19 @@ static void restore_run(struct agent *agent)
 	agent->mail_timer.due_ns = 0;
 	agent->ack_timer.due_ns = 0;
 	agent->is_armed = false;
+	agent->is_unlogged = true;
+	settle_stop(agent);
+	agent->record.snapshot_ns = 0;
 	status->generation++;
 	status_begin(status, agent->waker, agent->woken_ns);
 	mailbox_take(&agent->mailbox, &agent->mail);
-	status->reseed = entropy_reseed(agent->random_fd);
 	ret = mail_open(agent, arm_seq);
+	mail_erase(agent, !ret);
+	reseed(agent, ret < 0 ? NULL : &agent->id.guest);
+	if (!ret) {
+		agent->record.snapshot_ns = agent->id.guest.clock.monotonic_ns;
+		status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
+	}
 	publish(agent);
 	if (ret < 0)
 		mail_end(agent, ret);
@@ -278,8 +265,8 @@ static void restore_run(struct agent *agent)
 static void give_up_on_mail(struct agent *agent)
 {
 	agent->wait_end_ns = 0;
+	agent->is_unlogged = true;
 	status_of(agent)->generation++;
-	status_of(agent)->reseed = entropy_reseed(agent->random_fd);
 	fail(agent, VMFORK_STEP_MAIL, ETIMEDOUT);
 	publish(agent);
 	restore_arm(agent);
@@ -287,6 +274,10 @@ static void give_up_on_mail(struct agent *agent)
 	/* the mail that waits for its link is the only network there will be */
 	if (agent->link_end_ns)
 		mail_try_later(agent);
+	else
+		memset(&agent->id, 0, sizeof(agent->id));
+	remember(agent);
+	settle_begin(agent, SETTLE_NO_MAIL);
 }
 
 static void mail_cb(void *arg)
@@ -324,9 +315,12 @@ void restore_wake(struct agent *agent, enum vmfork_signal signal)
 		return;
 	/* What was repeated for the parent is not this VM's to say. */
 	agent->ack.kind = VMFORK_ACK_NONE;
+	settle_stop(agent);
 	agent->wait_end_ns = agent->woken_ns + WAIT_FOR_MAIL_NS;
 	agent->wait_pause_ns = FIRST_PAUSE_NS;
 	status_begin(status_of(agent), signal, agent->woken_ns);
+	agent->record.snapshot_ns = 0;
+	reseed(agent, NULL);
 	publish(agent);
 	mail_cb(agent);
 }
@@ -343,23 +337,24 @@ static void arm_cb(void *arg)
  */
 static void boot_again(struct agent *agent)
 {
-	struct identity_error why;
+	uint32_t ignored;
 	bool is_last = !memcmp(agent->record.applied_id, agent->mail.restore_id,
 			       VMFORK_ID_LEN);
 
 	publish(agent);
 	if (is_last && !mail_check(&agent->mail, 0) &&
 	    !identity_decode(&agent->id, agent->mail.payload,
-			     agent->mail.payload_len, &why)) {
+			     agent->mail.payload_len, &ignored)) {
 		ack_set_peer(&agent->ack, &agent->mail, &agent->id);
 		tell(agent, VMFORK_ACK_ARMED);
 	}
-	report(agent);
+	report_now(agent);
 }
 
 void restore_boot(struct agent *agent)
 {
 	static const uint8_t none[VMFORK_ID_LEN];
+	struct vmfork_status *status = status_of(agent);
 	int ret;
 
 	if (mail_check(&agent->mail, 0) == -ENOMSG ||
@@ -367,14 +362,34 @@ void restore_boot(struct agent *agent)
 		boot_again(agent);
 		return;
 	}
+	agent->is_unlogged = true;
 	agent->link_end_ns = monotonic_ns() + WAIT_FOR_LINK_NS;
-	status_begin(status_of(agent), VMFORK_SIGNAL_BOOT, monotonic_ns());
+	status_begin(status, VMFORK_SIGNAL_BOOT, monotonic_ns());
 	ret = mail_open(agent, 0);
+	mail_erase(agent, !ret);
+	if (!ret) {
+		/* of the moment: not of a file that is read again and again */
+		agent->id.guest.has_clock = false;
+		agent->id.guest.has_entropy = false;
+		status_reach(status, VMFORK_STAGE_MAIL, monotonic_ns());
+	}
 	publish(agent);
 	if (ret < 0)
 		mail_end(agent, ret);
 	else
 		mail_try(agent);
+}
+
+/* The network is proven, or nobody wants to know; the tasks have ended. */
+static void settled(struct agent *agent)
+{
+	struct vmfork_status *status = status_of(agent);
+
+	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
+	publish(agent);
+	report_now(agent); /* who is told looks there */
+	if (status->signal != VMFORK_SIGNAL_BOOT)
+		tell(agent, VMFORK_ACK_SETTLED);
 }
 
 void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
@@ -391,13 +406,21 @@ void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
 	publish(agent);
 	if (!agent->is_armed)
 		restore_arm(agent);
-	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
-	report(agent);
+	if (settle_is_over(&agent->settle))
+		settled(agent);
+}
+
+void restore_settled(struct agent *agent)
+{
+	const struct vmfork_status *status = status_of(agent);
+	bool is_answered = status->stage == VMFORK_STAGE_ACKED;
+
 	publish(agent);
-	if (kind == VMFORK_ACK_APPLIED) {
-		tell(agent, VMFORK_ACK_SETTLED);
-		log_restore(agent);
-	}
+	if (status->stage >= VMFORK_STAGE_APPLIED &&
+	    (is_answered || !agent->ack.has_peer))
+		settled(agent);
+	else
+		report_soon(agent);
 }
 
 int restore_init(struct agent *agent)
@@ -408,8 +431,11 @@ int restore_init(struct agent *agent)
 	if (!ret)
 		ret = loop_add_timer(loop, &agent->arm_timer, arm_cb, agent);
 	if (!ret)
-		ret = loop_add_timer(loop, &agent->report_timer, report_cb,
-				     agent);
+		ret = report_init(agent);
+	if (!ret)
+		ret = hooks_init(&agent->hooks, loop);
+	if (!ret)
+		ret = requests_init(agent);
 	if (!ret)
 		ret = loop_add_timer(loop, &agent->mail_timer, mail_cb, agent);
 	return ret;

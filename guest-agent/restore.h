@@ -42,4 +42,10 @@ void restore_arm(struct agent *agent);
  */
 void restore_answered(struct agent *agent, enum vmfork_ack_kind kind);
 
+/**
+ * restore_settled() - The tasks that follow the network have ended
+ * @agent:	agent
+ */
+void restore_settled(struct agent *agent);
+
 #endif

@@ -31,14 +31,14 @@ int rtnl_listen(struct rtnl *rtnl, uint32_t groups)
 	return 0;
 }
 
-int rtnl_open(struct rtnl *rtnl, uint32_t groups)
+static int socket_open(struct rtnl *rtnl, int protocol, uint32_t groups)
 {
 	int one = 1, size = RTNL_RCVBUF, ret;
 
 	rtnl->seq = 1;
 	rtnl->portid = 0;
 	rtnl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			  NETLINK_ROUTE);
+			  protocol);
 	if (rtnl->fd < 0)
 		return -errno;
 	ret = rtnl_listen(rtnl, groups);
@@ -53,6 +53,16 @@ int rtnl_open(struct rtnl *rtnl, uint32_t groups)
 		setsockopt(rtnl->fd, SOL_SOCKET, SO_RCVBUF, &size,
 			   sizeof(size));
 	return 0;
+}
+
+int rtnl_open(struct rtnl *rtnl, uint32_t groups)
+{
+	return socket_open(rtnl, NETLINK_ROUTE, groups);
+}
+
+int rtnl_open_diag(struct rtnl *rtnl)
+{
+	return socket_open(rtnl, NETLINK_SOCK_DIAG, 0);
 }
 
 void rtnl_close(struct rtnl *rtnl)
@@ -217,15 +227,13 @@ int rtnl_batch_failed(const struct rtnl_batch *batch)
 	return -1;
 }
 
-static int dump_request(struct rtnl *rtnl, uint16_t type)
+int rtnl_dump(struct rtnl *rtnl, uint16_t type, rtnl_cb cb, void *arg)
 {
 	uint8_t buf[64] __attribute__((aligned(8)));
 	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
 	struct rtgenmsg *gen;
 
 	msg->nlmsg_type = type;
-	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	msg->nlmsg_seq = ++rtnl->seq;
 	if (type == RTM_GETLINK) {
 		struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(msg, 16);
 
@@ -235,19 +243,18 @@ static int dump_request(struct rtnl *rtnl, uint16_t type)
 		gen = mnl_nlmsg_put_extra_header(msg, sizeof(*gen));
 		gen->rtgen_family = AF_UNSPEC;
 	}
-	if (send(rtnl->fd, buf, msg->nlmsg_len, 0) < 0)
-		return -errno;
-	return 0;
+	return rtnl_query(rtnl, msg, cb, arg);
 }
 
-int rtnl_dump(struct rtnl *rtnl, uint16_t type, rtnl_cb cb, void *arg)
+int rtnl_query(struct rtnl *rtnl, struct nlmsghdr *query, rtnl_cb cb, void *arg)
 {
 	uint64_t deadline_ns = monotonic_ns() + RTNL_TIMEOUT_NS;
 	int ret, result = 0, len;
 
-	ret = dump_request(rtnl, type);
-	if (ret < 0)
-		return ret;
+	query->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	query->nlmsg_seq = ++rtnl->seq;
+	if (send(rtnl->fd, query, query->nlmsg_len, 0) < 0)
+		return -errno;
 	for (;;) {
 		const struct nlmsghdr *msg = (struct nlmsghdr *)rtnl->buf;
 

@@ -48,6 +48,14 @@ typedef int (*rtnl_cb)(const struct nlmsghdr *msg, void *arg);
 int rtnl_open(struct rtnl *rtnl, uint32_t groups);
 
 /**
+ * rtnl_open_diag() - Open a socket that is asked about sockets
+ * @rtnl:	socket
+ *
+ * Return: 0 or -errno
+ */
+int rtnl_open_diag(struct rtnl *rtnl);
+
+/**
  * rtnl_listen() - Change what a socket listens to
  * @rtnl:	socket
  * @groups:	RTMGRP_* bits, 0 for none
@@ -134,6 +142,18 @@ int rtnl_batch_failed(const struct rtnl_batch *batch);
  * Return: 0, -EINTR if the table changed meanwhile, -errno, or what @cb returned
  */
 int rtnl_dump(struct rtnl *rtnl, uint16_t type, rtnl_cb cb, void *arg);
+
+/**
+ * rtnl_query() - Read a table, or what a question of one's own asks for
+ * @rtnl:	socket
+ * @query:	message; its flags and sequence are filled in
+ * @cb:		called for each message
+ * @arg:	for @cb
+ *
+ * Return: as rtnl_dump()
+ */
+int rtnl_query(struct rtnl *rtnl, struct nlmsghdr *query, rtnl_cb cb,
+	       void *arg);
 
 /**
  * rtnl_events() - Read the events that are waiting

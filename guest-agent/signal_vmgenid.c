@@ -31,7 +31,7 @@ static bool driver_has_device(const char *path)
 }
 
 /* It was an ACPI driver before it became a platform driver. */
-bool vmgenid_is_bound(void)
+static bool vmgenid_is_bound(void)
 {
 	return driver_has_device("/sys/bus/platform/drivers/vmgenid") ||
 	       driver_has_device("/sys/bus/acpi/drivers/vmgenid");

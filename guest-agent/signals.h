@@ -110,13 +110,6 @@ void signals_account(struct signals *sigs, enum vmfork_signal kind);
 bool kmsg_is_fork(const char *record, unsigned long len);
 
 /**
- * vmgenid_is_bound() - Has the kernel a driver for this machine's VMGenID?
- *
- * Return: true if so; it then reseeds the random numbers of a fork itself
- */
-bool vmgenid_is_bound(void);
-
-/**
  * vmclock_value() - What a VMClock page says of its generation
  * @clock:	page, mapped
  * @value:	out: the generation counter, or the disruption marker where there

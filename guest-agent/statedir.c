@@ -12,7 +12,7 @@
 
 #define RECORD "state"
 
-static const uint8_t record_magic[8] = { 'v', 'm', 'f', 's', 't', 'a', 't', 1 };
+static const uint8_t record_magic[8] = { 'v', 'm', 'f', 's', 't', 'a', 't', 2 };
 
 /*
  * A lock on the open file, which ends with its descriptor, and which others can
@@ -69,7 +69,7 @@ bool statedir_is_locked(const char *path)
 	return locked;
 }
 
-int statedir_write(const struct statedir *dir, const char *name,
+int statedir_write(const struct statedir *dir, const char *name, mode_t mode,
 		   const void *buf, size_t len)
 {
 	const char *at = buf;
@@ -79,9 +79,11 @@ int statedir_write(const struct statedir *dir, const char *name,
 	snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
 	fd = openat(dir->dir_fd, tmp,
 		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-		    0644);
+		    0600);
 	if (fd < 0)
 		return -errno;
+	if (fchmod(fd, mode) < 0)
+		ret = -errno;
 	while (len && !ret) {
 		ssize_t done = write(fd, at, len);
 
@@ -123,5 +125,5 @@ int statedir_save(const struct statedir *dir, struct statedir_record *record)
 	memcpy(record->magic, record_magic, sizeof(record_magic));
 	record->crc32c =
 		crc32c(0, record, offsetof(struct statedir_record, crc32c));
-	return statedir_write(dir, RECORD, record, sizeof(*record));
+	return statedir_write(dir, RECORD, 0644, record, sizeof(*record));
 }

@@ -6,15 +6,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmfork_mailbox.h"
+
+#define STATEDIR_NAME_SIZE \
+	(VMFORK_NAME_MAX + 8) /* a multiple of 8: no padding */
 
 /* What an agent that is started again has to know. */
 struct statedir_record {
 	uint8_t magic[8];
 	uint8_t applied_id[VMFORK_ID_LEN]; /* the last mail that was applied */
 	struct vmfork_status status;
-	uint32_t reserved; /* zero: no padding may differ */
+	/* what the mail said, NUL-terminated; empty: it did not */
+	char name[STATEDIR_NAME_SIZE];
+	char parent[STATEDIR_NAME_SIZE];
+	uint64_t snapshot_ns; /* CLOCK_MONOTONIC of the snapshot; 0: unknown */
+	uint32_t reserved;    /* zero: no padding may differ */
 	uint32_t crc32c;
 };
 
@@ -50,12 +58,13 @@ bool statedir_is_locked(const char *path);
  * statedir_write() - Write a file so that readers see the old or the new one
  * @dir:	directory
  * @name:	file
+ * @mode:	its mode, whatever the umask is
  * @buf:	bytes
  * @len:	how many
  *
  * Return: 0 or -errno
  */
-int statedir_write(const struct statedir *dir, const char *name,
+int statedir_write(const struct statedir *dir, const char *name, mode_t mode,
 		   const void *buf, size_t len);
 
 /**

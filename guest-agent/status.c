@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "names.h"
 #include "status.h"
@@ -22,9 +23,19 @@ void status_begin(struct vmfork_status *status, enum vmfork_signal signal,
 	status->error = 0;
 	status->step = VMFORK_STEP_NONE;
 	status->reseed = VMFORK_RESEED_NONE;
+	status->reseed_error = 0;
+	status->reseed_ns = 0;
+	status->detail = 0;
+	status->clock_source = VMFORK_CLOCK_NONE;
+	status->skew_before_ns = 0;
+	status->skew_after_ns = 0;
+	status->num_killed = 0;
+	status->tasks_done = 0;
+	status->tasks_failed = 0;
 	status->signal = signal;
 	memset(status->restore_id, 0, sizeof(status->restore_id));
 	memset(status->time_ns, 0, sizeof(status->time_ns));
+	memset(status->task_error, 0, sizeof(status->task_error));
 	status_reach(status, VMFORK_STAGE_SIGNAL, now_ns);
 }
 
@@ -143,21 +154,91 @@ static void format_restore(struct status_text *text,
 		text_put(text, "null");
 }
 
-/* null: not ours to do */
-static void format_reseed(struct status_text *text,
-			  const struct vmfork_status *status)
+static void format_name(struct status_text *text, const char *key,
+			const char *name)
 {
-	text_put(text, ",\"reseeded\":%s",
-		 status->reseed == VMFORK_RESEED_DONE	  ? "true"
-		 : status->reseed == VMFORK_RESEED_FAILED ? "false"
-							  : "null");
+	text_put(text, ",\"%s\":", key);
+	if (*name)
+		status_format_string(text, name);
+	else
+		text_put(text, "null");
 }
 
-void status_format(struct status_text *text, const struct vmfork_status *status,
-		   uint64_t gpa, const struct netstate *net)
+static void format_who(struct status_text *text,
+		       const struct statedir_record *record)
 {
+	char hostname[VMFORK_NAME_MAX + 1] = "";
+
+	gethostname(hostname, sizeof(hostname) - 1);
+	format_name(text, "name", record->name);
+	format_name(text, "parent", record->parent);
+	format_name(text, "hostname", hostname);
+}
+
+/* Of what may be before or after: signed; null: not known. */
+static void format_us(struct status_text *text, const char *key, bool is_known,
+		      uint64_t ns)
+{
+	if (is_known)
+		text_put(text, ",\"%s\":%" PRId64, key, (int64_t)ns / 1000);
+	else
+		text_put(text, ",\"%s\":null", key);
+}
+
+static void format_clock(struct status_text *text,
+			 const struct vmfork_status *status)
+{
+	uint32_t bit = 1U << VMFORK_TASK_CLOCK;
+	bool is_known = (status->tasks_done | status->tasks_failed) & bit;
+
+	text_put(text, ",\"clock\":\"%s\"",
+		 known(vmfork_clock_name(status->clock_source)));
+	format_us(text, "skew_before_us", is_known, status->skew_before_ns);
+	format_us(text, "skew_after_us", is_known, status->skew_after_ns);
+}
+
+/* The window: how long the workload could draw its parent's numbers. */
+static void format_reseed(struct status_text *text,
+			  const struct statedir_record *record)
+{
+	const struct vmfork_status *status = &record->status;
+
+	text_put(text, ",\"reseed\":\"%s\"",
+		 known(vmfork_reseed_name(status->reseed)));
+	format_us(text, "reseed_window_us",
+		  record->snapshot_ns && status->reseed_ns,
+		  status->reseed_ns - record->snapshot_ns);
+}
+
+static void format_tasks(struct status_text *text,
+			 const struct vmfork_status *status)
+{
+	text_put(text, ",\"tasks\":{");
+	for (unsigned int i = 0; i < VMFORK_TASK_NUM; i++) {
+		const char *result = "none";
+
+		if (status->tasks_failed & 1U << i)
+			result = "failed";
+		else if (status->tasks_done & 1U << i)
+			result = "done";
+		text_put(text, "%s\"%s\":\"%s\"", i ? "," : "",
+			 known(vmfork_task_name(i)), result);
+	}
+	text_put(text, "},\"settled\":%s",
+		 status->stage == VMFORK_STAGE_SETTLED ? "true" : "false");
+}
+
+void status_format(struct status_text *text,
+		   const struct statedir_record *record, uint64_t gpa,
+		   const struct netstate *net)
+{
+	const struct vmfork_status *status = &record->status;
+
 	format_restore(text, status);
-	format_reseed(text, status);
+	format_who(text, record);
+	format_reseed(text, record);
+	format_clock(text, status);
+	format_tasks(text, status);
 	text_put(text, ",\"gpa\":%" PRIu64 ",\"interfaces\":[", gpa);
 	for (unsigned int i = 0; i < net->num_links; i++) {
 		if (i)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "netstate.h"
+#include "statedir.h"
 #include "vmfork_mailbox.h"
 
 #define STATUS_DIR  "/run/vmfork"
@@ -48,12 +49,13 @@ void status_reach(struct vmfork_status *status, enum vmfork_stage stage,
 /**
  * status_format() - Write the JSON document
  * @text:	where to
- * @status:	status
+ * @record:	status, and what else is known of the restore
  * @gpa:	of the page
  * @net:	interfaces
  */
-void status_format(struct status_text *text, const struct vmfork_status *status,
-		   uint64_t gpa, const struct netstate *net);
+void status_format(struct status_text *text,
+		   const struct statedir_record *record, uint64_t gpa,
+		   const struct netstate *net);
 
 /**
  * status_format_string() - Write a JSON string

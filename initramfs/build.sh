@@ -19,6 +19,8 @@ export LC_ALL=C
 # these depend on is found out.
 MODULES='virtio_pci virtio_net qemu_fw_cfg'
 MODULES_OPTIONAL='ptp_vmclock'
+# What the kernel, or a test, loads by modprobe when it is wanted.
+MODULES_DEMAND='tcp_diag loop'
 
 here=$(cd "$(dirname "$0")" && pwd)
 kernel='' agent='' out='' busybox=/bin/busybox adds='' extras=''
@@ -61,6 +63,15 @@ module_is_builtin() {
 		"$kernel/modules/modules.builtin"
 }
 
+module_unpack() { # FILE
+	case $1 in
+	*.xz) xz -dc "$1" ;;
+	*.zst) zstd -dc "$1" ;;
+	*.gz) gzip -dc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+
 # Each module after what it depends on, none twice.
 module_add() {
 	if module_is_builtin "$1" ||
@@ -74,13 +85,28 @@ module_add() {
 	done
 	# The recursion has changed $file.
 	file=$(module_file "$1")
-	case $file in
-	*.xz) xz -dc "$file" ;;
-	*.zst) zstd -dc "$file" ;;
-	*.gz) gzip -dc "$file" ;;
-	*) cat "$file" ;;
-	esac >"$root/lib/modules/$1.ko"
+	module_unpack "$file" >"$root/lib/modules/$1.ko"
 	echo "$1" >>"$root/etc/modules"
+}
+
+# The same for modprobe, in its own folder; what it depends on comes along.
+module_offer() {
+	if module_is_builtin "$1" || [ -e "$offered/$1.ko" ]; then
+		return
+	fi
+	file=$(module_file "$1")
+	[ -n "$file" ] || die "$(cat "$kernel/version") has no module $1"
+	module_unpack "$file" >"$offered/$1.ko"
+	modinfo -F alias "$file" | sed "s/.*/alias & $1/" \
+		>>"$offered/modules.alias"
+	depends=$(modinfo -F depends "$file" | tr ',' ' ')
+	# shellcheck disable=SC2086 # one word for each
+	set -- "$1" $depends
+	echo "$1.ko:$(shift && printf '%s' "${*:+ }$*" | sed 's/[^ ][^ ]*/&.ko/g')" \
+		>>"$offered/modules.dep"
+	for needed in $depends; do
+		module_offer "$needed"
+	done
 }
 
 add_modules() {
@@ -90,6 +116,9 @@ add_modules() {
 	done
 	for name in $MODULES_OPTIONAL; do
 		[ -z "$(module_file "$name")" ] || module_add "$name"
+	done
+	for name in $MODULES_DEMAND; do
+		module_offer "$name"
 	done
 	for file in $extras; do
 		install -m 644 "$file" "$root/lib/modules/"
@@ -125,9 +154,11 @@ parse "$@"
 tmp=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 root=$tmp/root
+offered=$root/lib/modules/$(cat "$kernel/version")
 for dir in bin dev etc lib/modules proc run sbin sys tmp; do
 	mkdir -p "$root/$dir"
 done
+mkdir -p "$offered"
 add_programs
 add_modules
 pack

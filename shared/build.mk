@@ -4,6 +4,8 @@ shared_srcs := \
 	shared/attr.c \
 	shared/crc32c.c \
 	shared/identity.c \
+	shared/identity_link.c \
 	shared/mail.c \
 	shared/names.c \
+	shared/rules.c \
 	shared/vmfork_ack.c

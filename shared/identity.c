@@ -3,312 +3,101 @@
 #include <errno.h>
 #include <string.h>
 
-#include "attr.h"
-#include "mail.h"
+#include "identity_link.h"
+#include "rules.h"
 
 #define M VMFORK_ATTR_MANDATORY
 
-static void link_encode(struct attr_writer *w, const struct identity_link *link)
-{
-	size_t nest = attr_nest_start(w, VMFORK_A_LINK | M);
+/* 2020-01-01: what is before it is a machine without a clock. */
+#define REALTIME_MIN_NS 1577836800000000000ULL
 
-	switch (link->match) {
-	case IDENTITY_MATCH_NONE:
-		break;
-	case IDENTITY_MATCH_MAC:
-		attr_put(w, VMFORK_L_MATCH_MAC | M, link->match_mac, 6);
-		break;
-	case IDENTITY_MATCH_NAME:
-		attr_put(w, VMFORK_L_MATCH_NAME | M, link->match_name,
-			 strnlen(link->match_name, IDENTITY_NAME_LEN - 1));
-		break;
-	case IDENTITY_MATCH_INDEX:
-		attr_put(w, VMFORK_L_MATCH_INDEX | M, &link->match_index, 4);
-		break;
-	}
-	if (link->has_mac)
-		attr_put(w, VMFORK_L_MAC | M, link->mac, 6);
-	if (link->mtu)
-		attr_put(w, VMFORK_L_MTU | M, &link->mtu, 4);
-	for (unsigned int i = 0; i < link->num_addr4; i++)
-		attr_put(w, VMFORK_L_ADDR4 | M, &link->addr4[i],
-			 sizeof(link->addr4[i]));
-	for (unsigned int i = 0; i < link->num_addr6; i++)
-		attr_put(w, VMFORK_L_ADDR6 | M, &link->addr6[i],
-			 sizeof(link->addr6[i]));
-	if (link->has_gateway4)
-		attr_put(w, VMFORK_L_GATEWAY4 | M, link->gateway4, 4);
-	if (link->has_gateway6)
-		attr_put(w, VMFORK_L_GATEWAY6 | M, link->gateway6, 16);
-	if (link->has_gateway_mac)
-		attr_put(w, VMFORK_L_GATEWAY_MAC | M, link->gateway_mac, 6);
+static void text_encode(struct attr_writer *w, uint16_t type, const char *text)
+{
+	if (*text)
+		attr_put(w, type, text, strlen(text));
+}
+
+static void ack_encode(struct attr_writer *w, const struct vmfork_identity *id)
+{
+	size_t nest = attr_nest_start(w, VMFORK_A_ACK);
+
+	if (id->ack_is_ipv6)
+		attr_put(w, VMFORK_K_ADDR6, id->ack_addr, 16);
+	else
+		attr_put(w, VMFORK_K_ADDR4, id->ack_addr, 4);
+	attr_put(w, VMFORK_K_PORT, &id->ack_port, 2);
 	attr_nest_end(w, nest);
+}
+
+static void dns_encode(struct attr_writer *w,
+		       const struct identity_guest *guest)
+{
+	size_t nest;
+
+	if (!guest->num_dns4 && !guest->num_dns6 && !*guest->search)
+		return;
+	nest = attr_nest_start(w, VMFORK_A_DNS | M);
+	for (unsigned int i = 0; i < guest->num_dns4; i++)
+		attr_put(w, VMFORK_D_SERVER4 | M, guest->dns4[i], 4);
+	for (unsigned int i = 0; i < guest->num_dns6; i++)
+		attr_put(w, VMFORK_D_SERVER6 | M, guest->dns6[i], 16);
+	text_encode(w, VMFORK_D_SEARCH | M, guest->search);
+	attr_nest_end(w, nest);
+}
+
+static void guest_encode(struct attr_writer *w,
+			 const struct identity_guest *guest)
+{
+	text_encode(w, VMFORK_A_NAME, guest->name);
+	text_encode(w, VMFORK_A_PARENT, guest->parent);
+	text_encode(w, VMFORK_A_HOSTNAME | M, guest->hostname);
+	dns_encode(w, guest);
+	if (guest->has_machine_id)
+		attr_put(w, VMFORK_A_MACHINE_ID | M, guest->machine_id,
+			 sizeof(guest->machine_id));
+	if (guest->has_clock)
+		attr_put(w, VMFORK_A_CLOCK | M, &guest->clock,
+			 sizeof(guest->clock));
+	if (guest->has_entropy)
+		attr_put(w, VMFORK_A_ENTROPY | M, guest->entropy,
+			 sizeof(guest->entropy));
+	if (guest->keep_tcp)
+		attr_put(w, VMFORK_A_KEEP_TCP | M, NULL, 0);
+	if (guest->has_hooks)
+		attr_put(w, VMFORK_A_HOOKS | M, &guest->hooks,
+			 sizeof(guest->hooks));
+	if (guest->payload_len)
+		attr_put(w, VMFORK_A_PAYLOAD | M, guest->payload,
+			 guest->payload_len);
 }
 
 int identity_encode(const struct vmfork_identity *id, void *payload,
 		    size_t size)
 {
 	struct attr_writer w = { .buf = payload, .size = size };
-	size_t nest;
 
 	for (unsigned int i = 0; i < id->num_links; i++)
-		link_encode(&w, &id->link[i]);
-	if (id->ack_port) {
-		nest = attr_nest_start(&w, VMFORK_A_ACK);
-		if (id->ack_is_ipv6)
-			attr_put(&w, VMFORK_K_ADDR6, id->ack_addr, 16);
-		else
-			attr_put(&w, VMFORK_K_ADDR4, id->ack_addr, 4);
-		attr_put(&w, VMFORK_K_PORT, &id->ack_port, 2);
-		attr_nest_end(&w, nest);
-	}
+		identity_link_encode(&w, &id->link[i]);
+	if (id->ack_port)
+		ack_encode(&w, id);
+	guest_encode(&w, &id->guest);
 	return w.overflow ? -EMSGSIZE : (int)w.len;
 }
 
-static int fail(struct identity_error *error, const char *attr, const char *why,
-		int ret)
-{
-	error->attr = attr;
-	error->why = why;
-	return ret;
-}
-
-static bool mac_is_usable(const uint8_t *mac)
-{
-	static const uint8_t zero[6];
-
-	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
-}
-
-static bool addr4_is_usable(const uint8_t *addr)
-{
-	/* not 0.0.0.0/8, loopback, multicast or class E */
-	return addr[0] != 0 && addr[0] != 127 && addr[0] < 224;
-}
-
-static bool addr6_is_usable(const uint8_t *addr)
-{
-	static const uint8_t loopback_or_any[15];
-
-	return addr[0] != 0xff &&
-	       (memcmp(addr, loopback_or_any, 15) || addr[15] > 1);
-}
-
-static bool name_is_usable(const struct attr *a)
-{
-	if (a->len < 1 || a->len >= IDENTITY_NAME_LEN)
-		return false;
-	for (size_t i = 0; i < a->len; i++) {
-		uint8_t c = a->value[i];
-
-		if (c <= ' ' || c >= 0x7f || c == '/' || c == ':')
-			return false;
-	}
-	return true;
-}
-
-/* One row per attribute: its name, and the length of its value (0: varies). */
-struct attr_rule {
-	const char *name;
-	uint16_t len;
-	bool nested;
-};
-
-static const struct attr_rule link_rules[] = {
-	[VMFORK_L_MATCH_MAC] = { "link.match-mac", 6 },
-	[VMFORK_L_MATCH_NAME] = { "link.match-name", 0 },
-	[VMFORK_L_MATCH_INDEX] = { "link.match-index", 4 },
-	[VMFORK_L_MAC] = { "link.mac", 6 },
-	[VMFORK_L_MTU] = { "link.mtu", 4 },
-	[VMFORK_L_ADDR4] = { "link.addr4", sizeof(struct vmfork_addr4) },
-	[VMFORK_L_ADDR6] = { "link.addr6", sizeof(struct vmfork_addr6) },
-	[VMFORK_L_GATEWAY4] = { "link.gateway4", 4 },
-	[VMFORK_L_GATEWAY6] = { "link.gateway6", 16 },
-	[VMFORK_L_GATEWAY_MAC] = { "link.gateway-mac", 6 },
-};
-static_assert(sizeof(link_rules) / sizeof(link_rules[0]) == VMFORK_L_NUM, "");
-
-static const struct attr_rule ack_rules[] = {
-	[VMFORK_K_ADDR4] = { "ack.addr4", 4 },
-	[VMFORK_K_ADDR6] = { "ack.addr6", 16 },
-	[VMFORK_K_PORT] = { "ack.port", 2 },
-};
-static_assert(sizeof(ack_rules) / sizeof(ack_rules[0]) == VMFORK_K_NUM, "");
-
-static const struct attr_rule mail_rules[] = {
-	[VMFORK_A_LINK] = { "link", 0, true },
-	[VMFORK_A_ACK] = { "ack", 0, true },
-};
-static_assert(sizeof(mail_rules) / sizeof(mail_rules[0]) == VMFORK_A_NUM, "");
-
-/*
- * Check one attribute against its list's rules.
- * Return: 1 to read it, 0 to skip it, -errno.
- */
-static int attr_admit(const struct attr *a, const struct attr_rule *rules,
-		      size_t num_rules, struct identity_error *error)
-{
-	const struct attr_rule *rule;
-
-	if (a->type >= num_rules || !rules[a->type].name) {
-		if (a->mandatory)
-			return fail(error, "unknown", "is mandatory",
-				    -EOPNOTSUPP);
-		return 0;
-	}
-	rule = &rules[a->type];
-	if (a->nested != rule->nested)
-		return fail(error, rule->name, "is (not) a list", -EBADMSG);
-	if (rule->len && a->len != rule->len)
-		return fail(error, rule->name, "has a wrong length", -EBADMSG);
-	return 1;
-}
-
-static int link_set_match(struct identity_link *link, enum identity_match match,
-			  struct identity_error *error)
-{
-	if (link->match != IDENTITY_MATCH_NONE)
-		return fail(error, "link", "is matched in two ways", -EBADMSG);
-	link->match = match;
-	return 0;
-}
-
-static int link_add_addr4(struct identity_link *link, const struct attr *a,
-			  struct identity_error *error)
-{
-	struct vmfork_addr4 *addr = &link->addr4[link->num_addr4];
-
-	if (link->num_addr4 == IDENTITY_ADDRS_MAX)
-		return fail(error, "link.addr4", "are too many", -E2BIG);
-	memcpy(addr, a->value, sizeof(*addr));
-	if (!addr4_is_usable(addr->addr))
-		return fail(error, "link.addr4", "is not unicast", -ERANGE);
-	if (addr->prefix_len > 32)
-		return fail(error, "link.addr4", "has a prefix above 32",
-			    -ERANGE);
-	link->num_addr4++;
-	return 0;
-}
-
-static int link_add_addr6(struct identity_link *link, const struct attr *a,
-			  struct identity_error *error)
-{
-	struct vmfork_addr6 *addr = &link->addr6[link->num_addr6];
-
-	if (link->num_addr6 == IDENTITY_ADDRS_MAX)
-		return fail(error, "link.addr6", "are too many", -E2BIG);
-	memcpy(addr, a->value, sizeof(*addr));
-	if (!addr6_is_usable(addr->addr))
-		return fail(error, "link.addr6", "is not unicast", -ERANGE);
-	if (addr->prefix_len > 128)
-		return fail(error, "link.addr6", "has a prefix above 128",
-			    -ERANGE);
-	link->num_addr6++;
-	return 0;
-}
-
-static int link_set_mac(uint8_t *mac, bool *has, const struct attr *a,
-			struct identity_error *error)
-{
-	if (!mac_is_usable(a->value))
-		return fail(error, link_rules[a->type].name, "is not unicast",
-			    -ERANGE);
-	memcpy(mac, a->value, 6);
-	*has = true;
-	return 0;
-}
-
-static int link_read(struct identity_link *link, const struct attr *a,
-		     struct identity_error *error)
-{
-	bool ignored;
-	int ret;
-
-	switch ((enum vmfork_attr_link)a->type) {
-	case VMFORK_L_MATCH_MAC:
-		ret = link_set_match(link, IDENTITY_MATCH_MAC, error);
-		if (ret < 0)
-			return ret;
-		return link_set_mac(link->match_mac, &ignored, a, error);
-	case VMFORK_L_MATCH_NAME:
-		if (!name_is_usable(a))
-			return fail(error, "link.match-name", "is no name",
-				    -ERANGE);
-		memcpy(link->match_name, a->value, a->len);
-		return link_set_match(link, IDENTITY_MATCH_NAME, error);
-	case VMFORK_L_MATCH_INDEX:
-		memcpy(&link->match_index, a->value, 4);
-		if (!link->match_index || link->match_index > INT32_MAX)
-			return fail(error, "link.match-index", "is no index",
-				    -ERANGE);
-		return link_set_match(link, IDENTITY_MATCH_INDEX, error);
-	case VMFORK_L_MAC:
-		return link_set_mac(link->mac, &link->has_mac, a, error);
-	case VMFORK_L_MTU:
-		memcpy(&link->mtu, a->value, 4);
-		if (link->mtu < 68 || link->mtu > 65535)
-			return fail(error, "link.mtu", "is not 68 to 65535",
-				    -ERANGE);
-		return 0;
-	case VMFORK_L_ADDR4:
-		return link_add_addr4(link, a, error);
-	case VMFORK_L_ADDR6:
-		return link_add_addr6(link, a, error);
-	case VMFORK_L_GATEWAY4:
-		if (!addr4_is_usable(a->value))
-			return fail(error, "link.gateway4", "is not unicast",
-				    -ERANGE);
-		memcpy(link->gateway4, a->value, 4);
-		link->has_gateway4 = true;
-		return 0;
-	case VMFORK_L_GATEWAY6:
-		if (!addr6_is_usable(a->value))
-			return fail(error, "link.gateway6", "is not unicast",
-				    -ERANGE);
-		memcpy(link->gateway6, a->value, 16);
-		link->has_gateway6 = true;
-		return 0;
-	case VMFORK_L_GATEWAY_MAC:
-		return link_set_mac(link->gateway_mac, &link->has_gateway_mac,
-				    a, error);
-	case VMFORK_L_UNSPEC:
-	case VMFORK_L_NUM:
-		break;
-	}
-	return 0;
-}
-
 static int link_decode(struct vmfork_identity *id, const struct attr *outer,
-		       struct identity_error *error)
+		       uint32_t *detail)
 {
-	struct identity_link *link = &id->link[id->num_links];
-	const uint8_t *list = outer->value;
-	size_t len = outer->len;
-	struct attr a;
 	int ret;
 
 	if (id->num_links == IDENTITY_LINKS_MAX)
-		return fail(error, "link", "are too many", -E2BIG);
-	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = attr_admit(&a, link_rules, VMFORK_L_NUM, error);
-		if (ret > 0)
-			ret = link_read(link, &a, error);
-		if (ret < 0)
-			return ret;
-	}
-	if (ret < 0)
-		return fail(error, "link", "is malformed", ret);
-	if (link->match == IDENTITY_MATCH_NONE)
-		return fail(error, "link", "matches nothing", -EBADMSG);
-	if (link->num_addr6 && link->mtu && link->mtu < 1280)
-		return fail(error, "link.mtu", "is below 1280 with IPv6",
-			    -ERANGE);
+		return rules_fail(detail, 0, VMFORK_WHY_TOO_MANY, -E2BIG);
+	ret = identity_link_decode(&id->link[id->num_links], outer, detail);
 	id->num_links++;
-	return 0;
+	return ret;
 }
 
 static int ack_decode(struct vmfork_identity *id, const struct attr *outer,
-		      struct identity_error *error)
+		      uint32_t *detail)
 {
 	const uint8_t *list = outer->value;
 	size_t len = outer->len;
@@ -317,7 +106,7 @@ static int ack_decode(struct vmfork_identity *id, const struct attr *outer,
 	int ret;
 
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = attr_admit(&a, ack_rules, VMFORK_K_NUM, error);
+		ret = rules_admit(&rules_ack, &a, detail);
 		if (ret < 0)
 			return ret;
 		if (ret == 0)
@@ -327,19 +116,191 @@ static int ack_decode(struct vmfork_identity *id, const struct attr *outer,
 			continue;
 		}
 		id->ack_is_ipv6 = a.type == VMFORK_K_ADDR6;
+		memset(id->ack_addr, 0, sizeof(id->ack_addr));
 		memcpy(id->ack_addr, a.value, a.len);
 		num_addrs++;
 	}
 	if (ret < 0)
-		return fail(error, "ack", "is malformed", ret);
-	if (num_addrs != 1 || !id->ack_port)
-		return fail(error, "ack", "needs one address and a port",
-			    -EBADMSG);
+		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
+	if (num_addrs > 1)
+		return rules_fail(detail, 0, VMFORK_WHY_TWICE, -EBADMSG);
+	if (!num_addrs || !id->ack_port)
+		return rules_fail(detail, 0, VMFORK_WHY_MISSING, -EBADMSG);
+	return 0;
+}
+
+/* What a host name may hold, also behind a space where there are several. */
+static bool is_name_char(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '.' || c == '-';
+}
+
+/* Names, each beginning with a letter or a digit, separated by one @separator. */
+static bool is_names(const struct attr *a, uint8_t separator)
+{
+	bool begins = true;
+
+	for (size_t i = 0; i < a->len; i++) {
+		uint8_t c = a->value[i];
+
+		if (separator && c == separator && !begins) {
+			begins = true;
+			continue;
+		}
+		if (!is_name_char(c) || (begins && (c == '.' || c == '-')))
+			return false;
+		begins = false;
+	}
+	return !begins;
+}
+
+/* What the host calls things: as it stands in files and environments. */
+static bool is_label(const struct attr *a)
+{
+	for (size_t i = 0; i < a->len; i++) {
+		if (!is_name_char(a->value[i]) && a->value[i] != '_')
+			return false;
+	}
+	return true;
+}
+
+static int text_read(char *text, const struct attr *a, bool is_good,
+		     uint32_t *detail)
+{
+	if (!is_good)
+		return rules_fail(detail, a->type, VMFORK_WHY_TEXT, -ERANGE);
+	if (*text)
+		return rules_fail(detail, a->type, VMFORK_WHY_TWICE, -EBADMSG);
+	memcpy(text, a->value, a->len);
+	text[a->len] = '\0';
+	return 0;
+}
+
+static int dns_read(struct identity_guest *guest, const struct attr *a,
+		    uint32_t *detail)
+{
+	bool is_ipv6 = a->type == VMFORK_D_SERVER6;
+
+	if (a->type == VMFORK_D_SEARCH)
+		return text_read(guest->search, a, is_names(a, ' '), detail);
+	if (guest->num_dns4 + guest->num_dns6 == IDENTITY_DNS_MAX)
+		return rules_fail(detail, a->type, VMFORK_WHY_TOO_MANY, -E2BIG);
+	/* a resolver on the guest's own loopback is a resolver */
+	if (a->value[0] == (is_ipv6 ? 0xff : 0) ||
+	    (!is_ipv6 && a->value[0] >= 224))
+		return rules_fail(detail, a->type, VMFORK_WHY_UNICAST, -ERANGE);
+	if (is_ipv6)
+		memcpy(guest->dns6[guest->num_dns6++], a->value, 16);
+	else
+		memcpy(guest->dns4[guest->num_dns4++], a->value, 4);
+	return 0;
+}
+
+static int dns_decode(struct identity_guest *guest, const struct attr *outer,
+		      uint32_t *detail)
+{
+	const uint8_t *list = outer->value;
+	size_t len = outer->len;
+	struct attr a;
+	int ret;
+
+	while ((ret = attr_next(&list, &len, &a)) > 0) {
+		ret = rules_admit(&rules_dns, &a, detail);
+		if (ret > 0)
+			ret = dns_read(guest, &a, detail);
+		if (ret < 0)
+			return ret;
+	}
+	if (ret < 0)
+		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
+	return 0;
+}
+
+static int machine_id_read(struct identity_guest *guest, const struct attr *a,
+			   uint32_t *detail)
+{
+	static const uint8_t none[VMFORK_ID_LEN];
+
+	if (!memcmp(a->value, none, sizeof(none)))
+		return rules_fail(detail, a->type, VMFORK_WHY_RANGE, -ERANGE);
+	memcpy(guest->machine_id, a->value, sizeof(guest->machine_id));
+	guest->has_machine_id = true;
+	return 0;
+}
+
+static int clock_read(struct identity_guest *guest, const struct attr *a,
+		      uint32_t *detail)
+{
+	memcpy(&guest->clock, a->value, sizeof(guest->clock));
+	if (guest->clock.realtime_ns < REALTIME_MIN_NS ||
+	    guest->clock.realtime_ns > INT64_MAX ||
+	    guest->clock.monotonic_ns > INT64_MAX)
+		return rules_fail(detail, a->type, VMFORK_WHY_RANGE, -ERANGE);
+	guest->has_clock = true;
+	return 0;
+}
+
+static int hooks_read(struct identity_guest *guest, const struct attr *a,
+		      uint32_t *detail)
+{
+	memcpy(&guest->hooks, a->value, sizeof(guest->hooks));
+	if (guest->hooks.policy >= VMFORK_POLICY_NUM ||
+	    guest->hooks.timeout_ms < 1 ||
+	    guest->hooks.timeout_ms > VMFORK_HOOKS_MS_MAX)
+		return rules_fail(detail, a->type, VMFORK_WHY_RANGE, -ERANGE);
+	guest->has_hooks = true;
+	return 0;
+}
+
+static int mail_read(struct vmfork_identity *id, const struct attr *a,
+		     uint32_t *detail)
+{
+	struct identity_guest *guest = &id->guest;
+	int ret;
+
+	switch ((enum vmfork_attr_mail)a->type) {
+	case VMFORK_A_LINK:
+		ret = link_decode(id, a, detail);
+		return ret < 0 ? rules_within(detail, a->type, ret) : 0;
+	case VMFORK_A_ACK:
+		ret = ack_decode(id, a, detail);
+		return ret < 0 ? rules_within(detail, a->type, ret) : 0;
+	case VMFORK_A_NAME:
+		return text_read(guest->name, a, is_label(a), detail);
+	case VMFORK_A_PARENT:
+		return text_read(guest->parent, a, is_label(a), detail);
+	case VMFORK_A_HOSTNAME:
+		return text_read(guest->hostname, a, is_names(a, 0), detail);
+	case VMFORK_A_DNS:
+		ret = dns_decode(guest, a, detail);
+		return ret < 0 ? rules_within(detail, a->type, ret) : 0;
+	case VMFORK_A_MACHINE_ID:
+		return machine_id_read(guest, a, detail);
+	case VMFORK_A_CLOCK:
+		return clock_read(guest, a, detail);
+	case VMFORK_A_ENTROPY:
+		memcpy(guest->entropy, a->value, sizeof(guest->entropy));
+		guest->has_entropy = true;
+		return 0;
+	case VMFORK_A_KEEP_TCP:
+		guest->keep_tcp = true;
+		return 0;
+	case VMFORK_A_HOOKS:
+		return hooks_read(guest, a, detail);
+	case VMFORK_A_PAYLOAD:
+		guest->payload = a->value;
+		guest->payload_len = a->len;
+		return 0;
+	case VMFORK_A_UNSPEC:
+	case VMFORK_A_NUM:
+		break;
+	}
 	return 0;
 }
 
 int identity_decode(struct vmfork_identity *id, const void *payload, size_t len,
-		    struct identity_error *error)
+		    uint32_t *detail)
 {
 	const uint8_t *list = payload;
 	struct attr a;
@@ -347,15 +308,13 @@ int identity_decode(struct vmfork_identity *id, const void *payload, size_t len,
 
 	memset(id, 0, sizeof(*id));
 	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = attr_admit(&a, mail_rules, VMFORK_A_NUM, error);
+		ret = rules_admit(&rules_mail, &a, detail);
 		if (ret > 0)
-			ret = a.type == VMFORK_A_LINK
-				      ? link_decode(id, &a, error)
-				      : ack_decode(id, &a, error);
+			ret = mail_read(id, &a, detail);
 		if (ret < 0)
 			return ret;
 	}
 	if (ret < 0)
-		return fail(error, "payload", "is malformed", ret);
+		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
 	return 0;
 }

@@ -11,15 +11,30 @@
 
 #include "vmfork_mailbox.h"
 
-#define IDENTITY_LINKS_MAX 4
-#define IDENTITY_ADDRS_MAX 4  /* per link and family */
-#define IDENTITY_NAME_LEN  16 /* IFNAMSIZ */
+#define IDENTITY_LINKS_MAX  4
+#define IDENTITY_ADDRS_MAX  4  /* per link and family */
+#define IDENTITY_NAME_LEN   16 /* IFNAMSIZ */
+#define IDENTITY_ROUTES_MAX 8
+#define IDENTITY_DNS_MAX    3 /* MAXNS of resolv.conf(5) */
 
 enum identity_match {
 	IDENTITY_MATCH_NONE,
 	IDENTITY_MATCH_MAC,
 	IDENTITY_MATCH_NAME,
 	IDENTITY_MATCH_INDEX,
+};
+
+struct identity_route {
+	bool is_ipv6;
+	bool is_blackhole;
+	bool has_gateway;
+	bool has_source;
+	bool has_metric;
+	uint8_t dst_len; /* prefix, bits */
+	uint8_t dst[16]; /* IPv4: the first 4 bytes, here and below */
+	uint8_t gateway[16];
+	uint8_t source[16];
+	uint32_t metric;
 };
 
 /* The new identity of one interface. What is absent stays as it was. */
@@ -42,6 +57,32 @@ struct identity_link {
 	unsigned int num_addr6;
 	struct vmfork_addr4 addr4[IDENTITY_ADDRS_MAX];
 	struct vmfork_addr6 addr6[IDENTITY_ADDRS_MAX];
+	unsigned int num_routes;
+	struct identity_route routes[IDENTITY_ROUTES_MAX];
+};
+
+/* What an identity says of the guest as a whole; empty is absent. */
+struct identity_guest {
+	char name[VMFORK_NAME_MAX + 1];
+	char parent[VMFORK_NAME_MAX + 1];
+	char hostname[VMFORK_NAME_MAX + 1];
+	unsigned int num_dns4;
+	unsigned int num_dns6;
+	uint8_t dns4[IDENTITY_DNS_MAX][4];
+	uint8_t dns6[IDENTITY_DNS_MAX][16];
+	char search[VMFORK_SEARCH_MAX + 1];
+	bool has_machine_id;
+	bool has_clock;
+	bool has_entropy;
+	bool has_hooks;
+	bool keep_tcp;
+	uint8_t machine_id[VMFORK_ID_LEN];
+	struct vmfork_clock clock;
+	uint8_t entropy[VMFORK_ENTROPY_LEN];
+	struct vmfork_hooks hooks;
+	/* for the workload; points to the encoder's, or into what was decoded */
+	const uint8_t *payload;
+	size_t payload_len;
 };
 
 /* Who a VM is. */
@@ -51,12 +92,7 @@ struct vmfork_identity {
 	uint16_t ack_port; /* 0: nobody wants to know */
 	bool ack_is_ipv6;
 	uint8_t ack_addr[16]; /* the first 4 bytes for IPv4 */
-};
-
-/* What is wrong with a payload; the strings are literals. */
-struct identity_error {
-	const char *attr;
-	const char *why;
+	struct identity_guest guest;
 };
 
 /**
@@ -72,17 +108,19 @@ int identity_encode(const struct vmfork_identity *id, void *payload,
 
 /**
  * identity_decode() - Read a payload, all of it or nothing
- * @id:		out: identity; undefined on failure
+ * @id:		out: identity, which may point into @payload; undefined on
+ *		failure
  * @payload:	hostile bytes
  * @len:	how many
- * @error:	out, on failure: which attribute, and what is wrong with it
+ * @detail:	out, on failure: which attribute, and what is wrong with it
+ *		(rules.h makes words of it)
  *
  * Return: 0, -EBADMSG if it is malformed, -EOPNOTSUPP for an unknown attribute
  * that says it is mandatory, -ERANGE for a value that cannot be, -E2BIG for
  * more links or addresses than fit
  */
 int identity_decode(struct vmfork_identity *id, const void *payload, size_t len,
-		    struct identity_error *error);
+		    uint32_t *detail);
 
 /**
  * mail_seal() - Fill in length and crc; ids, arm sequence and payload are set

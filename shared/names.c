@@ -40,6 +40,37 @@ static const char *const step_names[] = {
 };
 static_assert(sizeof(step_names) / sizeof(char *) == VMFORK_STEP_NUM, "steps");
 
+static const char *const task_names[] = {
+	[VMFORK_TASK_CLOCK] = "clock",
+	[VMFORK_TASK_THAW] = "thaw",
+	[VMFORK_TASK_HOSTNAME] = "hostname",
+	[VMFORK_TASK_HOSTS] = "hosts",
+	[VMFORK_TASK_RESOLV] = "resolv",
+	[VMFORK_TASK_MACHINE_ID] = "machine-id",
+	[VMFORK_TASK_PAYLOAD] = "payload",
+	[VMFORK_TASK_TCP] = "tcp",
+	[VMFORK_TASK_HOOKS] = "hooks",
+	[VMFORK_TASK_NOTIFY] = "notify",
+};
+static_assert(sizeof(task_names) / sizeof(char *) == VMFORK_TASK_NUM, "tasks");
+
+static const char *const reseed_names[] = {
+	[VMFORK_RESEED_NONE] = "none",
+	[VMFORK_RESEED_DONE] = "done",
+	[VMFORK_RESEED_FAILED] = "failed",
+	[VMFORK_RESEED_ALONE] = "alone",
+};
+static_assert(sizeof(reseed_names) / sizeof(char *) == VMFORK_RESEED_NUM,
+	      "reseeds");
+
+static const char *const clock_names[] = {
+	[VMFORK_CLOCK_NONE] = "none",
+	[VMFORK_CLOCK_MAIL] = "mail",
+	[VMFORK_CLOCK_PTP] = "ptp",
+};
+static_assert(sizeof(clock_names) / sizeof(char *) == VMFORK_CLOCK_NUM,
+	      "clocks");
+
 const char *vmfork_signal_name(uint32_t signal)
 {
 	return signal < VMFORK_SIGNAL_NUM ? signal_names[signal] : NULL;
@@ -53,4 +84,19 @@ const char *vmfork_stage_name(uint32_t stage)
 const char *vmfork_step_name(uint32_t step)
 {
 	return step < VMFORK_STEP_NUM ? step_names[step] : NULL;
+}
+
+const char *vmfork_task_name(uint32_t task)
+{
+	return task < VMFORK_TASK_NUM ? task_names[task] : NULL;
+}
+
+const char *vmfork_reseed_name(uint32_t reseed)
+{
+	return reseed < VMFORK_RESEED_NUM ? reseed_names[reseed] : NULL;
+}
+
+const char *vmfork_clock_name(uint32_t source)
+{
+	return source < VMFORK_CLOCK_NUM ? clock_names[source] : NULL;
 }

@@ -32,4 +32,28 @@ const char *vmfork_stage_name(uint32_t stage);
  */
 const char *vmfork_step_name(uint32_t step);
 
+/**
+ * vmfork_task_name() - Name of what follows the network
+ * @task:	enum vmfork_task
+ *
+ * Return: a literal, NULL if there is no such task
+ */
+const char *vmfork_task_name(uint32_t task);
+
+/**
+ * vmfork_reseed_name() - Name of a reseed's result
+ * @reseed:	enum vmfork_reseed
+ *
+ * Return: a literal, NULL if there is no such result
+ */
+const char *vmfork_reseed_name(uint32_t reseed);
+
+/**
+ * vmfork_clock_name() - Name of where the wall clock was read
+ * @source:	enum vmfork_clock_source
+ *
+ * Return: a literal, NULL if there is no such source
+ */
+const char *vmfork_clock_name(uint32_t source);
+
 #endif

@@ -56,10 +56,33 @@
  *	  VMFORK_L_GATEWAY4	4 bytes: next hop of the IPv4 default route
  *	  VMFORK_L_GATEWAY6	16 bytes: next hop of the IPv6 default route
  *	  VMFORK_L_GATEWAY_MAC	6 bytes: link-layer address of both gateways
+ *	  VMFORK_L_ROUTE	nested, repeated: a route beside the default ones
+ *	    VMFORK_R_DST4	struct vmfork_addr4, no bit behind the prefix
+ *	    VMFORK_R_DST6	struct vmfork_addr6 (exactly one of the two)
+ *	    VMFORK_R_GATEWAY	4 or 16 bytes, as the destination; absent: the
+ *				destination is on the link
+ *	    VMFORK_R_SOURCE	4 or 16 bytes: preferred source address
+ *	    VMFORK_R_METRIC	u32
+ *	    VMFORK_R_BLACKHOLE	empty: what goes there is dropped (no gateway)
  *	VMFORK_A_ACK		nested: whom to tell
  *	  VMFORK_K_ADDR4	4 bytes
  *	  VMFORK_K_ADDR6	16 bytes (exactly one of the two)
  *	  VMFORK_K_PORT		u16, not 0
+ *	VMFORK_A_NAME		string: what the host calls this VM
+ *	VMFORK_A_PARENT		string: the snapshot that it was forked from
+ *	VMFORK_A_HOSTNAME	string, 1 to 64 bytes, [A-Za-z0-9.-]
+ *	VMFORK_A_DNS		nested: who resolves names
+ *	  VMFORK_D_SERVER4	4 bytes, repeated
+ *	  VMFORK_D_SERVER6	16 bytes, repeated (three in all)
+ *	  VMFORK_D_SEARCH	string: domains, separated by one space
+ *	VMFORK_A_MACHINE_ID	16 bytes, not zero
+ *	VMFORK_A_CLOCK		struct vmfork_clock: what time it is
+ *	VMFORK_A_ENTROPY	64 bytes for the kernel's random numbers
+ *	VMFORK_A_KEEP_TCP	empty: leave connections of dropped addresses
+ *	VMFORK_A_HOOKS		struct vmfork_hooks: how post-restore hooks run
+ *	VMFORK_A_PAYLOAD	1 to 2048 bytes for the workload
+ *
+ * Clock and entropy are of the moment: mail at boot has none of them.
  *
  * An interface that no VMFORK_A_LINK names is left alone. On one that is named,
  * the addresses that it had are removed, the link-local IPv6 address included,
@@ -67,15 +90,27 @@
  *
  * STATUS. What the guest did with the last mail: the stage reached, the signal
  * that woke it, errno and failing step if it failed, its CLOCK_MONOTONIC at
- * each stage, the restore id, and how many restores it has counted. A reader
- * takes the sequence, the words and the sequence again, and retries while it
- * is odd or has moved.
+ * each stage, the restore id, how many restores it has counted, and what became
+ * of each task that follows the network. A reader takes the sequence, the words
+ * and the sequence again, and retries while it is odd or has moved.
  *
- * REQUEST. The host writes the operation, then raises the counter. The guest
- * looks once a second, and at once when any datagram reaches its hint port
- * (what the datagram holds is ignored), and answers by copying the counter to
- * the status part's request_seen, with the result beside it. A page that does
- * not answer is dead.
+ * REQUEST. The host writes the operation and its words, then raises the
+ * counter. The guest looks once a second, and at once when any datagram reaches
+ * its hint port (what the datagram holds is ignored), and answers by copying the
+ * counter to the status part's request_seen, with the result beside it. A page
+ * that does not answer is dead.
+ *
+ *	VMFORK_REQUEST_PROBE	answer: request_ns says when that was
+ *	VMFORK_REQUEST_PREPARE	a snapshot is imminent. The guest freezes the
+ *				cgroup that it was configured to freeze; with
+ *				VMFORK_PREPARE_QUIESCE it runs the pre-snapshot
+ *				hooks and freezes its file systems as well. It
+ *				answers when all that is done, or undone again
+ *				because some of it failed, timeout_ms after it
+ *				saw the request at the latest.
+ *	VMFORK_REQUEST_RELEASE	the snapshot is taken: undo that. Without it
+ *				the guest undoes it by itself hold_ms after its
+ *				answer. A fork undoes it as part of its restore.
  *
  * ACKNOWLEDGEMENT. See vmfork_ack.h.
  */
@@ -111,6 +146,7 @@
 #define VMFORK_CAP_IPV6	   (1U << 0) /* the guest has IPv6 */
 #define VMFORK_CAP_REQUEST (1U << 1) /* it answers requests */
 #define VMFORK_CAP_PINNED  (1U << 2) /* the page cannot move */
+#define VMFORK_CAP_FREEZE  (1U << 3) /* it has a cgroup to freeze: prepare it */
 
 struct vmfork_header {
 	__u8 magic[VMFORK_MAGIC_LEN];
@@ -173,13 +209,66 @@ enum vmfork_step {
 	VMFORK_STEP_NUM
 };
 
-/* The kernel's random numbers, where the kernel does not see to them itself. */
+/*
+ * VMFORK_STEP_DECODE: which attribute, and what is wrong with it. Bits 31 to 24
+ * hold the type of the outermost attribute, the next eight that of the one
+ * within, the next eight of the one within that (0: none), the last eight the
+ * reason.
+ */
+enum vmfork_why {
+	VMFORK_WHY_NONE,
+	VMFORK_WHY_UNKNOWN,   /* and mandatory */
+	VMFORK_WHY_MALFORMED, /* its list breaks off */
+	VMFORK_WHY_NESTED, /* it is a list and should not be, or the reverse */
+	VMFORK_WHY_LENGTH,
+	VMFORK_WHY_RANGE,
+	VMFORK_WHY_UNICAST, /* the address is not one */
+	VMFORK_WHY_PREFIX,  /* too long, or address bits behind it */
+	VMFORK_WHY_TEXT,    /* a character that may not be there */
+	VMFORK_WHY_TOO_MANY,
+	VMFORK_WHY_TWICE,
+	VMFORK_WHY_MISSING,  /* it lacks what it cannot be without */
+	VMFORK_WHY_CONFLICT, /* it contradicts its neighbours */
+	VMFORK_WHY_NUM
+};
+
+/* The kernel's random numbers. */
 enum vmfork_reseed {
-	VMFORK_RESEED_NONE, /* not the agent's business */
-	VMFORK_RESEED_DONE,
+	VMFORK_RESEED_NONE,   /* no restore yet */
+	VMFORK_RESEED_DONE,   /* the host's 64 bytes credited, then reseeded */
 	VMFORK_RESEED_FAILED, /* the numbers may be the parent's */
+	VMFORK_RESEED_ALONE,  /* reseeded, but the host had sent no bytes */
 	VMFORK_RESEED_NUM
 };
+
+/*
+ * What is made right once the network is proven, in this order; each is done or
+ * has failed by itself. struct vmfork_status.tasks_done and tasks_failed have
+ * the bit 1 << task.
+ */
+enum vmfork_task {
+	VMFORK_TASK_CLOCK,
+	VMFORK_TASK_THAW, /* what was frozen for the snapshot */
+	VMFORK_TASK_HOSTNAME,
+	VMFORK_TASK_HOSTS,	/* /etc/hosts */
+	VMFORK_TASK_RESOLV,	/* /etc/resolv.conf */
+	VMFORK_TASK_MACHINE_ID, /* and boot id */
+	VMFORK_TASK_PAYLOAD,
+	VMFORK_TASK_TCP, /* connections of dropped addresses */
+	VMFORK_TASK_HOOKS,
+	VMFORK_TASK_NOTIFY, /* processes that asked for a signal */
+	VMFORK_TASK_NUM
+};
+
+/* Where the wall clock was read. */
+enum vmfork_clock_source {
+	VMFORK_CLOCK_NONE, /* not stepped */
+	VMFORK_CLOCK_MAIL,
+	VMFORK_CLOCK_PTP,
+	VMFORK_CLOCK_NUM
+};
+
+#define VMFORK_TASKS_MAX 16
 
 struct vmfork_status {
 	__le32 seq;	       /* odd while the guest writes */
@@ -193,19 +282,48 @@ struct vmfork_status {
 	__le64 generation;     /* restores counted since the guest booted */
 	__u8 restore_id[VMFORK_ID_LEN];
 	__le64 time_ns[8]; /* CLOCK_MONOTONIC at each stage, 0 if not reached */
-	__u8 reserved[392];
+	__le64 request_ns; /* CLOCK_MONOTONIC as the last request was answered */
+	__le64 reseed_ns;  /* CLOCK_MONOTONIC as the reseed was done */
+	/* Wall clock minus host's, before and after the step; two's complement. */
+	__le64 skew_before_ns;
+	__le64 skew_after_ns;
+	__le32 clock_source; /* enum vmfork_clock_source */
+	__le32 reseed_error; /* errno, 0 if none */
+	__le32 detail;	     /* of VMFORK_STEP_DECODE */
+	__le32 num_killed;   /* TCP connections destroyed */
+	__le32 tasks_done;   /* bits: 1 << enum vmfork_task */
+	__le32 tasks_failed;
+	__le32 task_error[VMFORK_TASKS_MAX]; /* errno of each that failed */
+	__u8 reserved[272];
 };
 
 enum vmfork_request_op {
 	VMFORK_REQUEST_NONE,
-	VMFORK_REQUEST_PROBE, /* answer; nothing else */
+	VMFORK_REQUEST_PROBE,	/* answer; nothing else */
+	VMFORK_REQUEST_PREPARE, /* a snapshot is imminent */
+	VMFORK_REQUEST_RELEASE, /* it is taken */
 	VMFORK_REQUEST_NUM
 };
 
+#define VMFORK_PREPARE_QUIESCE (1U << 0)
+
+/* What a hook that fails, or does not end in time, means. */
+enum vmfork_policy {
+	VMFORK_POLICY_IGNORE, /* go on; it is reported */
+	VMFORK_POLICY_FAIL,   /* the task, or the request, has failed */
+	VMFORK_POLICY_NUM
+};
+
+#define VMFORK_HOOKS_MS_MAX 3600000
+
 struct vmfork_request {
 	__le32 counter;
-	__le32 op; /* enum vmfork_request_op */
-	__u8 reserved[248];
+	__le32 op;	   /* enum vmfork_request_op */
+	__le32 flags;	   /* VMFORK_PREPARE_* */
+	__le32 policy;	   /* of hooks: enum vmfork_policy */
+	__le32 timeout_ms; /* for getting ready, 1 to VMFORK_HOOKS_MS_MAX */
+	__le32 hold_ms;	   /* how long it may be held, same range */
+	__u8 reserved[232];
 };
 
 /* The page as a whole. */
@@ -224,6 +342,16 @@ enum vmfork_attr_mail {
 	VMFORK_A_UNSPEC,
 	VMFORK_A_LINK,
 	VMFORK_A_ACK,
+	VMFORK_A_NAME,
+	VMFORK_A_PARENT,
+	VMFORK_A_HOSTNAME,
+	VMFORK_A_DNS,
+	VMFORK_A_MACHINE_ID,
+	VMFORK_A_CLOCK,
+	VMFORK_A_ENTROPY,
+	VMFORK_A_KEEP_TCP,
+	VMFORK_A_HOOKS,
+	VMFORK_A_PAYLOAD,
 	VMFORK_A_NUM
 };
 
@@ -239,7 +367,19 @@ enum vmfork_attr_link {
 	VMFORK_L_GATEWAY4,
 	VMFORK_L_GATEWAY6,
 	VMFORK_L_GATEWAY_MAC,
+	VMFORK_L_ROUTE,
 	VMFORK_L_NUM
+};
+
+enum vmfork_attr_route {
+	VMFORK_R_UNSPEC,
+	VMFORK_R_DST4,
+	VMFORK_R_DST6,
+	VMFORK_R_GATEWAY,
+	VMFORK_R_SOURCE,
+	VMFORK_R_METRIC,
+	VMFORK_R_BLACKHOLE,
+	VMFORK_R_NUM
 };
 
 enum vmfork_attr_ack {
@@ -249,6 +389,19 @@ enum vmfork_attr_ack {
 	VMFORK_K_PORT,
 	VMFORK_K_NUM
 };
+
+enum vmfork_attr_dns {
+	VMFORK_D_UNSPEC,
+	VMFORK_D_SERVER4,
+	VMFORK_D_SERVER6,
+	VMFORK_D_SEARCH,
+	VMFORK_D_NUM
+};
+
+#define VMFORK_NAME_MAX		 64 /* VMFORK_A_NAME, _PARENT, _HOSTNAME */
+#define VMFORK_SEARCH_MAX	 256
+#define VMFORK_ENTROPY_LEN	 64
+#define VMFORK_GUEST_PAYLOAD_MAX 2048
 
 struct vmfork_addr4 {
 	__u8 addr[4];
@@ -260,6 +413,22 @@ struct vmfork_addr6 {
 	__u8 addr[16];
 	__u8 prefix_len; /* 0 to 128 */
 	__u8 reserved[3];
+};
+
+/*
+ * The host's wall clock at the moment of resumption, and the guest's
+ * CLOCK_MONOTONIC at that moment, which is that of the snapshot: from there on
+ * the guest counts by itself. 0: not known, the guest takes the moment at which
+ * it noticed.
+ */
+struct vmfork_clock {
+	__le64 realtime_ns; /* since 1970, not before 2020 */
+	__le64 monotonic_ns;
+};
+
+struct vmfork_hooks {
+	__le32 policy;	   /* enum vmfork_policy */
+	__le32 timeout_ms; /* for all together, 1 to VMFORK_HOOKS_MS_MAX */
 };
 
 #ifdef __KERNEL__
@@ -290,6 +459,10 @@ VMFORK_ASSERT_AT(vmfork_mail, payload, VMFORK_MAIL_HEAD_SIZE);
 VMFORK_ASSERT_AT(vmfork_status, generation, 32);
 VMFORK_ASSERT_AT(vmfork_status, restore_id, 40);
 VMFORK_ASSERT_AT(vmfork_status, time_ns, 56);
+VMFORK_ASSERT_AT(vmfork_status, request_ns, 120);
+VMFORK_ASSERT_AT(vmfork_status, clock_source, 152);
+VMFORK_ASSERT_AT(vmfork_status, task_error, 176);
+VMFORK_ASSERT_AT(vmfork_request, hold_ms, 20);
 VMFORK_ASSERT_AT(vmfork_mailbox, mail, VMFORK_MAIL_OFFSET);
 VMFORK_ASSERT_AT(vmfork_mailbox, status, VMFORK_STATUS_OFFSET);
 VMFORK_ASSERT_AT(vmfork_mailbox, request, VMFORK_REQUEST_OFFSET);
@@ -298,6 +471,7 @@ static_assert(sizeof(struct vmfork_mailbox) == VMFORK_MAILBOX_SIZE, "page");
 static_assert(sizeof(struct vmfork_addr4) == 8, "addr4");
 static_assert(sizeof(struct vmfork_addr6) == 20, "addr6");
 static_assert(VMFORK_STAGE_NUM <= 8, "time_ns");
+static_assert(VMFORK_TASK_NUM <= VMFORK_TASKS_MAX, "task_error");
 
 #undef VMFORK_ASSERT_AT
 

@@ -57,7 +57,8 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 	$(filter $(BUILD)/tests/netns/%,$(test_progs))
 
 # What whole-VM tests need beside the product: a program that writes mail with
-# faults, and those that are put into a guest.
+# faults, a library that spoils what vmfork writes, and programs for a guest.
+vm_spoil := $(BUILD)/tests/vm/spoil.so
 vm_postmail := $(BUILD)/tests/vm/postmail
 vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy rawsend kmod kmod_clock)
 
@@ -68,13 +69,19 @@ $(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) $(LDFLAGS) \
 		-o $@ $^ $(HOST_LIBS) -pthread
 
+$(vm_spoil): tests/vm/spoil.c $(shared_srcs)
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -Ishared $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) \
+		$(LDFLAGS) -fPIC -shared -o $@ $^
+
 $(vm_guest): $(BUILD)/tests/vm/guest/%: $(guest_dir)/tests/vm/guest/%.o \
 		$(patsubst %.c,$(guest_dir)/%.o,$(shared_srcs))
 	$(call msg,LD-MUSL,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
 
-tests-vm: $(vm_postmail) $(vm_guest) modules-all
+tests-vm: $(vm_postmail) $(vm_spoil) $(vm_guest) modules-all
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:
@@ -85,11 +92,13 @@ tests-san: $(BUILD)/san/deps $(fuzz_progs)
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san \
 		SAN=address,undefined CFLAGS='-O1 -g' tests
 
-RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') tests/run
+RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') $(if $(LANES),LANES=$(LANES)) tests/run
 
-# Set-up may bring the very tools that the next rules want: a make of its own.
+# Set-up may bring the very tools that the next rules want: a make of its own,
+# with as many jobs as there are lanes, if nobody said how many.
 check: setup
-	$(Q)$(MAKE) --no-print-directory check-run
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(or $(LANES),2)) \
+		check-run
 
 check-run: all guest tests tests-vm tests-san
 	$(Q)$(RUN) unit netns static san vm

@@ -8,6 +8,7 @@
 # Names and states, no counters or times; index numbers of links differ from run
 # to run, and the kernel's own neighbour entries come and go.
 export LC_ALL=C
+tree=$(cd "$(dirname "$0")/.." && pwd)
 
 section() {
 	sed "s/^/$1: /" | sort
@@ -63,11 +64,12 @@ sockets() {
 	ss -Hunl 2>/dev/null | awk '{ print "udp", $4 }'
 }
 
-# State directories, and leases in them; the tests' own are under BUILD/tests.
+# State directories, and leases in them; the tests' own are under BUILD/tests. The
+# tree itself may have a name like ours.
 files() {
 	find /var/lib/vmfork /run/vmfork /tmp/vmfork* /dev/shm \
-		"${BUILD:-build}/tests/state" "${BUILD:-build}/tests/mnt" \
-		-mindepth 1 2>/dev/null
+		"${BUILD:-build}/tests/state" \
+		-path "$tree" -prune -o -print 2>/dev/null
 	grep vmfork /proc/self/mounts
 }
 

@@ -56,7 +56,7 @@ static int fork_one(struct fork_result *result, const struct bench_setup *setup,
 		.prefix = FORK_PREFIX,
 		.num = 1,
 		.post = post,
-		.wait = post,
+		.wait = post ? FORK_WAIT_SETTLED : FORK_WAIT_NONE,
 		.timeout_ms = STEP_MS,
 		.cancel_fd = setup->cancel_fd,
 	};
@@ -109,7 +109,7 @@ static int run_script(const struct vm *vm, const struct net_conf *conf,
 {
 	char script[1024];
 
-	write_script(script, sizeof(script), conf, &vm->port);
+	write_script(script, sizeof(script), conf, &vm->nics[0].port);
 	return shell_time(vm, script, us, STEP_MS, err);
 }
 
@@ -173,11 +173,16 @@ static int sample_agent_warm(struct bench *bench, const struct vm *vm,
 			     const struct net_conf *conf, bool count,
 			     struct vf_err *err)
 {
+	const struct letter_link link = {
+		.conf = conf,
+		.port = &vm->nics[0].port,
+		.old_mac = vm->nics[0].port.mac,
+	};
 	struct vmfork_status status;
 	struct letter letter;
 	struct vmm vmm;
 	int64_t at_us;
-	int ret = letter_init(&letter, conf, &vm->port, vm->port.mac, 0, err);
+	int ret = letter_init(&letter, &link, 1, 0, err);
 
 	/* the agent has to have taken note of what the commands changed */
 	usleep(NOTICE_US);
@@ -230,8 +235,8 @@ static int run(struct bench *bench, const struct bench_setup *setup,
 	const struct net_conf *conf;
 	int ret;
 
-	ret = net_open(&net, setup->state->net_fd, setup->snapshot->net_name,
-		       err);
+	ret = net_open(&net, setup->state->net_fd,
+		       setup->snapshot->nics[0].net_name, err);
 	if (ret < 0)
 		return ret;
 	conf = net_get_conf(net);

@@ -86,7 +86,7 @@ static int converse(int fd, const char *state_path)
 }
 
 static int run_engine(const struct vm *vm, const struct bench_setup *setup,
-		      struct vmm *vmm, int tap_fd, int64_t *us,
+		      struct vmm *vmm, const int *tap_fds, int64_t *us,
 		      struct vf_err *err)
 {
 	const struct snapshot *s = setup->snapshot;
@@ -103,8 +103,6 @@ static int run_engine(const struct vm *vm, const struct bench_setup *setup,
 		.kernel_fd = kernel_fd,
 		.initrd_fd = initrd_fd,
 		.mail_fd = mail_fd,
-		.num_nics = 1,
-		.nics[0].tap_fd = tap_fd,
 		.image_fd = s->dir_fd,
 		.image = &s->image,
 	};
@@ -119,7 +117,7 @@ static int run_engine(const struct vm *vm, const struct bench_setup *setup,
 	if (len < 0)
 		return vf_err_errno(err, errno, "floor");
 	strcpy(path + len, "/" VMM_STATE_FILE);
-	memcpy(spec.nics[0].mac, s->mac, 6);
+	vm_spec_nics(vm, tap_fds, &spec);
 	start_us = vf_now_us();
 	ret = vmm->ops->spawn(vmm, &spec, err);
 	if (ret < 0)
@@ -140,13 +138,28 @@ static int write_mail(const struct vm *vm, struct vf_err *err)
 			     false, err);
 }
 
+/* As many interfaces as the snapshot has, on no bridge. */
+static int open_taps(struct vm *vm, const struct snapshot *s,
+		     int tap_fds[VM_NICS_MAX], struct vf_err *err)
+{
+	vm->num_nics = s->num_nics;
+	for (unsigned int k = 0; k < s->num_nics; k++) {
+		struct net_port *port = &vm->nics[k].port;
+
+		snprintf(port->owner, sizeof(port->owner), "%s", FLOOR_NAME);
+		snprintf(port->tap, sizeof(port->tap), "vfbench%u", (uint8_t)k);
+		memcpy(port->mac, s->nics[k].mac, sizeof(port->mac));
+	}
+	return vm_open_taps(vm, tap_fds, err);
+}
+
 static int sample_floor(struct bench *bench, const struct bench_setup *setup,
 			struct vf_err *err)
 {
 	struct vm vm = { .run_fd = -1 };
 	struct vf_err ignored;
 	struct vmm vmm;
-	__close int tap_fd = -1;
+	int tap_fds[VM_NICS_MAX] = { -1, -1, -1, -1 };
 	int64_t us = 0;
 	int ret;
 
@@ -157,14 +170,14 @@ static int sample_floor(struct bench *bench, const struct bench_setup *setup,
 			    .proc.pidfd = -1,
 			    .run_fd = vm.run_fd,
 			    .cancel_fd = -1 };
-	snprintf(vm.port.owner, sizeof(vm.port.owner), "%s", FLOOR_NAME);
-	snprintf(vm.port.tap, sizeof(vm.port.tap), "vfbench");
-	tap_fd = net_port_open(&vm.port, err);
-	ret = tap_fd < 0 ? tap_fd : write_mail(&vm, err);
+	ret = open_taps(&vm, setup->snapshot, tap_fds, err);
 	if (!ret)
-		ret = run_engine(&vm, setup, &vmm, tap_fd, &us, err);
+		ret = write_mail(&vm, err);
+	if (!ret)
+		ret = run_engine(&vm, setup, &vmm, tap_fds, &us, err);
 	if (!ret)
 		bench_add(bench, SERIES_FLOOR, us);
+	vm_close_taps(tap_fds);
 	process_kill(&vmm.proc, 0);
 	process_close(&vmm.proc);
 	reap_vm(setup->state, vm.name, &ignored);

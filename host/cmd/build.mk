@@ -6,6 +6,7 @@ cmd_srcs := \
 	host/cmd/fork.c \
 	host/cmd/gc.c \
 	host/cmd/inspect.c \
+	host/cmd/links.c \
 	host/cmd/net.c \
 	host/cmd/options.c \
 	host/cmd/print.c \
@@ -16,5 +17,6 @@ cmd_srcs := \
 	host/cmd/snapshot.c \
 	host/cmd/snapshots.c \
 	host/cmd/stop.c \
+	host/cmd/told.c \
 	host/cmd/version.c \
 	host/cmd/vminfo.c

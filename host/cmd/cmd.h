@@ -35,6 +35,30 @@ enum opt_type {
 	OPT_STRING, /* const char * */
 	OPT_UINT,   /* unsigned int */
 	OPT_SIZE,   /* uint64_t: bytes, with K, M, G behind it */
+	OPT_WORDS,  /* struct opt_words: may be given several times */
+	OPT_ORDER,  /* struct opt_order: their order among each other counts */
+	OPT_TABLE,  /* no option: a table of further ones stands in @value */
+};
+
+#define OPT_WORDS_MAX 16
+
+/* The arguments of an option that may be given several times, in their order. */
+struct opt_words {
+	const char *word[OPT_WORDS_MAX];
+	unsigned int num;
+};
+
+struct opt;
+
+#define OPT_ORDER_MAX 64
+
+/* Options that share one of these are noted in the order of the command line. */
+struct opt_order {
+	struct {
+		const struct opt *opt;
+		const char *arg; /* NULL if it takes none */
+	} item[OPT_ORDER_MAX];
+	unsigned int num;
 };
 
 /* One option. A table of them ends with an entry without a name. */

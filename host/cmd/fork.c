@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
-#include "cmd/cmd.h"
+#include "cmd/links.h"
+#include "cmd/told.h"
 #include "core/fork.h"
 
 #define TIMEOUT_S 60
@@ -12,13 +14,15 @@ struct tally {
 	unsigned int running;
 	unsigned int acked;
 	unsigned int failed;
+	bool fine; /* nothing went wrong with any */
 };
 
 static struct tally count(const struct fork_result *result)
 {
-	struct tally t = { 0 };
+	struct tally t = { .fine = true };
 
 	for (unsigned int i = 0; i < result->num; i++) {
+		t.fine &= !result->jobs[i].err.num;
 		switch (result->jobs[i].outcome) {
 		case FORK_FAILED:
 			t.failed++;
@@ -75,6 +79,9 @@ static int report(struct cmd *cmd, const struct fork_result *result,
 		{ .title = "ACKED/MS",
 		  .key = "timeline_us.acked",
 		  .is_us = true },
+		{ .title = "SETTLED/MS",
+		  .key = "timeline_us.settled",
+		  .is_us = true },
 		{ .title = "VERIFIED", .key = "verified" },
 	};
 	__json json_t *json = describe(result, snapshot);
@@ -95,13 +102,17 @@ static int report(struct cmd *cmd, const struct fork_result *result,
 		return ret;
 	if (t.failed == result->num)
 		return CMD_EXIT_FAILED;
-	return t.acked + t.running == result->num ? CMD_EXIT_DONE
-						  : CMD_EXIT_PARTLY;
+	return t.fine ? CMD_EXIT_DONE : CMD_EXIT_PARTLY;
 }
 
 struct order {
 	const char *snapshot;
 	struct fork_request request;
+	struct told_words told;
+	struct opt_order links;
+	const char *wait; /* as it stands on the command line, or NULL */
+	bool no_wait;
+	unsigned int timeout_s;
 };
 
 static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
@@ -113,6 +124,13 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	int ret = snapshot_await(state, order->snapshot, order->request.wait,
 				 order->request.cancel_fd, err);
 
+	if (!ret && order->request.num_links > snapshot.num_nics)
+		ret = cmd_usage_error(cmd, err,
+				      "--net: named %u times, and snapshot %s "
+				      "has %u interface%s",
+				      order->request.num_links, order->snapshot,
+				      snapshot.num_nics,
+				      snapshot.num_nics == 1 ? "" : "s");
 	if (!ret)
 		ret = snapshot_open(&snapshot, state, order->snapshot, err);
 	if (!ret)
@@ -125,48 +143,116 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	return ret;
 }
 
-int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+static int parse_wait(struct cmd *cmd, struct order *order, struct vf_err *err)
 {
-	struct order order = {
-		.request = { .num = 1,
-			     .post = true,
-			     .wait = true,
-			     .start_us = cmd->start_us,
-			     .cancel_fd = cmd->cancel_fd },
+	static const char *const names[] = {
+		[FORK_WAIT_NONE] = "none",
+		[FORK_WAIT_NETWORK] = "network",
+		[FORK_WAIT_SETTLED] = "settled",
 	};
-	struct fork_request *request = &order.request;
-	unsigned int timeout_s = TIMEOUT_S;
-	const struct opt opts[] = {
-		{ "number", 'n', OPT_UINT, &request->num, "N",
-		  "how many forks (1)" },
-		{ "name", 0, OPT_STRING, &request->prefix, "PREFIX",
-		  "call them PREFIX-1 … (the snapshot's name)" },
-		{ "no-wait", 0, OPT_NEGATE, &request->wait, NULL,
-		  "return when they run, not when they acknowledged" },
-		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
-		  "how long to wait for that (60)" },
-		{ "no-mail", 0, OPT_NEGATE, &request->post, NULL,
-		  "no mail: they keep their parent's network, reach nobody" },
-		{ 0 },
-	};
-	const struct usage usage = {
-		"SNAPSHOT",
-		"Fork a snapshot: N VMs, each with a network identity of its "
-		"own.",
-		opts,
-		1,
-		1,
-	};
-	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+	struct fork_request *request = &order->request;
+	const char *name = order->wait;
 
-	if (ret)
-		return ret < 0 ? ret : CMD_EXIT_DONE;
+	static_assert(ARRAY_SIZE(names) == FORK_WAIT_NUM, "waits");
+	if (order->no_wait && name && strcmp(name, "none") != 0)
+		return cmd_usage_error(cmd, err, "--wait %s and --no-wait",
+				       name);
+	if (!request->post && name && strcmp(name, "none") != 0)
+		return cmd_usage_error(
+			cmd, err, "--wait %s: nobody answers with --no-mail",
+			name);
+	if (!name)
+		name = order->no_wait || !request->post ? "none" : "settled";
+	for (int i = 0; i < FORK_WAIT_NUM; i++) {
+		if (strcmp(name, names[i]) != 0)
+			continue;
+		request->wait = (enum fork_wait)i;
+		return 0;
+	}
+	return cmd_usage_error(cmd, err,
+			       "--wait '%s': none of network, settled and none",
+			       name);
+}
+
+static int parse_links(struct cmd *cmd, struct order *order, struct vf_err *err)
+{
+	struct fork_request *request = &order->request;
+	int ret = links_parse(cmd, request->links, &request->num_links,
+			      &order->links, err);
+
+	if (ret < 0)
+		return ret;
+	if (request->num > 1 &&
+	    links_has_personal(request->links, request->num_links))
+		return cmd_usage_error(
+			cmd, err, "--ip and --mac are for one fork, not for %u",
+			request->num);
+	return 0;
+}
+
+/* What the options mean. Return: 0 or -EINVAL */
+static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
+{
+	struct fork_request *request = &order->request;
+	unsigned int timeout_s = order->timeout_s;
+	int ret;
+
 	if (request->num < 1 || request->num > FORK_MAX)
 		return cmd_usage_error(cmd, err, "--number: not 1 to %d",
 				       FORK_MAX);
 	request->timeout_ms =
 		(int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
-	request->wait = request->wait && request->post;
+	ret = parse_wait(cmd, order, err);
+	if (!ret)
+		ret = parse_links(cmd, order, err);
+	return ret < 0 ? ret
+		       : told_parse(cmd, &request->told, &order->told, err);
+}
+
+int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	struct order order = {
+		.request = { .num = 1,
+			     .post = true,
+			     .start_us = cmd->start_us,
+			     .cancel_fd = cmd->cancel_fd },
+		.timeout_s = TIMEOUT_S,
+	};
+	struct opt told[TOLD_OPTS], links[LINKS_OPTS];
+	const struct opt opts[] = {
+		{ "number", 'n', OPT_UINT, &order.request.num, "N",
+		  "how many forks (1)" },
+		{ "name", 0, OPT_STRING, &order.request.prefix, "PREFIX",
+		  "call them PREFIX-1 … (the snapshot's name)" },
+		{ "wait", 0, OPT_STRING, &order.wait, "WHAT",
+		  "return once they have network, settled, or none (settled)" },
+		{ "no-wait", 0, OPT_FLAG, &order.no_wait, NULL,
+		  "the same as --wait none: return when they run" },
+		{ "timeout", 't', OPT_UINT, &order.timeout_s, "SECONDS",
+		  "how long to wait for that (60)" },
+		{ "no-mail", 0, OPT_NEGATE, &order.request.post, NULL,
+		  "no mail: they keep their parent's network, reach nobody" },
+		{ "", 0, OPT_TABLE, links, NULL, NULL },
+		{ "", 0, OPT_TABLE, told, NULL, NULL },
+		{ 0 },
+	};
+	const struct usage usage = {
+		"SNAPSHOT",
+		"Fork a snapshot: N VMs, each with an identity of its own.",
+		opts,
+		1,
+		1,
+	};
+	int ret;
+
+	links_opts(links, &order.links);
+	told_opts(told, &order.told);
+	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+	if (ret)
+		return ret < 0 ? ret : CMD_EXIT_DONE;
+	ret = parse_order(cmd, &order, err);
+	if (ret < 0)
+		return ret;
 	order.snapshot = argv[0];
 	return cmd_change(cmd, GC_MAKES, run, &order, err);
 }

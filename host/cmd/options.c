@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 
-#define OPTS_MAX 32
+#define OPTS_MAX 48
 /* getopt_long() returns the index of a long option from here on */
 #define OPT_BASE 1000
 
@@ -38,15 +38,23 @@ static void print_option(const struct opt *o)
 	printf("  %-26s %s\n", left, o->help);
 }
 
+static void print_options(const struct opt *opts)
+{
+	for (const struct opt *o = opts; o && o->name; o++) {
+		if (o->type == OPT_TABLE)
+			print_options(o->value);
+		else
+			print_option(o);
+	}
+}
+
 static void print_help(const struct cmd *cmd, const struct usage *usage,
 		       const struct opt *common)
 {
 	printf("Usage: vmfork %s [options]%s%s\n\n%s\n\n", cmd->name,
 	       *usage->args ? " " : "", usage->args, usage->summary);
-	for (const struct opt *o = usage->opts; o && o->name; o++)
-		print_option(o);
-	for (const struct opt *o = common; o->name; o++)
-		print_option(o);
+	print_options(usage->opts);
+	print_options(common);
 }
 
 static int parse_number(const char *text, uint64_t max, bool suffix,
@@ -75,6 +83,24 @@ static int parse_number(const char *text, uint64_t max, bool suffix,
 	return *value > max ? -ERANGE : 0;
 }
 
+static int words_add(struct opt_words *words, const char *word)
+{
+	if (words->num == OPT_WORDS_MAX)
+		return -E2BIG;
+	words->word[words->num++] = word;
+	return 0;
+}
+
+static int order_add(struct opt_order *order, const struct opt *o,
+		     const char *arg)
+{
+	if (order->num == OPT_ORDER_MAX)
+		return -E2BIG;
+	order->item[order->num].opt = o;
+	order->item[order->num++].arg = arg;
+	return 0;
+}
+
 static int opt_set(const struct opt *o, const char *arg)
 {
 	uint64_t number;
@@ -98,8 +124,23 @@ static int opt_set(const struct opt *o, const char *arg)
 		if (!ret)
 			*(uint64_t *)o->value = number;
 		break;
+	case OPT_WORDS:
+		ret = words_add(o->value, arg);
+		break;
+	case OPT_ORDER:
+		ret = order_add(o->value, o, arg);
+		break;
+	case OPT_TABLE:
+		break;
 	}
 	return ret;
+}
+
+static const char *opt_fault(int ret)
+{
+	if (ret == -ERANGE)
+		return "out of range";
+	return ret == -E2BIG ? "given too often" : "not a number";
 }
 
 /* All options of a command, own and common, in one array. */
@@ -110,25 +151,31 @@ struct opt_list {
 	int num;
 };
 
-static void list_add(struct opt_list *list, const struct opt *opts)
+static void list_add_one(struct opt_list *list, const struct opt *o)
 {
+	bool has_arg = o->arg;
 	size_t len = strlen(list->shorts);
 
-	for (; opts && opts->name && list->num < OPTS_MAX; opts++) {
-		bool has_arg = opts->type != OPT_FLAG &&
-			       opts->type != OPT_NEGATE;
+	list->longs[list->num] = (struct option){
+		o->name,
+		has_arg ? required_argument : no_argument,
+		NULL,
+		OPT_BASE + list->num,
+	};
+	list->opts[list->num++] = o;
+	if (o->letter)
+		list->shorts[len++] = o->letter;
+	if (o->letter && has_arg)
+		list->shorts[len] = ':';
+}
 
-		list->longs[list->num] = (struct option){
-			opts->name,
-			has_arg ? required_argument : no_argument,
-			NULL,
-			OPT_BASE + list->num,
-		};
-		list->opts[list->num++] = opts;
-		if (opts->letter)
-			list->shorts[len++] = opts->letter;
-		if (opts->letter && has_arg)
-			list->shorts[len++] = ':';
+static void list_add(struct opt_list *list, const struct opt *opts)
+{
+	for (const struct opt *o = opts; o && o->name; o++) {
+		if (o->type == OPT_TABLE)
+			list_add(list, o->value);
+		else if (list->num < OPTS_MAX)
+			list_add_one(list, o);
 	}
 }
 
@@ -163,9 +210,7 @@ static int parse_words(struct cmd *cmd, struct opt_list *list, int argc,
 		ret = opt_set(o, optarg);
 		if (ret < 0)
 			return cmd_usage_error(cmd, err, "--%s '%s': %s",
-					       o->name, optarg,
-					       ret == -ERANGE ? "out of range"
-							      : "not a number");
+					       o->name, optarg, opt_fault(ret));
 	}
 	return 0;
 }

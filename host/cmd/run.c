@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/links.h"
 #include "cmd/vminfo.h"
 #include "core/boot.h"
 
@@ -68,7 +69,6 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		.kernel = getenv("VMFORK_KERNEL"),
 		.initrd = getenv("VMFORK_INITRD"),
 		.append = APPEND_DEFAULT,
-		.net_name = NET_DEFAULT_NAME,
 		.engine = &qemu_ops,
 		.config = { .cpus = 1,
 			    .memory_bytes = MEMORY_DEFAULT,
@@ -78,6 +78,8 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	};
 	unsigned int timeout_s = TIMEOUT_S;
 	const char *accel = "auto";
+	struct opt links[LINKS_OPTS];
+	struct opt_order order;
 	const struct opt opts[] = {
 		{ "kernel", 'k', OPT_STRING, &r.kernel, "FILE",
 		  "kernel image (VMFORK_KERNEL)" },
@@ -89,8 +91,6 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "memory, with K, M or G (256M)" },
 		{ "cpus", 'c', OPT_UINT, &r.config.cpus, "N",
 		  "virtual CPUs (1)" },
-		{ "net", 'n', OPT_STRING, &r.net_name, "NAME",
-		  "network (default)" },
 		{ "accel", 0, OPT_STRING, &accel, "NAME",
 		  "auto, kvm or tcg (auto)" },
 		{ "no-vmclock", 0, OPT_NEGATE, &r.config.has_vmclock, NULL,
@@ -99,6 +99,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "return at once, not when the guest is armed" },
 		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
 		  "how long to wait for that (60)" },
+		{ "", 0, OPT_TABLE, links, NULL, NULL },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -108,14 +109,24 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		1,
 		1,
 	};
-	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+	int ret;
 
+	links_opts(links, &order);
+	links[0].letter = 'n';
+	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	r.name = argv[0];
 	r.timeout_ms = (int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
 	if (r.initrd && !*r.initrd)
 		r.initrd = NULL;
-	ret = check_request(cmd, &r, accel, err);
+	ret = links_parse(cmd, r.links, &r.num_links, &order, err);
+	/* without any --net there is one interface */
+	if (!r.links[0].net_name[0]) {
+		strcpy(r.links[0].net_name, NET_DEFAULT_NAME);
+		r.num_links = 1;
+	}
+	if (!ret)
+		ret = check_request(cmd, &r, accel, err);
 	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, &r, err);
 }

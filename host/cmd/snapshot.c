@@ -5,6 +5,8 @@
 #include "cmd/cmd.h"
 #include "core/snapshot.h"
 
+#define QUIESCE_S 30
+
 struct order {
 	const char *vm;
 	bool wait;
@@ -22,12 +24,13 @@ static int report(struct cmd *cmd, const struct snapshot *s, struct vf_err *err)
 	printf("%s: %s: paused %.1f ms, ", s->name, snapshot_mode_name(s->mode),
 	       (double)s->pause_us / 1000);
 	if (s->writing)
-		printf("being written\n");
+		printf("being written");
 	else
-		printf("took %.1f ms, %.1f MiB written\n",
+		printf("took %.1f ms, %.1f MiB written",
 		       (double)s->total_us / 1000,
 		       (double)s->dirty_bytes / (1 << 20));
-	return 0;
+	printf("%s\n", s->quiesced ? ", quiesced" : "");
+	return CMD_EXIT_DONE;
 }
 
 static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
@@ -65,15 +68,62 @@ static int flatten(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	return CMD_EXIT_DONE;
 }
 
+/* The options as they were given. */
+struct words {
+	const char *mode;
+	const char *hooks;
+	unsigned int timeout_s;
+};
+
+static int parse_words(struct cmd *cmd, const struct words *w,
+		       struct snapshot_request *request, struct vf_err *err)
+{
+	struct hold_wish *wish = &request->hold;
+
+	if (snapshot_mode_parse(&request->mode, w->mode) < 0)
+		return cmd_usage_error(cmd, err,
+				       "--mode '%s': not full, diff, live or "
+				       "auto",
+				       w->mode);
+	if (w->hooks && !wish->quiesce)
+		return cmd_usage_error(cmd, err,
+				       "--hooks: none run without --quiesce");
+	if (w->hooks && !strcmp(w->hooks, "ignore"))
+		wish->policy = VMFORK_POLICY_IGNORE;
+	else if (w->hooks && strcmp(w->hooks, "fail") != 0)
+		return cmd_usage_error(
+			cmd, err, "--hooks '%s': not ignore or fail", w->hooks);
+	if (w->timeout_s < 1 || w->timeout_s > VMFORK_HOOKS_MS_MAX / 1000)
+		return cmd_usage_error(cmd, err,
+				       "--quiesce-timeout: not 1 to %d",
+				       VMFORK_HOOKS_MS_MAX / 1000);
+	wish->timeout_ms = w->timeout_s * 1000;
+	return 0;
+}
+
 int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	const char *mode = snapshot_mode_name(SNAPSHOT_MODE_AUTO);
-	struct order order = { .wait = true };
+	struct words w = {
+		.mode = snapshot_mode_name(SNAPSHOT_MODE_AUTO),
+		.timeout_s = QUIESCE_S,
+	};
+	/* who asks for a quiet guest wants to know that it was not */
+	struct order order = {
+		.wait = true,
+		.request = { .hold.policy = VMFORK_POLICY_FAIL,
+			     .cancel_fd = cmd->cancel_fd },
+	};
 	const struct opt opts[] = {
-		{ "mode", 0, OPT_STRING, &mode, "MODE",
+		{ "mode", 0, OPT_STRING, &w.mode, "MODE",
 		  "full, diff, live, or auto: the shortest pause (auto)" },
 		{ "no-wait", 0, OPT_NEGATE, &order.wait, NULL,
 		  "return when the VM runs again, not when all is written" },
+		{ "quiesce", 0, OPT_FLAG, &order.request.hold.quiesce, NULL,
+		  "run the guest's hooks, freeze its file systems first" },
+		{ "quiesce-timeout", 0, OPT_UINT, &w.timeout_s, "SECONDS",
+		  "how long the guest may take to get ready (30)" },
+		{ "hooks", 0, OPT_STRING, &w.hooks, "POLICY",
+		  "of hooks that fail: fail (refuse the snapshot) or ignore" },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -91,15 +141,12 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	if (snapshot_mode_parse(&order.request.mode, mode) < 0)
-		return cmd_usage_error(cmd, err,
-				       "--mode '%s': not full, diff, live or "
-				       "auto",
-				       mode);
+	ret = parse_words(cmd, &w, &order.request, err);
+	if (ret < 0)
+		return ret;
 	if (!strcmp(argv[0], "flatten"))
 		return cmd_change(cmd, GC_MAKES, flatten, argv[1], err);
 	order.vm = argv[0];
 	order.request.name = argv[1];
-	order.request.cancel_fd = cmd->cancel_fd;
 	return cmd_change(cmd, GC_MAKES, take, &order, err);
 }

@@ -6,7 +6,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/vminfo.h"
-#include "core/vm.h"
+#include "core/nets.h"
 
 static const char *const states[] = {
 	[VM_STATE_CREATING] = "creating",
@@ -43,7 +43,8 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 	struct process proc = { .pidfd = -1 };
 	struct vf_err err;
 	struct vm vm;
-	json_t *json, *port;
+	__json json_t *links = NULL;
+	json_t *json;
 
 	json = json_pack("{s:s,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "name",
 			 name, "state", states[vm_state], "pid", "snapshot",
@@ -66,14 +67,10 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 	json_object_set_new(
 		json, "accel",
 		json_string(vmm_accel_name(vm.hardware.config.accel)));
-	if (vm.net_name[0]) {
-		port = net_port_save(vm.net_name, &vm.port);
-		json_object_update_missing(json, port);
-		json_object_update_existing(json, port);
-		json_object_del(json, "owner");
-		json_object_del(json, "index");
-		json_decref(port);
-	}
+	if (vm_state == VM_STATE_RUNNING)
+		nets_look(state, &vm);
+	links = nics_describe(vm.nics, vm.num_nics);
+	json_object_update(json, links);
 out:
 	vm_close(&vm);
 	return json;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The desk where acknowledgements are received and answered: one UDP socket on
- * the network's gateway address, for all VMs that one command waits for. A
- * datagram counts if it bears the restore id of an expected VM, that VM's
- * nonce, and comes from its address; the first valid one of a kind wins, later
- * ones are answered and otherwise ignored.
+ * the network's gateway address, for all VMs that one command waits for. It is
+ * an IPv6 socket, to which IPv4 addresses are IPv4-mapped ones. A datagram counts
+ * if it bears the restore id of an expected VM, that VM's nonce, and comes from
+ * its address; the first valid one of a kind wins, later ones are answered and
+ * otherwise ignored.
  */
 #ifndef VF_ACK_H
 #define VF_ACK_H
@@ -18,7 +19,7 @@
 /* One VM whose acknowledgement is awaited. */
 struct ack_case {
 	const struct letter *letter;
-	struct in_addr from;
+	const struct net_port *from; /* by any of its addresses */
 	struct timeline *timeline;
 	bool waiting; /* set by the owner; cleared where it is over */
 	bool acked;   /* VMFORK_ACK_ARMED or VMFORK_ACK_APPLIED */
@@ -37,13 +38,13 @@ struct ack_desk {
 /**
  * ack_desk_open() - Open the desk
  * @desk:	out; ack_desk_close() it, also after a failure
- * @addr:	address to listen on
+ * @addr:	address to listen on, IPv4 as IPv4-mapped
  * @num:	how many VMs may answer at once, for the buffer's size
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int ack_desk_open(struct ack_desk *desk, struct in_addr addr, unsigned int num,
+int ack_desk_open(struct ack_desk *desk, struct in6_addr addr, unsigned int num,
 		  struct vf_err *err);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The forks of one command while they are made: shared by fork.c, prepare.c and
- * worker.c, and nobody else's business.
+ * The forks of one command while they are made: shared by fork.c, prepare.c,
+ * worker.c and listen.c, and nobody else's business.
  */
 #ifndef VF_BATCH_H
 #define VF_BATCH_H
@@ -11,6 +11,7 @@
 
 #include "core/chain.h"
 #include "core/fork.h"
+#include "core/nets.h"
 
 /* What the ports are waiting for, and how it went. */
 enum attach_state { ATTACH_PENDING, ATTACH_DONE, ATTACH_FAILED };
@@ -21,9 +22,11 @@ struct worker {
 	struct fork_job *job;
 	pthread_t thread;
 	bool has_thread;
-	int tap_fd;
+	int tap_fds[VM_NICS_MAX];
+	struct identity_guest guest; /* what it is told beside its network */
 	struct vmm vmm;
 	atomic_bool over; /* the thread has ended */
+	int64_t look_us;  /* when its page is looked at if nothing is heard */
 };
 
 /* All forks of one command. */
@@ -35,7 +38,8 @@ struct batch {
 	struct fork_result *result;
 	struct worker *workers;
 	struct ack_case *cases; /* in the order of the jobs */
-	struct net *net;
+	struct nets nets;
+	struct vm **vms; /* room for one pointer per fork */
 	struct ack_desk desk;
 	int kernel_fd;
 	int initrd_fd;
@@ -58,6 +62,13 @@ static inline void batch_reached(struct fork_job *job,
 }
 
 /**
+ * batch_keep_macs() - A fork's guest has the MACs that its parent had
+ * @b:		batch
+ * @vm:		its VM
+ */
+void batch_keep_macs(const struct batch *b, struct vm *vm);
+
+/**
  * batch_prepare() - All that comes before the engines: names, identities, TAPs,
  * letters, run directories
  * @b:		batch
@@ -68,6 +79,20 @@ static inline void batch_reached(struct fork_job *job,
  * Return: 0 or -errno
  */
 int batch_prepare(struct batch *b, struct vf_err *err);
+
+/**
+ * batch_listen() - Hear what forks say, until all is said or the time is over
+ * @b:		batch, its workers started
+ *
+ * Return: 0, -ECANCELED, -errno
+ */
+int batch_listen(struct batch *b);
+
+/**
+ * batch_conclude() - What became of each fork that runs
+ * @b:		batch, its workers ended
+ */
+void batch_conclude(struct batch *b);
 
 /**
  * worker_main() - A fork's thread: from its engine's start to its resumption

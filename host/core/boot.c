@@ -10,7 +10,9 @@
 #include "core/accel.h"
 #include "core/ack.h"
 #include "core/boot.h"
+#include "core/nets.h"
 #include "core/reap.h"
+#include "core/settle.h"
 #include "core/tail.h"
 
 #define READY_MS     10000 /* for the engine's control interface */
@@ -23,7 +25,7 @@ struct boot {
 	const struct boot_request *request;
 	struct vm *vm;
 	enum accel_verdict kvm;
-	struct net *net;
+	struct nets nets;
 	struct ack_desk desk;
 	struct letter letter;
 	struct timeline timeline;
@@ -80,42 +82,37 @@ static int copy_boot_files(struct boot *b, struct vf_err *err)
 /* Identity on the network, on record before anything is made of it. */
 static int take_identity(struct boot *b, struct vf_err *err)
 {
-	struct vm *vm = b->vm;
-	struct vf_err ignored;
 	int ret;
 
-	ret = net_open(&b->net, b->state->net_fd, b->request->net_name, err);
+	b->nets.num = b->request->num_links;
+	memcpy(b->nets.link, b->request->links, sizeof(b->nets.link));
+	ret = nets_open(&b->nets, b->state, err);
+	if (!ret)
+		ret = nets_lease(&b->nets, &b->vm, 1, err);
 	if (ret < 0)
 		return ret;
-	snprintf(vm->port.owner, sizeof(vm->port.owner), "%s", vm->name);
-	ret = net_ports_lease(b->net, &vm->port, 1, err);
+	ret = vm_save(b->vm, err);
 	if (ret < 0)
-		return ret;
-	snprintf(vm->net_name, sizeof(vm->net_name), "%s",
-		 b->request->net_name);
-	memcpy(vm->guest_mac, vm->port.mac, sizeof(vm->guest_mac));
-	ret = vm_save(vm, err);
-	if (ret < 0)
-		net_ports_release(b->net, &vm->port, 1, &ignored);
+		nets_release(&b->nets, &b->vm, 1);
 	return ret;
 }
 
 static int write_mail(struct boot *b, struct vf_err *err)
 {
-	const struct net_conf *conf = net_get_conf(b->net);
-	int ret;
+	int ret = ack_desk_open(&b->desk, nets_gateway(&b->nets), 1, err);
 
-	ret = ack_desk_open(&b->desk, conf->addr4, 1, err);
 	if (!ret)
-		ret = letter_init(&b->letter, conf, &b->vm->port,
-				  b->vm->port.mac, b->desk.port, err);
+		ret = nets_letter(&b->letter, &b->nets, b->vm, NULL,
+				  b->desk.port, err);
+	snprintf(b->letter.identity.guest.name, VMFORK_NAME_MAX + 1, "%s",
+		 b->vm->name);
 	if (!ret)
 		ret = vm_write_mail(b->vm, &b->letter, err);
 	return ret;
 }
 
-/* Start the engine with a fresh TAP, which goes when the engine goes. */
-static int start(struct boot *b, struct vf_err *err)
+static int spawn(struct boot *b, const int tap_fds[VM_NICS_MAX],
+		 struct vf_err *err)
 {
 	struct vm *vm = b->vm;
 	__close int kernel_fd =
@@ -124,7 +121,6 @@ static int start(struct boot *b, struct vf_err *err)
 		openat(vm->run_fd, VM_INITRD_FILE, O_RDONLY | O_CLOEXEC);
 	__close int mail_fd =
 		openat(vm->run_fd, VM_MAIL_FILE, O_RDONLY | O_CLOEXEC);
-	__close int tap_fd = net_port_open(&vm->port, err);
 	struct vmm_spec spec = {
 		.name = vm->name,
 		.config = &vm->hardware.config,
@@ -132,45 +128,50 @@ static int start(struct boot *b, struct vf_err *err)
 		.kernel_fd = kernel_fd,
 		.initrd_fd = initrd_fd,
 		.mail_fd = mail_fd,
-		.num_nics = 1,
-		.nics[0].tap_fd = tap_fd,
 		.image_fd = -1,
 	};
-	int ret;
 
-	if (tap_fd < 0)
-		return tap_fd;
-	memcpy(spec.nics[0].mac, vm->port.mac, 6);
+	vm_spec_nics(vm, tap_fds, &spec);
 	b->vmm = (struct vmm){
 		.ops = vm->hardware.engine,
 		.proc.pidfd = -1,
 		.run_fd = vm->run_fd,
 		.cancel_fd = b->request->cancel_fd,
 	};
-	ret = vm_save(vm, err);
+	return b->vmm.ops->spawn(&b->vmm, &spec, err);
+}
+
+/* Start the engine with fresh TAPs, which go when the engine goes. */
+static int start(struct boot *b, struct vf_err *err)
+{
+	int tap_fds[VM_NICS_MAX] = { -1, -1, -1, -1 };
+	struct vm *vm = b->vm;
+	int ret = vm_open_taps(vm, tap_fds, err);
+
 	if (!ret)
-		ret = b->vmm.ops->spawn(&b->vmm, &spec, err);
+		ret = vm_save(vm, err);
 	if (!ret)
-		ret = net_ports_attach(b->net, &vm->port, 1, err);
+		ret = spawn(b, tap_fds, err);
+	if (!ret)
+		ret = nets_attach(&b->nets, &b->vm, 1, err);
 	if (!ret)
 		ret = b->vmm.ops->connect(&b->vmm,
 					  vf_now_us() + READY_MS * 1000, err);
 	if (!ret)
 		ret = b->vmm.ops->boot(&b->vmm, err);
+	vm_close_taps(tap_fds);
 	return ret;
 }
 
 /* End the engine; the VM's other belongings stay. */
 static void stop(struct boot *b)
 {
-	struct vf_err ignored;
-
 	tail_close(&b->tail);
 	if (b->vmm.ops)
 		b->vmm.ops->disconnect(&b->vmm);
 	process_kill(&b->vmm.proc, 0);
 	process_close(&b->vmm.proc);
-	net_ports_detach(b->net, &b->vm->port, 1, &ignored);
+	nets_detach(&b->nets, &b->vm, 1);
 }
 
 /* Is the engine fine? */
@@ -210,11 +211,11 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 							    : deadline_us);
 		if (c->acked || ret == -ECANCELED)
 			break;
-		if (c->failed)
-			return vf_err_errno(
-				err, guest_errno(c->ack.error),
-				"VM %s: the guest failed at step %s",
-				b->vm->name, timeline_step_name(c->ack.step));
+		if (c->failed) {
+			settle_refusal(c->ack.error, c->ack.step, c->ack.detail,
+				       err);
+			return vf_err_wrap(err, "VM %s", b->vm->name);
+		}
 		ret = look_after(b, err);
 		if (ret < 0)
 			return ret;
@@ -232,8 +233,11 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 	return 0;
 }
 
-/* The guest says where its mailbox is: believe it after a look. */
-static int note_mailbox(struct boot *b, struct vf_err *err)
+/*
+ * The guest has said that it is armed, and where its mailbox is: believe that
+ * after a look.
+ */
+static int note_armed(struct boot *b, struct vf_err *err)
 {
 	struct vmfork_mailbox page;
 	int ret;
@@ -241,6 +245,8 @@ static int note_mailbox(struct boot *b, struct vf_err *err)
 	if (!b->ack_case.acked)
 		return 0;
 	ret = mailbox_read(&b->vmm, b->ack_case.ack.gpa, &page, err);
+	if (!ret)
+		ret = nets_verify(&b->nets, &b->vm, 1, err);
 	if (ret < 0)
 		return ret;
 	b->vm->mailbox_gpa = b->ack_case.ack.gpa;
@@ -262,7 +268,7 @@ static int start_and_wait(struct boot *b, struct vf_err *err)
 	timeline_init(&b->timeline);
 	b->ack_case = (struct ack_case){
 		.letter = &b->letter,
-		.from = b->vm->port.addr4,
+		.from = &b->vm->nics[0].port,
 		.timeline = &b->timeline,
 		.waiting = true,
 	};
@@ -273,7 +279,7 @@ static int start_and_wait(struct boot *b, struct vf_err *err)
 		tail_close(&b->tail);
 	}
 	if (!ret)
-		ret = note_mailbox(b, err);
+		ret = note_armed(b, err);
 	return ret;
 }
 
@@ -347,7 +353,7 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 		b.vmm.ops->disconnect(&b.vmm);
 	process_close(&b.vmm.proc);
 	ack_desk_close(&b.desk);
-	net_close(b.net);
+	nets_close(&b.nets);
 	if (ret < 0)
 		reap_vm(state, vm->name, &ignored);
 	else

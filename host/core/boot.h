@@ -10,7 +10,8 @@ struct boot_request {
 	const char *kernel; /* path */
 	const char *initrd; /* path, or NULL */
 	const char *append;
-	const char *net_name;
+	unsigned int num_links;
+	struct vm_link links[VM_NICS_MAX]; /* each with a network */
 	const struct vmm_ops *engine;
 	struct vmm_config config;
 	bool wait; /* until the guest is armed */

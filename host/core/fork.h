@@ -4,19 +4,33 @@
 #define VF_FORK_H
 
 #include "core/ack.h"
+#include "core/settle.h"
 #include "core/snapshot.h"
 #include "core/timeline.h"
+#include "core/told.h"
 
 #define FORK_MAX 1000
+
+/* What a fork has to be before it is no longer waited for. */
+enum fork_wait {
+	FORK_WAIT_NONE,	   /* resumed */
+	FORK_WAIT_NETWORK, /* reached by its new address */
+	FORK_WAIT_SETTLED, /* all else that it was told done as well */
+	FORK_WAIT_NUM
+};
 
 struct fork_request {
 	const char *prefix; /* names are PREFIX-1 …; NULL: the snapshot's */
 	unsigned int num;
 	bool post; /* false: leave the forks without mail */
-	bool wait; /* for the acknowledgements */
+	enum fork_wait wait;
+	struct told told; /* what they are told beside their network */
 	int timeout_ms;
 	int64_t start_us; /* when the command began; 0: now */
 	int cancel_fd;	  /* readable when the user gives up; or -1 */
+	/* what is asked of the first interfaces; the others are as they were */
+	unsigned int num_links; /* at most as many as the snapshot has */
+	struct vm_link links[VM_NICS_MAX];
 };
 
 /* How far a fork got. A fork that failed before it ran is undone. */
@@ -24,7 +38,7 @@ enum fork_outcome {
 	FORK_FAILED,  /* it does not run: error says why */
 	FORK_UNACKED, /* it runs, but did not acknowledge: error says why */
 	FORK_RUNNING, /* it runs; nobody waited, or it had no mail */
-	FORK_ACKED,
+	FORK_ACKED,   /* what else went wrong is in its error */
 };
 
 /* One fork, as the command that made it sees it. */
@@ -32,6 +46,7 @@ struct fork_job {
 	struct vm vm;
 	struct letter letter;
 	struct timeline timeline;
+	struct settle settle;
 	enum fork_outcome outcome;
 	struct vf_err err;
 	int64_t clock_error_us;
@@ -45,6 +60,7 @@ struct fork_job {
 struct fork_result {
 	struct fork_job *jobs;
 	unsigned int num;
+	struct told_payloads payloads; /* to which the letters point */
 	int64_t start_us;
 	int64_t wall_us;
 };

@@ -40,36 +40,55 @@ static json_t *error_pack(const struct vf_err *err)
 	return json_string(vf_ascii(msg));
 }
 
+/* What is told in a mail that the fork got. */
+static json_t *hostname_pack(const struct identity_guest *guest)
+{
+	return *guest->hostname ? json_string(guest->hostname) : json_null();
+}
+
+static json_t *machine_id_pack(const struct identity_guest *guest)
+{
+	char id[2 * VMFORK_ID_LEN + 1];
+
+	if (!guest->has_machine_id)
+		return json_null();
+	vf_hex(id, guest->machine_id, VMFORK_ID_LEN);
+	return json_string(id);
+}
+
 json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 {
 	bool runs = job->outcome != FORK_FAILED;
-	const struct net_port *port = &job->vm.port;
+	const struct identity_guest *guest = &job->letter.identity.guest;
 	char id[2 * VMFORK_ID_LEN + 1];
 	const char *signal = job->signal ? vmfork_signal_name(job->signal)
 					 : NULL;
 	json_t *json;
 
 	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);
-	json = net_port_save(job->vm.net_name, port);
-	json_object_del(json, "owner");
-	json_object_del(json, "index");
+	json = nics_describe(job->vm.nics, job->vm.num_nics);
 	json_object_update_new(
 		json,
 		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:n,s:o,s:o,s:o,"
+			  "s:o,s:o,s:o,"
 			  "s:{s:I,s:I}}",
 			  "name", job->vm.name, "state",
 			  runs ? "running" : "failed", "pid",
 			  runs ? json_integer(job->pid) : json_null(),
 			  "restore_id", id, "signal", signal, "reached",
 			  stage_reached(job), "verified",
-			  runs && port->verified, "shaping", "error",
-			  error_pack(&job->err), "timeline_us",
+			  runs && nics_verified(job->vm.nics, job->vm.num_nics),
+			  "shaping", "error", error_pack(&job->err),
+			  "timeline_us",
 			  timeline_pack(&job->timeline, start_us),
 			  "clock_error_us",
 			  job->timeline.has_guest
 				  ? json_integer(job->clock_error_us)
 				  : json_null(),
-			  "faults", "major", (json_int_t)job->faults_major,
-			  "minor", (json_int_t)job->faults_minor));
+			  "hostname", hostname_pack(guest), "machine_id",
+			  machine_id_pack(guest), "settle",
+			  settle_pack(&job->settle), "faults", "major",
+			  (json_int_t)job->faults_major, "minor",
+			  (json_int_t)job->faults_minor));
 	return json;
 }

@@ -6,14 +6,16 @@
 
 #include "base/cleanup.h"
 #include "core/guard.h"
+#include "core/hold.h"
 
 #define TRIES	 20
 #define SLEEP_US 100000
 
-/* Resume the VM unless it runs. */
-static int resume(const struct vm *vm)
+/* Resume the VM unless it runs, and release it if it may be held. */
+static int restore(const struct vm *vm, uint64_t gpa)
 {
 	struct vf_err err;
+	struct request_to to;
 	enum vmm_state state;
 	struct vmm vmm;
 	int64_t at_us;
@@ -26,11 +28,14 @@ static int resume(const struct vm *vm)
 		ret = vmm.ops->query(&vmm, &state, &err);
 	if (!ret && state == VMM_STATE_PAUSED)
 		ret = vmm.ops->resume(&vmm, &at_us, &err);
+	request_to_init(&to, vm, &vmm, gpa);
+	if (!ret && gpa)
+		ret = hold_drop(&to, &err);
 	vm_detach(&vmm);
 	return ret;
 }
 
-static _Noreturn void guard_run(int fd, const struct vm *vm)
+static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa)
 {
 	char byte;
 	ssize_t n;
@@ -41,13 +46,13 @@ static _Noreturn void guard_run(int fd, const struct vm *vm)
 		n = read(fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	/* a byte: dismissed. The end without one: the command was killed. */
-	for (int i = 0; n != 1 && i < TRIES && resume(vm) < 0; i++)
+	for (int i = 0; n != 1 && i < TRIES && restore(vm, gpa) < 0; i++)
 		usleep(SLEEP_US);
 	_exit(0);
 }
 
-int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
-		struct vf_err *err)
+int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
+		struct vmm *vmm, struct vf_err *err)
 {
 	int fds[2];
 
@@ -63,19 +68,19 @@ int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
 		close(fds[1]);
 		/* a copy of it would keep QEMU from serving anybody else */
 		vmm->ops->disconnect(vmm);
-		guard_run(fds[0], vm);
+		guard_run(fds[0], vm, gpa);
 	}
 	close(fds[0]);
 	guard->fd = fds[1];
 	return 0;
 }
 
-void guard_stop(struct guard *guard, bool resumed)
+void guard_stop(struct guard *guard, bool done)
 {
-	if (resumed)
+	if (done)
 		(void)!write(guard->fd, "", 1);
 	close(guard->fd);
 	/* a guard that has work to do outlives us */
-	while (resumed && waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
+	while (done && waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guard over a paused VM: a small process that resumes it if the command that
- * paused it is killed. It needs neither disk nor memory to do so.
+ * A guard over a VM that is held or paused for a snapshot: a small process that
+ * resumes and releases it if the command that did so is killed. It needs neither
+ * disk nor memory for that.
  */
 #ifndef VF_GUARD_H
 #define VF_GUARD_H
@@ -14,9 +15,10 @@ struct guard {
 };
 
 /**
- * guard_start() - Set a guard, before the VM is paused
+ * guard_start() - Set a guard, before the VM is held or paused
  * @guard:	out
  * @vm:		VM
+ * @gpa:	its mailbox, 0: it is not held
  * @vmm:	the caller's connection to it
  * @err:	error
  *
@@ -24,14 +26,14 @@ struct guard {
  *
  * Return: 0 or -errno
  */
-int guard_start(struct guard *guard, const struct vm *vm, struct vmm *vmm,
-		struct vf_err *err);
+int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
+		struct vmm *vmm, struct vf_err *err);
 
 /**
  * guard_stop() - Dismiss it
  * @guard:	guard
- * @resumed:	the VM runs again; if not, the guard goes on to try
+ * @done:	the VM runs again and nothing is held; if not, the guard tries
  */
-void guard_stop(struct guard *guard, bool resumed);
+void guard_stop(struct guard *guard, bool done);
 
 #endif

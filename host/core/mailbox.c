@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "core/mailbox.h"
@@ -27,58 +26,6 @@ int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 		return vf_err_set(err, ENOENT,
 				  "mailbox: none is armed at 0x%" PRIx64, gpa);
 	return 0;
-}
-
-/* A datagram on the hint port makes the guest look now, not within a second. */
-static void send_hint(struct in_addr guest, uint16_t hint_port)
-{
-	struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_addr = guest,
-		.sin_port = htons(hint_port),
-	};
-	__close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && hint_port && guest.s_addr)
-		sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&to,
-		       sizeof(to));
-}
-
-int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
-		  int timeout_ms, struct vf_err *err)
-{
-	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
-	struct vmfork_mailbox page;
-	uint32_t counter, op = VMFORK_REQUEST_PROBE;
-	uint64_t at = gpa + VMFORK_REQUEST_OFFSET;
-	int ret = mailbox_read(vmm, gpa, &page, err);
-
-	if (ret < 0)
-		return ret;
-	counter = page.request.counter + 1;
-	/* the operation first: the counter is what the guest looks at */
-	ret = vmm->ops->poke(vmm, at + offsetof(struct vmfork_request, op), &op,
-			     sizeof(op), err);
-	if (!ret)
-		ret = vmm->ops->poke(
-			vmm, at + offsetof(struct vmfork_request, counter),
-			&counter, sizeof(counter), err);
-	if (ret < 0)
-		return ret;
-	send_hint(guest, page.header.hint_port);
-	for (;;) {
-		struct vmfork_status status;
-
-		ret = mailbox_status(vmm, gpa, &status, deadline_us, err);
-		if (ret < 0 || status.request_seen == counter)
-			return ret;
-		if (vf_now_us() > deadline_us)
-			return vf_err_set(err, ETIMEDOUT,
-					  "mailbox: the page at 0x%" PRIx64
-					  " does not answer",
-					  gpa);
-		usleep(PROBE_SLEEP_US);
-	}
 }
 
 /* Look at the page boundaries of one chunk. */
@@ -149,13 +96,14 @@ int mailbox_search(int image_fd, const char *file,
 	return num;
 }
 
-int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
+int mailbox_post(struct vmm *vmm, uint64_t gpa, struct letter *letter,
 		 struct vf_err *err)
 {
 	struct vmfork_mailbox page;
 	struct vmfork_mail mail;
 	int ret = mailbox_read(vmm, gpa, &page, err);
 
+	letter_stamp(&letter->identity.guest);
 	if (!ret)
 		ret = letter_seal(letter, page.header.arm_seq, &mail, err);
 	if (!ret)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's side of the mailbox: find it, ask whether it lives, write a fork's
- * mail into it. The page is hostile input: it is copied once and the copy is
- * validated; nothing in it is used as a length or an address unchecked.
+ * The host's side of the mailbox: find it, write a fork's mail into it, read what
+ * became of that. Asking a running guest is request.h's. The page is hostile
+ * input: it is copied once and the copy is validated; nothing in it is used as a
+ * length or an address unchecked.
  */
 #ifndef VF_MAILBOX_H
 #define VF_MAILBOX_H
@@ -34,20 +35,44 @@ static inline int guest_errno(uint32_t error)
 	return error >= 1 && error < 4096 ? (int)error : EPROTO;
 }
 
+/* One interface of a VM, as its letter tells of it. */
+struct letter_link {
+	const struct net_conf *conf; /* gateway */
+	const struct net_port *port;
+	const uint8_t *old_mac; /* that the interface has now */
+	uint32_t mtu;		/* 0: the interface's own */
+	unsigned int num_routes;
+	const struct identity_route *routes;
+};
+
 /**
- * letter_init() - Write a VM's identity on a network into a letter
+ * letter_init() - Write a VM's identity on its networks into a letter
  * @letter:	out; restore id and nonce are fresh random numbers
- * @conf:	network: gateway, and whom to tell
- * @port:	the VM's port
- * @old_mac:	MAC that the interface has now
+ * @links:	its interfaces; the acknowledgement comes over the first
+ * @num:	how many, 1 to IDENTITY_LINKS_MAX
  * @ack_port:	UDP port where the acknowledgement is awaited; 0: nowhere
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int letter_init(struct letter *letter, const struct net_conf *conf,
-		const struct net_port *port, const uint8_t old_mac[6],
-		uint16_t ack_port, struct vf_err *err);
+int letter_init(struct letter *letter, const struct letter_link *links,
+		unsigned int num, uint16_t ack_port, struct vf_err *err);
+
+/**
+ * letter_stamp() - Write down what time it is
+ * @guest:	what a guest is told; untouched if it is not told the time
+ */
+void letter_stamp(struct identity_guest *guest);
+
+/**
+ * letter_check() - Would a guest take it?
+ * @letter:	letter
+ * @err:	error, which names the attribute that is wrong, or what could be
+ *		shorter
+ *
+ * Return: 0 or -errno as identity_decode()'s, -EMSGSIZE if it is too long
+ */
+int letter_check(const struct letter *letter, struct vf_err *err);
 
 /**
  * letter_seal() - Make the mail of a letter
@@ -74,20 +99,6 @@ int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 		 struct vf_err *err);
 
 /**
- * mailbox_probe() - Ask a running guest whether a page is its mailbox
- * @vmm:	engine
- * @gpa:	page
- * @guest:	the guest's address, for the hint that makes it look at once
- * @timeout_ms:	how long to wait for an answer
- * @err:	error
- *
- * Return: 0 if it answered, -ENOENT if no mailbox is there, -ETIMEDOUT if it
- * does not answer: its agent has gone, or has moved to another page
- */
-int mailbox_probe(struct vmm *vmm, uint64_t gpa, struct in_addr guest,
-		  int timeout_ms, struct vf_err *err);
-
-/**
  * mailbox_search() - Look for mailboxes in a memory image
  * @image_fd:	directory of the image
  * @file:	which of its files to search
@@ -105,7 +116,7 @@ int mailbox_search(int image_fd, const char *file,
  * mailbox_post() - Write mail into the mailbox of a VM whose vCPUs stand still
  * @vmm:	engine
  * @gpa:	mailbox
- * @letter:	what to write
+ * @letter:	what to write; it is stamped
  * @err:	error
  *
  * Mail that was there is written over: a snapshot may have been taken while it
@@ -113,7 +124,7 @@ int mailbox_search(int image_fd, const char *file,
  *
  * Return: 0 or -errno
  */
-int mailbox_post(struct vmm *vmm, uint64_t gpa, const struct letter *letter,
+int mailbox_post(struct vmm *vmm, uint64_t gpa, struct letter *letter,
 		 struct vf_err *err);
 
 /**

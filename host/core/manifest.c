@@ -12,7 +12,7 @@
 #include "core/manifest.h"
 #include "crc32c.h"
 
-#define MANIFEST_VERSION 1
+#define MANIFEST_VERSION 3
 #define STATE_MAX	 (128 << 20)
 
 static const char *const files[] = {
@@ -100,20 +100,105 @@ static json_t *regions_pack(const struct vmm_image *image)
 	return json;
 }
 
+static json_t *clock_pack(const struct snapshot *s)
+{
+	return json_pack("{s:I,s:I}", "guest_monotonic_ns",
+			 (json_int_t)s->guest_monotonic_ns,
+			 "monotonic_error_us",
+			 (json_int_t)s->monotonic_error_us);
+}
+
+static int clock_unpack(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	json_int_t monotonic_ns, error_us;
+
+	if (json_unpack(json, "{s:I,s:I}", "guest_monotonic_ns", &monotonic_ns,
+			"monotonic_error_us", &error_us) < 0 ||
+	    monotonic_ns < 0 || error_us < 0)
+		return vf_err_set(err, EBADMSG, "clock: invalid");
+	s->guest_monotonic_ns = (uint64_t)monotonic_ns;
+	s->monotonic_error_us = error_us;
+	return 0;
+}
+
+static json_t *nics_to_json(const struct snapshot *s)
+{
+	json_t *json = json_array();
+
+	for (unsigned int k = 0; k < s->num_nics; k++) {
+		const struct snapshot_nic *nic = &s->nics[k];
+
+		json_array_append_new(
+			json,
+			json_pack("{s:s,s:o,s:i}", "network", nic->net_name,
+				  "mac", hex_pack(nic->mac, sizeof(nic->mac)),
+				  "mtu", (int)nic->mtu));
+	}
+	return json;
+}
+
+static int nics_from_json(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	const char *net_name, *mac;
+	json_t *item;
+	size_t i;
+	int mtu;
+
+	if (json_array_size(json) < 1 || json_array_size(json) > VM_NICS_MAX)
+		return vf_err_set(err, EBADMSG, "nics: invalid");
+	json_array_foreach(json, i, item) {
+		struct snapshot_nic *nic = &s->nics[i];
+
+		if (json_unpack(item, "{s:s,s:s,s:i}", "network", &net_name,
+				"mac", &mac, "mtu", &mtu) < 0 ||
+		    !vf_name_is_valid(net_name, NET_NAME_MAX) || mtu < 0 ||
+		    mtu > NIC_MTU_MAX ||
+		    vf_unhex(nic->mac, sizeof(nic->mac), mac) < 0)
+			return vf_err_set(err, EBADMSG, "nics: invalid");
+		strcpy(nic->net_name, net_name);
+		nic->mtu = (uint32_t)mtu;
+	}
+	s->num_nics = (unsigned int)json_array_size(json);
+	return 0;
+}
+
+static json_t *hold_pack(const struct snapshot *s)
+{
+	return json_pack("{s:b,s:I,s:I}", "quiesced", s->quiesced, "prepare_us",
+			 (json_int_t)s->prepare_us, "release_us",
+			 (json_int_t)s->release_us);
+}
+
+static int hold_unpack(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	json_int_t prepare_us, release_us;
+	int quiesced;
+
+	if (json_unpack(json, "{s:b,s:I,s:I}", "quiesced", &quiesced,
+			"prepare_us", &prepare_us, "release_us",
+			&release_us) < 0)
+		return vf_err_set(err, EBADMSG, "hold: invalid");
+	s->quiesced = quiesced;
+	s->prepare_us = prepare_us;
+	s->release_us = release_us;
+	return 0;
+}
+
 int manifest_save(const struct snapshot *s, struct vf_err *err)
 {
 	__json json_t *json = json_pack(
-		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:s,s:o,s:I,s:I,s:I,s:I,s:o}",
+		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:I,s:I,"
+		"s:o}",
 		"version", MANIFEST_VERSION, "name", s->name, "id",
 		hex_pack(s->id, sizeof(s->id)), "source", s->source, "mode",
 		snapshot_mode_name(s->mode), "created_s",
 		(json_int_t)s->created_s, "hardware",
 		hardware_pack(&s->hardware), "regions", regions_pack(&s->image),
-		"network", s->net_name, "mac", hex_pack(s->mac, sizeof(s->mac)),
-		"mailbox_gpa", (json_int_t)s->mailbox_gpa, "pause_us",
-		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
-		"dirty_bytes", (json_int_t)s->dirty_bytes, "files",
-		files_pack(s->dir_fd));
+		"nics", nics_to_json(s), "mailbox_gpa",
+		(json_int_t)s->mailbox_gpa, "clock", clock_pack(s), "hold",
+		hold_pack(s), "pause_us", (json_int_t)s->pause_us, "total_us",
+		(json_int_t)s->total_us, "dirty_bytes",
+		(json_int_t)s->dirty_bytes, "files", files_pack(s->dir_fd));
 	uint32_t crc = 0;
 	int ret = state_crc(s->dir_fd, &crc, err);
 
@@ -223,15 +308,31 @@ static int manifest_verify(const json_t *json, struct vf_err *err)
 	return 0;
 }
 
+static int parts_unpack(struct snapshot *s, const json_t *json,
+			struct vf_err *err)
+{
+	int ret = hardware_unpack(&s->hardware,
+				  json_object_get(json, "hardware"), err);
+
+	if (!ret)
+		ret = regions_unpack(&s->image,
+				     json_object_get(json, "regions"), err);
+	if (!ret)
+		ret = nics_from_json(s, json_object_get(json, "nics"), err);
+	if (!ret)
+		ret = clock_unpack(s, json_object_get(json, "clock"), err);
+	if (!ret)
+		ret = hold_unpack(s, json_object_get(json, "hold"), err);
+	return ret;
+}
+
 int manifest_load(struct snapshot *s, struct vf_err *err)
 {
-	const char *id = "", *source = "", *mode = "", *net_name = "",
-		   *mac = "";
+	const char *id = "", *source = "", *mode = "";
 	json_int_t created_s = 0, gpa = 0;
 	json_int_t pause_us = 0, total_us = 0, dirty_bytes = 0;
 	json_int_t state_crc_noted = 0;
-	json_t *hardware = NULL, *regions = NULL, *sizes = NULL;
-	json_t *parent = NULL;
+	json_t *sizes = NULL, *parent = NULL;
 	__json json_t *json = NULL;
 	int ret;
 
@@ -241,18 +342,15 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (!ret)
 		ret = vf_json_unpack(
 			json, SNAPSHOT_MANIFEST_FILE, err,
-			"{s:s,s:s,s:s,s:I,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,"
-			"s:o,s?o}",
+			"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o,"
+			"s?o}",
 			"id", &id, "source", &source, "mode", &mode,
-			"created_s", &created_s, "hardware", &hardware,
-			"regions", &regions, "network", &net_name, "mac", &mac,
-			"mailbox_gpa", &gpa, "pause_us", &pause_us, "total_us",
-			&total_us, "dirty_bytes", &dirty_bytes, "state_crc32c",
+			"created_s", &created_s, "mailbox_gpa", &gpa,
+			"pause_us", &pause_us, "total_us", &total_us,
+			"dirty_bytes", &dirty_bytes, "state_crc32c",
 			&state_crc_noted, "files", &sizes, "parent", &parent);
 	if (!ret)
-		ret = hardware_unpack(&s->hardware, hardware, err);
-	if (!ret)
-		ret = regions_unpack(&s->image, regions, err);
+		ret = parts_unpack(s, json, err);
 	if (!ret && parent)
 		ret = parent_unpack(s, parent, err);
 	if (!ret)
@@ -260,7 +358,6 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	if (vf_unhex(s->id, sizeof(s->id), id) < 0 ||
-	    vf_unhex(s->mac, sizeof(s->mac), mac) < 0 ||
 	    snapshot_mode_parse(&s->mode, mode) < 0 ||
 	    s->mode == SNAPSHOT_MODE_AUTO)
 		return vf_err_set(err, EBADMSG, "the manifest is invalid");
@@ -270,7 +367,6 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	s->total_us = total_us;
 	s->dirty_bytes = (uint64_t)dirty_bytes;
 	snprintf(s->source, sizeof(s->source), "%s", source);
-	snprintf(s->net_name, sizeof(s->net_name), "%s", net_name);
 	snprintf(s->image.machine, sizeof(s->image.machine), "%s",
 		 s->hardware.config.machine);
 	return 0;

@@ -80,45 +80,89 @@ static int name_jobs(struct batch *b, struct vf_err *err)
 	return 0;
 }
 
+/* What each is told beside its network; a payload that is missing ends it all. */
+static int tell_jobs(struct batch *b, struct vf_err *err)
+{
+	const struct fork_request *r = b->request;
+	int64_t deadline_us = vf_now_us() + (int64_t)r->timeout_ms * 1000;
+	unsigned int num = b->result->num;
+	__free const char **names = calloc(num, sizeof(*names));
+	int ret;
+
+	if (!names)
+		return vf_err_errno(err, ENOMEM, "fork");
+	for (unsigned int i = 0; i < num; i++)
+		names[i] = b->result->jobs[i].vm.name;
+	ret = told_payloads_init(&b->result->payloads, &r->told, names, num,
+				 r->cancel_fd, deadline_us, err);
+	for (unsigned int i = 0; !ret && i < num; i++) {
+		struct identity_guest *guest = &b->workers[i].guest;
+
+		ret = told_guest(&r->told, guest, names[i], b->snapshot->name,
+				 b->snapshot->guest_monotonic_ns, err);
+		if (!ret)
+			told_payloads_give(&b->result->payloads, i, guest);
+	}
+	return ret;
+}
+
+void batch_keep_macs(const struct batch *b, struct vm *vm)
+{
+	for (unsigned int k = 0; k < vm->num_nics; k++)
+		memcpy(vm->nics[k].guest_mac, b->snapshot->nics[k].mac,
+		       sizeof(vm->nics[k].guest_mac));
+}
+
+/* The networks of the snapshot, but for those that were named. */
+static int open_nets(struct batch *b, struct vf_err *err)
+{
+	const struct snapshot *s = b->snapshot;
+	struct nets *nets = &b->nets;
+
+	nets->num = s->num_nics;
+	memcpy(nets->link, b->request->links, sizeof(nets->link));
+	for (unsigned int k = 0; k < s->num_nics; k++)
+		if (!nets->link[k].net_name[0])
+			memcpy(nets->link[k].net_name, s->nics[k].net_name,
+			       sizeof(nets->link[k].net_name));
+	return nets_open(nets, b->state, err);
+}
+
 static int lease_jobs(struct batch *b, struct vf_err *err)
 {
 	unsigned int num = b->result->num;
-	__free struct net_port *ports = calloc(num, sizeof(*ports));
 	int ret;
 
-	if (!ports)
-		return vf_err_errno(err, ENOMEM, "fork");
-	for (unsigned int i = 0; i < num; i++)
-		snprintf(ports[i].owner, sizeof(ports[i].owner), "%s",
-			 b->result->jobs[i].vm.name);
-	ret = net_ports_lease(b->net, ports, num, err);
-	if (ret < 0)
-		return ret;
 	for (unsigned int i = 0; i < num; i++) {
+		struct vm *vm = &b->result->jobs[i].vm;
+
+		b->vms[i] = vm;
+		for (unsigned int k = 0; k < b->nets.num; k++)
+			vm->nics[k].mtu = b->snapshot->nics[k].mtu;
+	}
+	ret = nets_lease(&b->nets, b->vms, num, err);
+	for (unsigned int i = 0; !ret && i < num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
-		job->vm.port = ports[i];
-		memcpy(job->vm.guest_mac,
-		       b->request->post ? ports[i].mac : b->snapshot->mac,
-		       sizeof(job->vm.guest_mac));
-		snprintf(job->vm.net_name, sizeof(job->vm.net_name), "%s",
-			 b->snapshot->net_name);
+		if (!b->request->post)
+			batch_keep_macs(b, &job->vm);
 		batch_reached(job, TIMELINE_IDENTITY);
 	}
-	return 0;
+	return ret;
 }
 
 /* Write the mail at boot: what a fork that reboots comes back with. */
-static int write_boot_mail(struct batch *b, struct fork_job *job,
+static int write_boot_mail(struct batch *b, const struct worker *w,
 			   struct vf_err *err)
 {
-	const struct net_conf *conf = net_get_conf(b->net);
+	struct fork_job *job = w->job;
 	struct letter letter;
 	int ret;
 
 	/* nobody waits any more when it reboots */
-	ret = letter_init(&letter, conf, &job->vm.port, job->vm.port.mac, 0,
-			  err);
+	ret = nets_letter(&letter, &b->nets, &job->vm, NULL, 0, err);
+	letter.identity.guest = w->guest;
+	told_at_boot(&letter.identity.guest);
 	if (!ret)
 		ret = vm_write_mail(&job->vm, &letter, err);
 	return ret;
@@ -127,47 +171,82 @@ static int write_boot_mail(struct batch *b, struct fork_job *job,
 /* Its identity is on record before anything is made of it: undoing reads that. */
 static int record_job(struct batch *b, struct fork_job *job, struct vf_err *err)
 {
-	struct vf_err ignored;
-	int ret = vm_save(&job->vm, err);
+	struct vm *vm = &job->vm;
+	int ret = vm_save(vm, err);
 
 	if (ret < 0)
-		net_ports_release(b->net, &job->vm.port, 1, &ignored);
+		nets_release(&b->nets, &vm, 1);
 	return ret;
+}
+
+static int write_letter(struct batch *b, struct worker *w, struct vf_err *err)
+{
+	struct fork_job *job = w->job;
+	uint8_t old_macs[VM_NICS_MAX][6];
+	int ret;
+
+	for (unsigned int k = 0; k < b->snapshot->num_nics; k++)
+		memcpy(old_macs[k], b->snapshot->nics[k].mac, 6);
+	ret = nets_letter(&job->letter, &b->nets, &job->vm, old_macs,
+			  b->desk.port, err);
+	if (b->request->post)
+		job->letter.identity.guest = w->guest;
+	return ret < 0 ? ret : letter_check(&job->letter, err);
+}
+
+/*
+ * Records first, for undoing reads them. A letter that no guest would take is the
+ * user's error, and that of all of them.
+ */
+static int write_letters(struct batch *b, struct vf_err *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct fork_job *job = &b->result->jobs[i];
+
+		/* a failure here is this fork's own */
+		if (record_job(b, job, &job->err) < 0)
+			job->outcome = FORK_FAILED;
+	}
+	for (unsigned int i = 0; !ret && i < b->result->num; i++)
+		ret = write_letter(b, &b->workers[i], err);
+	return ret;
+}
+
+static int make_taps(struct worker *w, struct vf_err *err)
+{
+	struct vm *vm = &w->job->vm;
+	const struct vm leased = *vm;
+	int ret = vm_open_taps(vm, w->tap_fds, err);
+
+	if (ret < 0)
+		return ret;
+	batch_reached(w->job, TIMELINE_TAP);
+	/* a name on record may have been taken by a link of somebody else's */
+	for (unsigned int k = 0; k < vm->num_nics; k++)
+		if (strcmp(leased.nics[k].port.tap, vm->nics[k].port.tap) != 0)
+			return vm_save(vm, err);
+	return 0;
 }
 
 /* Everything about a fork that is not its engine. */
 static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 {
-	const struct net_conf *conf = net_get_conf(b->net);
 	struct fork_job *job = w->job;
-	char tap[IFNAMSIZ];
-	int ret = record_job(b, job, err);
+	int ret = make_taps(w, err);
 
-	if (ret < 0)
-		return ret;
-	memcpy(tap, job->vm.port.tap, sizeof(tap));
-	w->tap_fd = net_port_open(&job->vm.port, err);
-	if (w->tap_fd < 0)
-		return w->tap_fd;
-	batch_reached(job, TIMELINE_TAP);
-	/* the name on record was taken by a link of somebody else's */
-	if (strcmp(tap, job->vm.port.tap) != 0)
-		ret = vm_save(&job->vm, err);
-	if (ret < 0)
-		return ret;
-	ret = letter_init(&job->letter, conf, &job->vm.port, b->snapshot->mac,
-			  b->desk.port, err);
 	if (!ret)
 		ret = vm_place_boot_files(&job->vm.hardware,
 					  b->snapshot->dir_fd, job->vm.run_fd,
 					  err);
 	if (!ret)
-		ret = write_boot_mail(b, job, err);
+		ret = write_boot_mail(b, w, err);
 	if (ret < 0)
 		return ret;
 	b->cases[job - b->result->jobs] = (struct ack_case){
 		.letter = &job->letter,
-		.from = job->vm.port.addr4,
+		.from = &job->vm.nics[0].port,
 		.timeline = &job->timeline,
 		.waiting = true,
 	};
@@ -184,19 +263,23 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b->kernel_fd < 0 || b->wake_fd < 0)
 		return vf_err_errno(err, errno, "fork");
-	ret = net_open(&b->net, b->state->net_fd, s->net_name, err);
+	ret = open_nets(b, err);
 	if (!ret)
-		ret = ack_desk_open(&b->desk, net_get_conf(b->net)->addr4,
+		ret = ack_desk_open(&b->desk, nets_gateway(&b->nets),
 				    b->result->num, err);
 	if (!ret)
 		ret = name_jobs(b, err);
 	if (!ret)
+		ret = tell_jobs(b, err);
+	if (!ret)
 		ret = lease_jobs(b, err);
+	if (!ret)
+		ret = write_letters(b, err);
 	for (unsigned int i = 0; !ret && i < b->result->num; i++) {
 		struct worker *w = &b->workers[i];
 
-		/* a failure here is this fork's own */
-		if (prepare_job(b, w, &w->job->err) < 0)
+		/* as above: its siblings go on */
+		if (!w->job->err.num && prepare_job(b, w, &w->job->err) < 0)
 			w->job->outcome = FORK_FAILED;
 	}
 	return ret;

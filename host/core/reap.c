@@ -80,7 +80,7 @@ static void free_ports_of(const struct vf_state *state, const char *net_name,
 	net_close(net);
 }
 
-/* A VM's port and the network that it is on. */
+/* One of a VM's ports and the network that it is on. */
 struct plug {
 	char net_name[NET_NAME_MAX + 1];
 	struct net_port port;
@@ -93,7 +93,7 @@ static int plug_compare(const void *a, const void *b)
 	return strcmp(pa->net_name, pb->net_name);
 }
 
-/* The ports of all VMs that have one, sorted by network. */
+/* The ports of all VMs, sorted by network. */
 static unsigned int collect_plugs(const struct vf_state *state,
 				  const json_t *names, struct plug *plugs)
 {
@@ -104,13 +104,15 @@ static unsigned int collect_plugs(const struct vf_state *state,
 
 	json_array_foreach(names, i, name) {
 		struct vm vm;
-
 		/* without a record it has no port that we know: gc finds it */
-		if (vm_open(&vm, state, json_string_value(name), &why) == 0 &&
-		    vm.net_name[0]) {
-			memcpy(plugs[num].net_name, vm.net_name,
-			       sizeof(vm.net_name));
-			plugs[num++].port = vm.port;
+		int ret = vm_open(&vm, state, json_string_value(name), &why);
+
+		for (unsigned int k = 0; !ret && k < vm.num_nics; k++) {
+			const struct vm_nic *nic = &vm.nics[k];
+
+			memcpy(plugs[num].net_name, nic->net_name,
+			       sizeof(nic->net_name));
+			plugs[num++].port = nic->port;
 		}
 		vm_close(&vm);
 	}
@@ -121,7 +123,7 @@ static unsigned int collect_plugs(const struct vf_state *state,
 static void free_ports(const struct vf_state *state, const json_t *names,
 		       int *ret, struct vf_err *err)
 {
-	size_t max = json_array_size(names) + 1;
+	size_t max = json_array_size(names) * VM_NICS_MAX + 1;
 	__free struct plug *plugs = calloc(max, sizeof(*plugs));
 	__free struct net_port *ports = calloc(max, sizeof(*ports));
 	unsigned int num, end;

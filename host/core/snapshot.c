@@ -35,6 +35,19 @@ int snapshot_mode_parse(enum snapshot_mode *mode, const char *name)
 	return -EINVAL;
 }
 
+void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm)
+{
+	snapshot->num_nics = vm->num_nics;
+	for (unsigned int k = 0; k < vm->num_nics; k++) {
+		const struct vm_nic *from = &vm->nics[k];
+		struct snapshot_nic *to = &snapshot->nics[k];
+
+		memcpy(to->net_name, from->net_name, sizeof(to->net_name));
+		memcpy(to->mac, from->guest_mac, sizeof(to->mac));
+		to->mtu = from->mtu;
+	}
+}
+
 int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 		  const char *name, struct vf_err *err)
 {
@@ -109,6 +122,21 @@ int snapshot_exists(const struct vf_state *state, const char *name,
 	return ret;
 }
 
+static json_t *networks_pack(const struct snapshot *s)
+{
+	json_t *names = json_array();
+
+	for (unsigned int k = 0; k < s->num_nics; k++)
+		json_array_append_new(names, json_string(s->nics[k].net_name));
+	return names;
+}
+
+/* A duration, null if what it is of did not happen. */
+static json_t *us_pack(int64_t us)
+{
+	return us ? json_integer(us) : json_null();
+}
+
 json_t *snapshot_describe(const struct snapshot *s)
 {
 	char id[2 * SNAPSHOT_ID_LEN + 1];
@@ -116,15 +144,19 @@ json_t *snapshot_describe(const struct snapshot *s)
 
 	vf_hex(id, s->id, sizeof(s->id));
 	json = json_pack(
-		"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:s?,s:s,s:I,s:s,s:s,s:s,s:s}",
+		"{s:s,s:s,s:s,s:I,s:I,s:b,s:o,s:o,s:I,s:I,s:s?,s:s,s:I,s:s,s:s,"
+		"s:o,s:s,s:s}",
 		"name", s->name, "mode", modes[s->mode], "status",
 		s->writing ? "writing" : "ready", "pause_us",
 		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
-		"dirty_bytes", (json_int_t)s->dirty_bytes, "memory_bytes",
+		"quiesced", s->quiesced, "prepare_us", us_pack(s->prepare_us),
+		"release_us", us_pack(s->release_us), "dirty_bytes",
+		(json_int_t)s->dirty_bytes, "memory_bytes",
 		(json_int_t)s->hardware.config.memory_bytes, "parent",
 		s->parent[0] ? s->parent : NULL, "source", s->source, "created",
-		(json_int_t)s->created_s, "id", id, "network", s->net_name,
-		"engine", s->hardware.engine->name, "accel",
+		(json_int_t)s->created_s, "id", id, "network",
+		s->nics[0].net_name, "networks", networks_pack(s), "engine",
+		s->hardware.engine->name, "accel",
 		vmm_accel_name(s->hardware.config.accel));
 	if (s->writing) {
 		json_object_set_new(json, "total_us", json_null());
@@ -137,8 +169,9 @@ json_t *snapshot_describe(const struct snapshot *s)
 static json_t *describe_unready(const char *name, const char *status,
 				const char *why)
 {
-	return json_pack("{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:s?}", "name", name,
-			 "mode", "status", status, "pause_us", "total_us",
+	return json_pack("{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:s?}",
+			 "name", name, "mode", "status", status, "pause_us",
+			 "total_us", "quiesced", "prepare_us", "release_us",
 			 "dirty_bytes", "memory_bytes", "error", why);
 }
 

@@ -15,6 +15,7 @@
 
 #include <jansson.h>
 
+#include "core/hold.h"
 #include "core/vm.h"
 
 #define SNAPSHOT_MANIFEST_FILE "manifest.json"
@@ -30,6 +31,26 @@ enum snapshot_mode {
 	SNAPSHOT_MODE_NUM
 };
 
+/* An interface of the source's. */
+struct snapshot_nic {
+	char net_name[NET_NAME_MAX + 1];
+	uint8_t mac[6]; /* that the guest had */
+	uint32_t mtu;	/* that it was told; 0: its own */
+};
+
+struct snapshot;
+
+/* What is asked for. */
+struct snapshot_request {
+	const char *name;
+	enum snapshot_mode mode;
+	struct hold_wish hold;
+	int cancel_fd; /* readable when the user gives up; or -1 */
+	/* called once the VM runs again, with all that is known by then */
+	void (*running)(const struct snapshot *snapshot, void *ctx);
+	void *ctx;
+};
+
 struct snapshot {
 	char name[VF_NAME_MAX + 1];
 	int dir_fd;
@@ -39,9 +60,15 @@ struct snapshot {
 	int64_t created_s; /* wall clock */
 	struct vm_hardware hardware;
 	struct vmm_image image;
-	char net_name[NET_NAME_MAX + 1];
-	uint8_t mac[6]; /* that the guest had */
+	unsigned int num_nics;
+	struct snapshot_nic nics[VM_NICS_MAX];
 	uint64_t mailbox_gpa;
+	/* its CLOCK_MONOTONIC as it was paused, 0: not known; how far off */
+	uint64_t guest_monotonic_ns;
+	int64_t monotonic_error_us;
+	bool quiesced;	    /* its guest was, file systems and all */
+	int64_t prepare_us; /* how long its guest took to get ready; 0: did not */
+	int64_t release_us; /* and to go on; 0: did not, or did not say so */
 	int64_t pause_us;
 	int64_t total_us;
 	uint64_t dirty_bytes; /* written */
@@ -51,27 +78,20 @@ struct snapshot {
 	bool writing; /* not there yet */
 };
 
-struct snapshot_request {
-	const char *name;
-	enum snapshot_mode mode;
-	int cancel_fd; /* readable when the user gives up; or -1 */
-	/* called once the VM runs again, with all that is known by then */
-	void (*running)(const struct snapshot *snapshot, void *ctx);
-	void *ctx;
-};
-
 /**
  * snapshot_take() - Snapshot a running VM, which goes on afterwards
  * @snapshot:	out; snapshot_close() it, also after a failure
  * @state:	state directory
  * @vm:		VM
- * @request:	name and mode
+ * @request:	how
  * @err:	error
  *
- * Whatever fails, the VM is resumed, and what was written is removed.
+ * Whatever fails, the VM is resumed and its guest released, and what was written
+ * is removed.
  *
  * Return: 0 or -errno, -EEXIST if the name is taken, -ENOENT without a mailbox,
- * -ENOTUNIQ if there are several and none of them proves that it lives
+ * -ENOTUNIQ if there are several and none of them proves that it lives,
+ * -EREMOTEIO if the guest could not get ready
  */
 int snapshot_take(struct snapshot *snapshot, const struct vf_state *state,
 		  const struct vm *vm, const struct snapshot_request *request,
@@ -108,6 +128,13 @@ int snapshot_take_detached(struct snapshot *snapshot,
  */
 int snapshot_await(const struct vf_state *state, const char *name, bool wait,
 		   int cancel_fd, struct vf_err *err);
+
+/**
+ * snapshot_set_nics() - Note the interfaces of a snapshot's source
+ * @snapshot:	snapshot
+ * @vm:		source
+ */
+void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm);
 
 /**
  * snapshot_open() - Open a snapshot and verify its manifest
@@ -189,7 +216,8 @@ int snapshot_list(const struct vf_state *state, json_t **out,
  * @snapshot:	snapshot
  *
  * Return: an object (name, mode, status, pause_us, total_us, dirty_bytes,
- * memory_bytes, source, created, id, engine, accel), a new reference
+ * memory_bytes, quiesced, prepare_us, release_us, source, created, id, engine,
+ * accel), a new reference
  */
 json_t *snapshot_describe(const struct snapshot *snapshot);
 

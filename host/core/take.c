@@ -9,88 +9,38 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "core/mailbox.h"
 #include "core/manifest.h"
 #include "core/stage.h"
 #include "core/take.h"
 
-#define NO_AGENT_HINT	"is vmfork-agent running in the guest?"
-#define PROBE_MS	2500 /* the guest looks once a second */
 #define ARM_TRIES	20
 #define ARM_SLEEP_US	5000
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
 
-/* Does the page that the guest told of still live? Return: its address or 0. */
-static uint64_t told_mailbox(const struct vm *vm, struct vmm *vmm)
-{
-	struct vf_err err;
+/* All that a mode may write. */
+static const char *const image_files[] = {
+	VMM_MEMORY_FILE,
+	VMM_STATE_FILE,
+	SNAPSHOT_LAYER_FILE,
+	SNAPSHOT_INDEX_FILE,
+};
 
-	if (mailbox_probe(vmm, vm->mailbox_gpa, vm->port.addr4, PROBE_MS,
-			  &err) == 0)
-		return vm->mailbox_gpa;
-	return 0;
-}
-
-/*
- * The page that answers is the mailbox. One that does not was left by an agent
- * that has gone: mail in it would be lost.
- */
-static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
-			  const uint64_t *found, int num, uint64_t *gpa,
-			  struct vf_err *err)
-{
-	uint64_t alive[MAILBOX_CANDIDATES];
-	int num_alive = 0;
-
-	for (int i = 0; i < num; i++)
-		if (mailbox_probe(vmm, found[i], vm->port.addr4, PROBE_MS,
-				  err) == 0)
-			alive[num_alive++] = found[i];
-	if (num_alive == 1) {
-		*gpa = alive[0];
-		return 0;
-	}
-	if (num == 1) {
-		vf_err_hint(err, NO_AGENT_HINT);
-		return -err->num;
-	}
-	if (num_alive > 1)
-		found = alive;
-	return vf_err_set(err, ENOTUNIQ,
-			  "mailbox: ambiguous: pages at 0x%" PRIx64
-			  " and 0x%" PRIx64 " both claim to be it, and %s",
-			  found[0], found[1],
-			  num_alive ? "both answer" : "neither answers");
-}
-
-static int find_mailbox(struct snapshot *s, const struct vm *vm,
-			struct vmm *vmm, struct vf_err *err)
-{
-	uint64_t found[MAILBOX_CANDIDATES];
-	int num;
-
-	if (s->mailbox_gpa)
-		return 0;
-	num = mailbox_search(
-		s->dir_fd, s->parent[0] ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE,
-		&s->image, found, err);
-	if (num < 0)
-		return num;
-	if (num == 0) {
-		vf_err_set(err, ENOENT, "mailbox: none in the guest's memory");
-		vf_err_hint(err, NO_AGENT_HINT);
-		return -ENOENT;
-	}
-	return choose_mailbox(vm, vmm, found, num, &s->mailbox_gpa, err);
-}
+static const struct take_mode *const modes[] = {
+	[SNAPSHOT_MODE_FULL] = &take_full,
+	[SNAPSHOT_MODE_DIFF] = &take_diff,
+	[SNAPSHOT_MODE_LIVE] = &take_live,
+};
+static_assert(ARRAY_SIZE(modes) == SNAPSHOT_MODE_AUTO, "the last is none");
 
 /*
  * The agent arms its mailbox anew after each restore and takes the magic away
  * for some instructions: a snapshot of just that moment could never be told
  * anything.
  */
-int take_pause(struct take *t, struct vmm_pause *pause, struct vf_err *err)
+int take_pause(struct take *t, struct vf_err *err)
 {
 	struct vmfork_mailbox page;
 	struct vmm *vmm = t->vmm;
@@ -98,83 +48,165 @@ int take_pause(struct take *t, struct vmm_pause *pause, struct vf_err *err)
 	int ret;
 
 	for (int i = 0;; i++) {
-		ret = vmm->ops->pause(vmm, &pause->paused_us, err);
+		t->asked_us = vf_now_us();
+		t->resumed = false;
+		ret = vmm->ops->pause(vmm, &t->pause.paused_us, err);
 		if (ret < 0 || !t->s->mailbox_gpa)
-			return ret;
+			break;
 		ret = mailbox_read(vmm, t->s->mailbox_gpa, &page, err);
 		if (ret != -ENOENT || i == ARM_TRIES)
-			return ret;
+			break;
 		ret = vmm->ops->resume(vmm, &at_us, err);
 		if (ret < 0)
 			return ret;
 		usleep(ARM_SLEEP_US);
 	}
+	return ret < 0 ? ret : hold_check(t->hold, t->pause.paused_us, err);
 }
 
-int take_resume(struct take *t, struct vmm_pause *pause, int ret, bool *resumed,
-		struct vf_err *err)
+int take_resume(struct take *t, int ret, struct vf_err *err)
 {
 	struct vf_err why;
 	int resume_ret;
 
 	/* nothing may keep the source from going on */
 	t->vmm->cancel_fd = -1;
-	resume_ret = t->vmm->ops->resume(t->vmm, &pause->resumed_us, &why);
-	*resumed = resume_ret == 0;
+	resume_ret = t->vmm->ops->resume(t->vmm, &t->pause.resumed_us, &why);
+	t->resumed = resume_ret == 0;
 	if (resume_ret < 0 && !ret) {
 		*err = why;
 		ret = vf_err_wrap(err, "resuming");
 	}
-	t->s->pause_us = pause->resumed_us - pause->paused_us;
 	return ret;
 }
 
-void take_running(struct take *t)
-{
-	if (t->request->running)
-		t->request->running(t->s, t->request->ctx);
-}
-
-int64_t take_save_ms(const struct take *t)
+int64_t take_deadline_us(const struct take *t)
 {
 	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
 
-	return (int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB);
+	return vf_now_us() +
+	       (int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
 }
 
-static int save_all(struct take *t, struct vf_err *err)
+static int shoot_full(struct take *t, struct vf_err *err)
 {
-	struct vmm_pause pause = { 0 };
-	struct guard guard;
-	bool resumed;
-	int ret = guard_start(&guard, t->vm, t->vmm, err);
+	int ret = take_pause(t, err);
 
-	if (ret < 0)
-		return ret;
-	ret = take_pause(t, &pause, err);
 	if (!ret)
 		ret = t->vmm->ops->save(t->vmm, t->s->dir_fd,
-					vf_now_us() + take_save_ms(t) * 1000,
-					err);
-	ret = take_resume(t, &pause, ret, &resumed, err);
-	guard_stop(&guard, resumed);
-	return ret;
+					take_deadline_us(t), err);
+	return take_resume(t, ret, err);
 }
 
-int take_full(struct take *t, struct vf_err *err)
+static int settle_full(struct take *t, struct vf_err *err)
 {
 	struct snapshot *s = t->s;
 	struct stat st;
-	int ret = save_all(t, err);
+	int ret = t->vmm->ops->finish(s->dir_fd, &s->hardware.config, &s->image,
+				      err);
 
-	if (!ret)
-		take_running(t);
-	if (!ret)
-		ret = t->vmm->ops->finish(s->dir_fd, &s->hardware.config,
-					  &s->image, err);
 	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
 		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
 	return ret;
+}
+
+const struct take_mode take_full = {
+	.shoot = shoot_full,
+	.settle = settle_full,
+};
+
+/*
+ * What the guest's clock was as it was paused: its forks are told. Asked right
+ * before, for two clocks do not run alike for long.
+ */
+static void note_clock(struct take *t, const struct request_answer *answer)
+{
+	if (request_clock(answer, t->asked_us, t->pause.paused_us,
+			  &t->s->guest_monotonic_ns,
+			  &t->s->monotonic_error_us) < 0)
+		vf_log(VF_LOG_DEBUG, "the guest does not say what time it is");
+}
+
+/* The guest goes on; if it does not say so, it does when its time is up. */
+static void release(struct take *t, struct hold *hold)
+{
+	struct vf_err err;
+
+	if (hold_end(hold, &err) < 0)
+		vf_log(VF_LOG_WARN, "VM %s: %s", t->s->source, err.msg);
+	t->s->release_us = hold->release_us;
+}
+
+/* All that its guest does for a snapshot, and what is taken of it. */
+static int shoot_held(struct take *t, struct vf_err *err)
+{
+	const struct hold_wish *wish = &t->request->hold;
+	struct request_answer answer = { 0 };
+	struct snapshot *s = t->s;
+	struct vmm *vmm = t->vmm;
+	struct request_to to;
+	struct guard guard;
+	struct hold hold;
+	int ret, cancel_fd = vmm->cancel_fd;
+
+	request_to_init(&to, t->vm, vmm, s->mailbox_gpa);
+	hold_init(&hold, &to, wish);
+	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, err);
+	if (ret < 0)
+		return ret;
+	t->hold = &hold;
+	t->resumed = true;
+	ret = hold_begin(&hold, err);
+	if (!ret && to.gpa)
+		take_probe(t, to.gpa, &answer, &(struct vf_err){ 0 });
+	if (!ret)
+		ret = modes[s->mode]->shoot(t, err);
+	/* from here on, giving up means to put everything back */
+	vmm->cancel_fd = -1;
+	release(t, &hold);
+	guard_stop(&guard, t->resumed && !hold.is_asked);
+	vmm->cancel_fd = cancel_fd;
+	t->hold = NULL;
+	s->pause_us = t->pause.resumed_us - t->pause.paused_us;
+	s->prepare_us = hold.prepare_us;
+	s->quiesced = hold.prepare_us && wish->quiesce;
+	if (!ret)
+		note_clock(t, &answer);
+	return ret;
+}
+
+static int take_image(struct take *t, struct vf_err *err)
+{
+	const struct take_mode *mode = modes[t->s->mode];
+	int ret = mode->prepare ? mode->prepare(t, err) : 0;
+
+	if (!ret)
+		ret = shoot_held(t, err);
+	if (!ret && t->request->running)
+		t->request->running(t->s, t->request->ctx);
+	if (!ret)
+		ret = mode->settle(t, err);
+	if (mode->clean)
+		mode->clean(t);
+	return ret;
+}
+
+/*
+ * The mailbox was found only in the image: if the guest has something to do for
+ * a snapshot, it can be asked only now, and that image is not the one.
+ */
+static int take_again(struct take *t, struct vf_err *err)
+{
+	struct request_to to;
+	struct hold hold;
+
+	request_to_init(&to, t->vm, t->vmm, t->s->mailbox_gpa);
+	hold_init(&hold, &to, &t->request->hold);
+	if (!hold.wish)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
+		unlinkat(t->s->dir_fd, image_files[i], 0);
+	return take_image(t, err);
 }
 
 static int sync_file(int dir_fd, const char *name, struct vf_err *err)
@@ -200,13 +232,6 @@ static int keep_boot_files(struct snapshot *s, const struct vm *vm,
 	return ret;
 }
 
-static int (*const modes[])(struct take *t, struct vf_err *err) = {
-	[SNAPSHOT_MODE_FULL] = take_full,
-	[SNAPSHOT_MODE_DIFF] = take_diff,
-	[SNAPSHOT_MODE_LIVE] = take_live,
-};
-static_assert(ARRAY_SIZE(modes) == SNAPSHOT_MODE_AUTO, "the last is none");
-
 static int take_attached(struct take *t, struct vf_err *err)
 {
 	struct snapshot *s = t->s;
@@ -218,15 +243,20 @@ static int take_attached(struct take *t, struct vf_err *err)
 	if (vm_state != VMM_STATE_RUNNING)
 		return vf_err_set(err, EBUSY, "VM %s: not running",
 				  t->vm->name);
-	s->mailbox_gpa = told_mailbox(t->vm, t->vmm);
+	/* the page that the guest told of, if it still lives */
+	if (take_probe(t, t->vm->mailbox_gpa, NULL, err) == 0)
+		s->mailbox_gpa = t->vm->mailbox_gpa;
 	if (s->mode == SNAPSHOT_MODE_AUTO)
 		ret = take_choose(t, &s->mode, err);
 	if (!ret)
-		ret = modes[s->mode](t, err);
+		ret = take_image(t, err);
+	if (!ret && !s->mailbox_gpa) {
+		ret = take_find_mailbox(t, err);
+		if (!ret)
+			ret = take_again(t, err);
+	}
 	if (!ret)
 		ret = keep_boot_files(s, t->vm, err);
-	if (!ret)
-		ret = find_mailbox(s, t->vm, t->vmm, err);
 	if (ret < 0)
 		return ret;
 	/* a fork has to be the same machine, also under a newer engine */
@@ -303,8 +333,7 @@ int snapshot_take(struct snapshot *s, const struct vf_state *state,
 		return s->dir_fd;
 	snprintf(s->name, sizeof(s->name), "%s", request->name);
 	snprintf(s->source, sizeof(s->source), "%s", vm->name);
-	snprintf(s->net_name, sizeof(s->net_name), "%s", vm->net_name);
-	memcpy(s->mac, vm->guest_mac, sizeof(s->mac));
+	snapshot_set_nics(s, vm);
 	ret = take_staged(&t, err);
 	if (ret < 0) {
 		stage_discard(state, request->name);

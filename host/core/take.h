@@ -7,6 +7,7 @@
 #define VF_TAKE_H
 
 #include "core/guard.h"
+#include "core/hold.h"
 #include "core/snapshot.h"
 
 struct take {
@@ -16,52 +17,85 @@ struct take {
 	struct vmm *vmm;
 	const struct snapshot_request *request;
 	int64_t start_us;
+	const struct hold *hold; /* on the guest, while it is shot */
+	int64_t asked_us;	 /* before the VM was paused */
+	struct vmm_pause pause;
+	bool resumed; /* the VM runs */
+	void *priv;   /* the mode's */
 };
 
 /**
+ * struct take_mode - A way to take a snapshot
+ *
+ * In this order; @clean always, and all of it again if it has to be repeated.
+ * All return 0 or -errno.
+ */
+struct take_mode {
+	/** @prepare: what takes time and needs no pause; or NULL */
+	int (*prepare)(struct take *t, struct vf_err *err);
+
+	/**
+	 * @shoot: pause the VM and take what there is. It runs afterwards,
+	 * unless t->resumed says that it could not be made to.
+	 */
+	int (*shoot)(struct take *t, struct vf_err *err);
+
+	/** @settle: image and dirty_bytes, and all files of the snapshot */
+	int (*settle)(struct take *t, struct vf_err *err);
+
+	/** @clean: free what @prepare made; or NULL */
+	void (*clean)(struct take *t);
+};
+
+extern const struct take_mode take_full, take_live, take_diff;
+
+/**
  * take_pause() - Pause the VM at a moment in which its mailbox is armed
- * @t:		snapshot
- * @pause:	out: paused_us
+ * @t:		snapshot; out: asked_us, pause.paused_us
  * @err:	error
  *
  * Return: 0 or -errno; it may be paused after a failure, too
  */
-int take_pause(struct take *t, struct vmm_pause *pause, struct vf_err *err);
+int take_pause(struct take *t, struct vf_err *err);
 
 /**
  * take_resume() - Let the VM go on, whatever happened
- * @t:		snapshot
- * @pause:	pause; out: resumed_us, and so the snapshot's pause_us
+ * @t:		snapshot; out: resumed, pause.resumed_us
  * @ret:	what became of the snapshot so far
- * @resumed:	out: it runs
  * @err:	error; set if @ret is 0 and resuming failed
  *
  * Return: @ret, or -errno if that was 0 and the VM does not run
  */
-int take_resume(struct take *t, struct vmm_pause *pause, int ret, bool *resumed,
-		struct vf_err *err);
+int take_resume(struct take *t, int ret, struct vf_err *err);
 
 /**
- * take_running() - Tell whoever asked that the VM runs again
- * @t:		snapshot
- */
-void take_running(struct take *t);
-
-/**
- * take_save_ms() - How long writing all memory may take
+ * take_deadline_us() - When all memory should be written
  * @t:		snapshot
  *
- * Return: ms
+ * Return: on vf_now_us()'s clock
  */
-int64_t take_save_ms(const struct take *t);
+int64_t take_deadline_us(const struct take *t);
 
-/*
- * The modes. Each leaves the VM running, memory and state in the snapshot's
- * directory, and image, pause_us and dirty_bytes in the snapshot.
+/**
+ * take_probe() - Does a page that may be the mailbox live?
+ * @t:		snapshot
+ * @gpa:	page
+ * @answer:	out: what it says; or NULL
+ * @err:	error
+ *
+ * Return: 0 or -errno
  */
-int take_full(struct take *t, struct vf_err *err);
-int take_live(struct take *t, struct vf_err *err);
-int take_diff(struct take *t, struct vf_err *err);
+int take_probe(const struct take *t, uint64_t gpa,
+	       struct request_answer *answer, struct vf_err *err);
+
+/**
+ * take_find_mailbox() - Find the mailbox in what was written
+ * @t:		snapshot; out: its mailbox_gpa
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT, -ENOTUNIQ
+ */
+int take_find_mailbox(struct take *t, struct vf_err *err);
 
 /**
  * take_choose() - Which mode pauses the VM for the shortest time?

@@ -62,32 +62,23 @@ static int copy_paused(struct take *t, struct diff *d, struct vf_err *err)
 	return ret;
 }
 
-static int pause_and_copy(struct take *t, struct diff *d, struct vf_err *err)
+static int shoot_diff(struct take *t, struct vf_err *err)
 {
-	struct vmm_pause pause = { 0 };
-	struct guard guard;
-	bool resumed;
-	int ret = guard_start(&guard, t->vm, t->vmm, err);
-
-	if (ret < 0)
-		return ret;
-	ret = take_pause(t, &pause, err);
-	if (!ret)
-		ret = copy_paused(t, d, err);
-	ret = take_resume(t, &pause, ret, &resumed, err);
-	guard_stop(&guard, resumed);
-	return ret;
-}
-
-static int copy_all(struct take *t, struct diff *d, struct vf_err *err)
-{
+	struct diff *d = t->priv;
 	int ret = 0;
 
 	for (int i = 0; i < TRIES; i++) {
-		vmm_copy_close(&d->copy);
-		ret = copy_open(t, d, err);
+		/* there was too little room: the guest changes a lot */
+		if (i > 0) {
+			vmm_copy_close(&d->copy);
+			ret = copy_open(t, d, err);
+			if (ret < 0)
+				break;
+		}
+		ret = take_pause(t, err);
 		if (!ret)
-			ret = pause_and_copy(t, d, err);
+			ret = copy_paused(t, d, err);
+		ret = take_resume(t, ret, err);
 		if (ret != -ENOBUFS)
 			break;
 	}
@@ -227,21 +218,36 @@ static int write_layer(struct take *t, struct diff *d, struct vf_err *err)
 	return ret;
 }
 
-static int take_prepared(struct take *t, struct diff *d, struct vf_err *err)
+static int prepare_diff(struct take *t, struct vf_err *err)
 {
 	const struct vmm_ops *ops = t->vmm->ops;
-	struct snapshot *s = t->s;
-	int ret = ops->memory(t->vmm, &d->memory, err);
+	struct diff *d = calloc(1, sizeof(*d));
+	int ret = 0;
 
+	t->priv = d;
+	if (!d)
+		return vf_err_errno(err, ENOMEM, "snapshot");
+	if (t->vm->snapshot[0]) {
+		ret = chain_open(&d->base, t->state, t->vm->snapshot,
+				 t->vm->snapshot_id, err);
+		if (ret < 0)
+			vf_err_hint(err, "use --mode live or full: what it was "
+					 "forked from is not there any more");
+	}
+	if (!ret)
+		ret = ops->memory(t->vmm, &d->memory, err);
 	if (!ret)
 		ret = ops->devices_open(t->vmm, &d->devices, err);
-	if (!ret)
-		ret = copy_all(t, d, err);
-	if (ret < 0)
-		return ret;
-	take_running(t);
-	ret = ops->devices_finish(d->devices, s->dir_fd, &s->hardware.config,
-				  &s->image, err);
+	return ret < 0 ? ret : copy_open(t, d, err);
+}
+
+static int settle_diff(struct take *t, struct vf_err *err)
+{
+	struct diff *d = t->priv;
+	struct snapshot *s = t->s;
+	int ret = t->vmm->ops->devices_finish(
+		d->devices, s->dir_fd, &s->hardware.config, &s->image, err);
+
 	if (!ret && d->base.num) {
 		const struct snapshot *parent = &d->base.links[0].snapshot;
 
@@ -251,22 +257,22 @@ static int take_prepared(struct take *t, struct diff *d, struct vf_err *err)
 	return ret < 0 ? ret : write_layer(t, d, err);
 }
 
-int take_diff(struct take *t, struct vf_err *err)
+static void clean_diff(struct take *t)
 {
-	struct diff d = { 0 };
-	int ret = 0;
+	struct diff *d = t->priv;
 
-	if (t->vm->snapshot[0]) {
-		ret = chain_open(&d.base, t->state, t->vm->snapshot,
-				 t->vm->snapshot_id, err);
-		if (ret < 0)
-			vf_err_hint(err, "use --mode live or full: what it was "
-					 "forked from is not there any more");
+	if (d) {
+		t->vmm->ops->devices_close(d->devices);
+		vmm_copy_close(&d->copy);
+		chain_close(&d->base);
 	}
-	if (!ret)
-		ret = take_prepared(t, &d, err);
-	t->vmm->ops->devices_close(d.devices);
-	vmm_copy_close(&d.copy);
-	chain_close(&d.base);
-	return ret;
+	free(d);
+	t->priv = NULL;
 }
+
+const struct take_mode take_diff = {
+	.prepare = prepare_diff,
+	.shoot = shoot_diff,
+	.settle = settle_diff,
+	.clean = clean_diff,
+};

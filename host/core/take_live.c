@@ -2,7 +2,7 @@
 /* A snapshot of a VM that runs on while it is written. take.h: the contract. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,6 +13,11 @@
 #define BEGIN_MS     10000
 #define ARM_TRIES    20
 #define ARM_SLEEP_US 5000
+
+struct live {
+	struct guard guard;
+	bool has_guard;
+};
 
 /* The arm sequence of the mailbox; 0 where none is armed or known. */
 static uint64_t arm_sequence(struct take *t)
@@ -34,20 +39,38 @@ static void make_run(struct take *t)
 	int64_t at_us;
 
 	t->vmm->cancel_fd = -1;
-	if (t->vmm->ops->query(t->vmm, &state, &ignored) == 0 &&
-	    state == VMM_STATE_PAUSED)
-		t->vmm->ops->resume(t->vmm, &at_us, &ignored);
+	t->resumed = t->vmm->ops->query(t->vmm, &state, &ignored) == 0;
+	if (t->resumed && state == VMM_STATE_PAUSED)
+		t->resumed = t->vmm->ops->resume(t->vmm, &at_us, &ignored) == 0;
 }
 
-/*
- * The engine chooses the moment, so the mailbox is looked at before and after:
- * no two armings have the same sequence, so one that did not change was armed
- * in between, too. Where it did, that image is given up for another.
- */
+/* Pause and begin to write. The engine chooses the moment. */
 static int begin(struct take *t, struct vf_err *err)
 {
 	const struct vmm_ops *ops = t->vmm->ops;
-	struct vmm_pause pause = { 0 };
+	struct vf_err ignored;
+	int ret;
+
+	t->asked_us = vf_now_us();
+	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->pause,
+			      vf_now_us() + BEGIN_MS * 1000, err);
+	if (!ret)
+		ret = hold_check(t->hold, t->pause.paused_us, err);
+	if (ret < 0) {
+		ops->live_end(t->vmm, 0, &ignored);
+		make_run(t);
+	}
+	return ret;
+}
+
+/*
+ * The mailbox is looked at before and after: no two armings have the same
+ * sequence, so one that did not change was armed in between, too. Where it did,
+ * that image is given up for another.
+ */
+static int shoot_live(struct take *t, struct vf_err *err)
+{
+	struct live *live = t->priv;
 	struct vf_err ignored;
 
 	for (int i = 0;; i++) {
@@ -58,37 +81,18 @@ static int begin(struct take *t, struct vf_err *err)
 			usleep(ARM_SLEEP_US);
 			continue;
 		}
-		ret = ops->live_begin(t->vmm, t->s->dir_fd, &pause,
-				      vf_now_us() + BEGIN_MS * 1000, err);
-		t->s->pause_us = pause.resumed_us - pause.paused_us;
-		if (ret < 0 || i >= ARM_TRIES || arm_sequence(t) == before)
+		ret = begin(t, err);
+		if (ret < 0)
 			return ret;
-		ops->live_end(t->vmm, 0, &ignored);
+		if (i >= ARM_TRIES || arm_sequence(t) == before)
+			break;
+		t->vmm->ops->live_end(t->vmm, 0, &ignored);
 		unlinkat(t->s->dir_fd, VMM_MEMORY_FILE, 0);
 	}
-}
-
-static int save_live(struct take *t, struct vf_err *err)
-{
-	const struct vmm_ops *ops = t->vmm->ops;
-	struct vf_err ignored;
-	struct guard guard;
-	int ret = guard_start(&guard, t->vm, t->vmm, err);
-
-	if (ret < 0)
-		return ret;
-	ret = begin(t, err);
-	if (ret < 0) {
-		ops->live_end(t->vmm, 0, &ignored);
-	} else {
-		take_running(t);
-		ret = ops->live_end(t->vmm,
-				    vf_now_us() + take_save_ms(t) * 1000, err);
-	}
-	if (ret < 0)
-		make_run(t);
-	guard_stop(&guard, true);
-	return ret;
+	/* the one that is set goes with the hold; writing takes longer */
+	live->has_guard =
+		guard_start(&live->guard, t->vm, 0, t->vmm, &ignored) == 0;
+	return 0;
 }
 
 /* The page is part of the image: the last word on whether it was armed. */
@@ -116,28 +120,56 @@ static int check_mailbox(const struct snapshot *s, struct vf_err *err)
 			  "the mailbox was not armed at that moment");
 }
 
-int take_live(struct take *t, struct vf_err *err)
+static int prepare_live(struct take *t, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct vmm_memory memory;
+	int ret;
+
+	t->priv = calloc(1, sizeof(struct live));
+	if (!t->priv)
+		return vf_err_errno(err, ENOMEM, "snapshot");
+	ret = ops->live_check(t->vmm, err);
+	if (!ret)
+		ret = ops->memory(t->vmm, &memory, err);
+	/* a fork's memory is its image's file, and that one stays as it is */
+	if (!ret && !t->vm->snapshot[0])
+		vmm_memory_collapse(t->vmm, &memory);
+	return ret;
+}
+
+static int settle_live(struct take *t, struct vf_err *err)
 {
 	const struct vmm_ops *ops = t->vmm->ops;
 	struct snapshot *s = t->s;
-	struct vmm_memory memory;
 	struct stat st;
-	int ret = ops->live_check(t->vmm, err);
+	int ret = ops->live_end(t->vmm, take_deadline_us(t), err);
 
-	if (!ret)
-		ret = ops->memory(t->vmm, &memory, err);
-	if (ret < 0)
+	if (ret < 0) {
+		make_run(t);
 		return ret;
-	/* a fork's memory is its image's file, and that one stays as it is */
-	if (!t->vm->snapshot[0])
-		vmm_memory_collapse(t->vmm, &memory);
-	ret = save_live(t, err);
-	if (!ret)
-		ret = ops->finish(s->dir_fd, &s->hardware.config, &s->image,
-				  err);
+	}
+	ret = ops->finish(s->dir_fd, &s->hardware.config, &s->image, err);
 	if (!ret && s->mailbox_gpa)
 		ret = check_mailbox(s, err);
 	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
 		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
 	return ret;
 }
+
+static void clean_live(struct take *t)
+{
+	struct live *live = t->priv;
+
+	if (live && live->has_guard)
+		guard_stop(&live->guard, true);
+	free(live);
+	t->priv = NULL;
+}
+
+const struct take_mode take_live = {
+	.prepare = prepare_live,
+	.shoot = shoot_live,
+	.settle = settle_live,
+	.clean = clean_live,
+};

@@ -105,19 +105,14 @@ int hardware_unpack(struct vm_hardware *hw, json_t *json, struct vf_err *err)
 int vm_save(const struct vm *vm, struct vf_err *err)
 {
 	__json json_t *json = NULL;
-	char gpa[32], mac[2 * sizeof(vm->guest_mac) + 1];
-	char id[2 * sizeof(vm->snapshot_id) + 1];
+	char gpa[32], id[2 * sizeof(vm->snapshot_id) + 1];
 
 	snprintf(gpa, sizeof(gpa), "0x%" PRIx64, vm->mailbox_gpa);
-	vf_hex(mac, vm->guest_mac, sizeof(vm->guest_mac));
 	vf_hex(id, vm->snapshot_id, sizeof(vm->snapshot_id));
-	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:s}", "name", vm->name,
+	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:o}", "name", vm->name,
 			 "hardware", hardware_pack(&vm->hardware), "snapshot",
-			 vm->snapshot, "snapshot_id", id, "network",
-			 vm->net_name, "guest_mac", mac, "mailbox_gpa", gpa);
-	if (vm->net_name[0])
-		json_object_set_new(json, "port",
-				    net_port_save(vm->net_name, &vm->port));
+			 vm->snapshot, "snapshot_id", id, "mailbox_gpa", gpa,
+			 "nics", nics_pack(vm->nics, vm->num_nics));
 	if (!json)
 		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
 	return vf_json_save(vm->run_fd, VM_RECORD_FILE, json, false, err);
@@ -125,27 +120,23 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 
 static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
 {
-	json_t *hardware, *port = NULL;
-	const char *snapshot, *id, *net_name, *mac, *gpa;
+	const char *snapshot, *id, *gpa;
+	json_t *hardware, *nics;
 	int ret;
 
-	ret = vf_json_unpack(json, VM_RECORD_FILE, err,
-			     "{s:o,s:s,s:s,s:s,s:s,s:s,s?o}", "hardware",
-			     &hardware, "snapshot", &snapshot, "snapshot_id",
-			     &id, "network", &net_name, "guest_mac", &mac,
-			     "mailbox_gpa", &gpa, "port", &port);
+	ret = vf_json_unpack(json, VM_RECORD_FILE, err, "{s:o,s:s,s:s,s:s,s:o}",
+			     "hardware", &hardware, "snapshot", &snapshot,
+			     "snapshot_id", &id, "mailbox_gpa", &gpa, "nics",
+			     &nics);
 	if (!ret)
 		ret = hardware_unpack(&vm->hardware, hardware, err);
-	if (!ret && port)
-		ret = net_port_load(&vm->port, port, err);
+	if (!ret)
+		ret = nics_unpack(vm->nics, &vm->num_nics, nics, err);
 	if (ret < 0)
 		return ret;
-	if (vf_unhex(vm->guest_mac, sizeof(vm->guest_mac), mac) < 0)
-		return vf_err_set(err, EBADMSG, "guest_mac: malformed");
 	if (vf_unhex(vm->snapshot_id, sizeof(vm->snapshot_id), id) < 0)
 		return vf_err_set(err, EBADMSG, "snapshot_id: malformed");
 	snprintf(vm->snapshot, sizeof(vm->snapshot), "%s", snapshot);
-	snprintf(vm->net_name, sizeof(vm->net_name), "%s", net_name);
 	vm->mailbox_gpa = strtoull(gpa, NULL, 16);
 	return 0;
 }
@@ -230,6 +221,33 @@ void vm_detach(struct vmm *vmm)
 {
 	vmm->ops->disconnect(vmm);
 	process_close(&vmm->proc);
+}
+
+int vm_open_taps(struct vm *vm, int fds[VM_NICS_MAX], struct vf_err *err)
+{
+	for (unsigned int k = 0; k < vm->num_nics; k++) {
+		fds[k] = net_port_open(&vm->nics[k].port, err);
+		if (fds[k] < 0)
+			return fds[k];
+	}
+	return 0;
+}
+
+void vm_close_taps(int fds[VM_NICS_MAX])
+{
+	for (unsigned int k = 0; k < VM_NICS_MAX; k++)
+		if (fds[k] >= 0)
+			close(vf_steal_fd(&fds[k]));
+}
+
+void vm_spec_nics(const struct vm *vm, const int fds[VM_NICS_MAX],
+		  struct vmm_spec *spec)
+{
+	spec->num_nics = vm->num_nics;
+	for (unsigned int k = 0; k < vm->num_nics; k++) {
+		spec->nics[k].tap_fd = fds[k];
+		memcpy(spec->nics[k].mac, vm->nics[k].port.mac, 6);
+	}
 }
 
 static int place_file(int from_fd, int to_fd, const char *name,

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/mailbox.h"
+#include "core/nic.h"
 #include "core/state.h"
 #include "net/net.h"
 #include "vmfork_mailbox.h"
@@ -51,10 +52,8 @@ struct vm {
 	struct vm_hardware hardware;
 	char snapshot[VF_NAME_MAX + 1]; /* that it was forked from, or empty */
 	uint8_t snapshot_id[VM_ORIGIN_LEN];
-	char net_name[NET_NAME_MAX + 1]; /* empty: no port yet */
-	struct net_port port;
-	uint8_t guest_mac[6]; /* that its interface has: not its port's, if its
-				 mail was not applied */
+	unsigned int num_nics; /* 0: no leases yet */
+	struct vm_nic nics[VM_NICS_MAX];
 	uint64_t mailbox_gpa; /* as the guest told; 0: it did not */
 };
 
@@ -137,6 +136,33 @@ int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,
  * @vmm:	engine
  */
 void vm_detach(struct vmm *vmm);
+
+/**
+ * vm_open_taps() - Make a VM's TAPs
+ * @vm:		VM with its leases; a TAP's name is changed where the host has a
+ *		link of that name
+ * @fds:	in: -1 each; out: descriptors, see net_port_open();
+ *		vm_close_taps() them, also after a failure
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vm_open_taps(struct vm *vm, int fds[VM_NICS_MAX], struct vf_err *err);
+
+/**
+ * vm_close_taps() - Leave TAPs to the engine, or to nobody
+ * @fds:	descriptors; -1 afterwards
+ */
+void vm_close_taps(int fds[VM_NICS_MAX]);
+
+/**
+ * vm_spec_nics() - A VM's interfaces, for its engine
+ * @vm:		VM
+ * @fds:	their TAPs
+ * @spec:	out: nics and num_nics
+ */
+void vm_spec_nics(const struct vm *vm, const int fds[VM_NICS_MAX],
+		  struct vmm_spec *spec);
 
 /**
  * vm_place_boot_files() - Put what hardware boots into another directory of ours

@@ -37,14 +37,12 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 		.kernel_fd = b->kernel_fd,
 		.initrd_fd = b->initrd_fd,
 		.mail_fd = mail_fd,
-		.num_nics = 1,
-		.nics[0].tap_fd = w->tap_fd,
 		.image_fd = chain_base(&b->chain)->dir_fd,
 		.image = &chain_base(&b->chain)->image,
 	};
 	int ret;
 
-	memcpy(spec.nics[0].mac, job->vm.port.mac, 6);
+	vm_spec_nics(&job->vm, w->tap_fds, &spec);
 	w->vmm = (struct vmm){
 		.ops = job->vm.hardware.engine,
 		.proc.pidfd = -1,
@@ -80,6 +78,11 @@ static int run_job(struct worker *w, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	batch_reached(job, TIMELINE_LOADED);
+	/* a fork must not speak before its port knows what it may say */
+	ret = wait_attached(b, err);
+	if (ret < 0)
+		return ret;
+	/* right before it is resumed: the mail says what time it is */
 	if (b->request->post) {
 		ret = mailbox_post(vmm, b->snapshot->mailbox_gpa, &job->letter,
 				   err);
@@ -87,15 +90,11 @@ static int run_job(struct worker *w, struct vf_err *err)
 			return ret;
 		batch_reached(job, TIMELINE_PATCHED);
 	}
-	/* a fork must not speak before its port knows what it may say */
-	ret = wait_attached(b, err);
-	if (ret < 0)
-		return ret;
 	/*
-	 * From here on the TAP lives and dies with the engine. Had it gone
+	 * From here on the TAPs live and die with the engine. Had one gone
 	 * before with an engine that died, no port could have been attached.
 	 */
-	close(vf_steal_fd(&w->tap_fd));
+	vm_close_taps(w->tap_fds);
 	return vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
 				err);
 }

@@ -3,6 +3,7 @@ net_srcs := \
 	host/net/bridge.c \
 	host/net/census.c \
 	host/net/check.c \
+	host/net/claim.c \
 	host/net/filter.c \
 	host/net/gc.c \
 	host/net/lease.c \
@@ -15,4 +16,5 @@ net_srcs := \
 	host/net/record.c \
 	host/net/rtnl.c \
 	host/net/subnet.c \
-	host/net/tap.c
+	host/net/tap.c \
+	host/net/wish.c

@@ -138,9 +138,9 @@ static int count_cb(const struct element *element, void *ctx)
 		return 0;
 	addr = field_text(element, 1);
 	if (inet_pton(AF_INET, addr, &addr4) == 1)
-		port->verified |= addr4.s_addr == port->addr4.s_addr;
+		port->verified |= net_port_has(port, net_addr_map(addr4));
 	else if (inet_pton(AF_INET6, addr, &addr6) == 1)
-		port->verified |= !memcmp(&addr6, &port->addr6, sizeof(addr6));
+		port->verified |= net_port_has(port, addr6);
 	return 0;
 }
 
@@ -193,8 +193,8 @@ int filter_read(const struct net_conf *conf, json_t **sets, struct vf_err *err)
 	 * A port comes into all sets at once. The one by which a sweep knows
 	 * it is read last: whatever the others had, that has too.
 	 */
-	static const char *const names[] = { "ip6", "arp", "nd", "ll",
-					     "tap", "ip4", NULL };
+	static const char *const names[] = { "ip4", "arp", "nd", "ll",
+					     "tap", "ip6", NULL };
 
 	return sets_read(conf, names, sets, err);
 }
@@ -232,7 +232,8 @@ static int sweep_run(struct sweep *sweep)
 
 /*
  * A TAP may have another name than its lease says (net_port_open()): what
- * counts is that its address element holds the MAC of a lease.
+ * counts is that an address element of its holds the MAC of a lease. Each port
+ * has one in the set ip6, if only for its link-local address.
  */
 static int known_cb(const struct element *element, void *ctx)
 {
@@ -241,7 +242,7 @@ static int known_cb(const struct element *element, void *ctx)
 		json_string_value(json_array_get(element->fields, 1));
 	uint8_t mac[6];
 
-	if (strcmp(element->set, "ip4") || !text || mac_parse(mac, text) < 0)
+	if (strcmp(element->set, "ip6") || !text || mac_parse(mac, text) < 0)
 		return 0;
 	for (size_t i = 0; i < sweep->leases->num; i++) {
 		if (memcmp(sweep->leases->ports[i].mac, mac, sizeof(mac)))

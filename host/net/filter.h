@@ -8,7 +8,7 @@
  *
  *	BRIDGE.tap	TAP; what comes from one is judged by chain BRIDGE
  *	BRIDGE.ip4	TAP . source MAC . source IPv4 address, counted
- *	BRIDGE.ip6	TAP . source MAC . source IPv6 address (the leased one and
+ *	BRIDGE.ip6	TAP . source MAC . source IPv6 address (the leased ones and
  *			the link-local one that the MAC makes), counted
  *	BRIDGE.arp	TAP . source MAC . ARP sender MAC . ARP sender IP, counted
  *	BRIDGE.nd	TAP . target of a neighbour advertisement

@@ -96,13 +96,18 @@ static int links_remove(struct gc *gc, const struct tap_links *links,
 
 static bool is_leased(const struct gc *gc, int family, const void *addr)
 {
+	struct in6_addr in6;
+
+	if (family == AF_INET)
+		in6 = net_addr_map(*(const struct in_addr *)addr);
+	else
+		memcpy(&in6, addr, sizeof(in6));
 	for (size_t i = 0; i < gc->leases.num; i++) {
 		const struct net_port *port = &gc->leases.ports[i];
 		struct in6_addr link_local = pool_link_local(port->mac);
 
-		if (family == AF_INET ? !memcmp(addr, &port->addr4, 4)
-				      : !memcmp(addr, &port->addr6, 16) ||
-						!memcmp(addr, &link_local, 16))
+		if (net_port_has(port, in6) ||
+		    IN6_ARE_ADDR_EQUAL(&in6, &link_local))
 			return true;
 	}
 	return false;

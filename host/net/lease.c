@@ -6,10 +6,12 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "net/claim.h"
 #include "net/lease.h"
 #include "net/pool.h"
 #include "net/record.h"
 #include "net/tap.h"
+#include "net/wish.h"
 
 #define LEASE_FILE	"leases.json"
 #define LOCK_FILE	"lock"
@@ -38,30 +40,42 @@ static int port_compare(const void *a, const void *b)
 }
 
 /*
- * A lease is read back whole, and compared with what its index makes of it: a
- * file of another network, or one edited by hand, would give two VMs one
- * address.
+ * A lease is read back whole, and compared with what its index makes of it, or
+ * checked as if it were asked for by hand now: a file of another network, or one
+ * that was edited, would give two VMs one address.
  */
 static int lease_load(const struct net_conf *conf, const char *owner,
 		      json_t *json, struct net_port *port, struct vf_err *err)
 {
-	struct net_port expected;
-	int ret;
+	int ret = net_port_load(port, json, err);
 
-	ret = net_port_load(port, json, err);
 	if (ret < 0)
 		return ret;
-	expected = *port;
-	pool_fill(conf, &expected);
 	if (port->index > pool_last(conf) ||
 	    pool_is_gateway(conf, port->index) || strcmp(port->owner, owner) ||
-	    memcmp(port->mac, expected.mac, sizeof(port->mac)) ||
-	    port->addr4.s_addr != expected.addr4.s_addr ||
-	    port->prefix4 != expected.prefix4 ||
-	    port->prefix6 != expected.prefix6 ||
-	    memcmp(&port->addr6, &expected.addr6, sizeof(port->addr6)))
+	    port->by_hand != claim_is_by_hand(conf, port) ||
+	    claim_check(conf, port, err) < 0)
 		return vf_err_set(err, EBADMSG, "not an identity of network %s",
 				  conf->name);
+	return 0;
+}
+
+/* What the pool gave is told apart by its index; what was asked for is not. */
+static int leases_distinct(const struct net_conf *conf,
+			   const struct leases *leases, struct vf_err *err)
+{
+	for (size_t i = 0; i < leases->num; i++) {
+		const struct net_port *port = &leases->ports[i];
+
+		if (i && port[-1].index == port->index)
+			return vf_err_set(err, EBADMSG, "%s and %s: one index",
+					  port[-1].owner, port->owner);
+		if (port->by_hand &&
+		    claim_conflict(conf, leases, port, err) < 0)
+			return vf_err_set(err, EBADMSG,
+					  "%s: has what another has",
+					  port->owner);
+	}
 	return 0;
 }
 
@@ -92,13 +106,7 @@ static int leases_parse(const struct net_conf *conf, json_t *root,
 		leases->num++;
 	}
 	qsort(leases->ports, leases->num, sizeof(*leases->ports), port_compare);
-	for (size_t i = 1; i < leases->num; i++) {
-		if (leases->ports[i - 1].index == leases->ports[i].index)
-			return vf_err_set(err, EBADMSG, "%s and %s: one index",
-					  leases->ports[i - 1].owner,
-					  leases->ports[i].owner);
-	}
-	return 0;
+	return leases_distinct(conf, leases, err);
 }
 
 int leases_load(int dir_fd, const struct net_conf *conf, struct leases *leases,
@@ -175,64 +183,66 @@ static int owners_check(const struct leases *leases,
 	return 0;
 }
 
-/* Find @num free indices; @used has room for them behind those it holds. */
-static int indices_take(const struct net_conf *conf, struct leases *leases,
-			uint32_t *used, struct net_port *ports,
-			unsigned int num, struct vf_err *err)
+/* One more identity: what the pool gives, and in place of it what is wished. */
+static int port_take(const struct net_conf *conf, struct leases *leases,
+		     struct claimed *claimed, const struct net_wish *wish,
+		     struct net_port *port, struct vf_err *err)
 {
-	size_t num_used = leases->num, at;
+	uint32_t index = wish_index(conf, wish);
+	int ret;
 
-	for (unsigned int i = 0; i < num; i++) {
-		uint32_t index =
-			pool_find(conf, leases->cursor, used, num_used);
-
+	if (!index || index > pool_last(conf) || pool_is_gateway(conf, index) ||
+	    claimed_has(claimed, index)) {
+		index = pool_find(conf, leases->cursor, claimed->indices,
+				  claimed->num);
 		if (!index)
 			return vf_err_set(err, ENOSPC,
 					  "network %s: no address is free",
 					  conf->name);
-		for (at = num_used++; at > 0 && used[at - 1] > index; at--)
-			used[at] = used[at - 1];
-		used[at] = index;
 		leases->cursor = index + 1;
-		ports[i].index = index;
-		ports[i].verified = false;
-		pool_fill(conf, &ports[i]);
-		if (tap_name_choose(ports[i].tap) < 0)
-			return vf_err_errno(err, EIO, "random numbers");
 	}
+	port->index = index;
+	port->verified = false;
+	pool_fill(conf, port);
+	wish_fill(wish, port);
+	port->by_hand = claim_is_by_hand(conf, port);
+	ret = claim_check(conf, port, err);
+	if (!ret && port->by_hand)
+		ret = claim_conflict(conf, leases, port, err);
+	if (ret < 0)
+		return ret;
+	if (tap_name_choose(port->tap) < 0)
+		return vf_err_errno(err, EIO, "random numbers");
+	claimed_add(claimed, index);
+	leases->ports[leases->num++] = *port;
 	return 0;
 }
 
 static int leases_extend(const struct net_conf *conf, struct leases *leases,
-			 struct net_port *ports, unsigned int num,
-			 struct vf_err *err)
+			 const struct net_wish *wish, struct net_port *ports,
+			 unsigned int num, struct vf_err *err)
 {
-	__free uint32_t *used = NULL;
+	__claimed struct claimed claimed = { 0 };
 	struct net_port *grown;
-	int ret;
+	int ret = 0;
 
 	if (num > LEASES_MAX || leases->num > LEASES_MAX - num)
 		return vf_err_set(err, ENOSPC,
 				  "network %s: a bridge takes %d ports",
 				  conf->name, LEASES_MAX);
-	used = calloc(leases->num + num + 1, sizeof(*used));
 	grown = realloc(leases->ports,
 			(leases->num + num + 1) * sizeof(*grown));
 	if (grown)
 		leases->ports = grown;
-	if (!used || !grown)
+	if (!grown || claimed_init(&claimed, conf, leases, num) < 0)
 		return vf_err_errno(err, ENOMEM, "leases");
-	for (size_t i = 0; i < leases->num; i++)
-		used[i] = leases->ports[i].index;
-	ret = indices_take(conf, leases, used, ports, num, err);
-	if (ret < 0)
-		return ret;
-	memcpy(&leases->ports[leases->num], ports, num * sizeof(*ports));
-	leases->num += num;
-	return 0;
+	for (unsigned int i = 0; !ret && i < num; i++)
+		ret = port_take(conf, leases, &claimed, wish, &ports[i], err);
+	return ret;
 }
 
-int leases_add(int dir_fd, const struct net_conf *conf, struct net_port *ports,
+int leases_add(int dir_fd, const struct net_conf *conf,
+	       const struct net_wish *wish, struct net_port *ports,
 	       unsigned int num, struct vf_err *err)
 {
 	__leases struct leases leases = { 0 };
@@ -248,7 +258,7 @@ int leases_add(int dir_fd, const struct net_conf *conf, struct net_port *ports,
 	ret = owners_check(&leases, conf, ports, num, err);
 	if (ret < 0)
 		return ret;
-	ret = leases_extend(conf, &leases, ports, num, err);
+	ret = leases_extend(conf, &leases, wish, ports, num, err);
 	if (ret < 0)
 		return ret;
 	return leases_save(dir_fd, conf, &leases, err);

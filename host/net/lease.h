@@ -53,13 +53,15 @@ int leases_load(int dir_fd, const struct net_conf *conf, struct leases *leases,
  * leases_add() - Take identities, all or none
  * @dir_fd:	the network's directory
  * @conf:	network
+ * @wish:	see net_ports_lease()
  * @ports:	see net_ports_lease()
  * @num:	how many
  * @err:	error
  *
  * Return: see net_ports_lease()
  */
-int leases_add(int dir_fd, const struct net_conf *conf, struct net_port *ports,
+int leases_add(int dir_fd, const struct net_conf *conf,
+	       const struct net_wish *wish, struct net_port *ports,
 	       unsigned int num, struct vf_err *err);
 
 /**

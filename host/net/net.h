@@ -32,6 +32,7 @@
 
 #define NET_NAME_MAX	 11 /* "vfb-" and a NUL make IFNAMSIZ */
 #define NET_DEFAULT_NAME "default"
+#define NET_ADDRS_MAX	 4	  /* per port and family */
 #define NET_LINK_GROUP	 0x766d66 /* "vmf": interface group of ours */
 
 /* What a network is; kept as JSON beneath the state directory. */
@@ -50,15 +51,73 @@ struct net_conf {
 /* One VM's identity on a network. */
 struct net_port {
 	char owner[VF_NAME_MAX + 1]; /* name of the VM */
-	uint32_t index; /* in the pool: the host part of addresses */
+	uint32_t index; /* in the pool: the host part of what it gives */
 	char tap[IFNAMSIZ];
 	uint8_t mac[6]; /* of the guest */
-	struct in_addr addr4;
-	uint8_t prefix4;
-	struct in6_addr addr6;
+	unsigned int num_addr4;
+	unsigned int num_addr6;
+	struct in_addr addr4[NET_ADDRS_MAX];
+	uint8_t prefix4; /* of all of them; 0 without any */
+	struct in6_addr addr6[NET_ADDRS_MAX];
 	uint8_t prefix6;
+	bool by_hand;  /* not all that it has is of its index */
 	bool verified; /* set by net_ports_verify() */
 };
+
+/* What is asked of a port by hand; the pool gives what is absent. */
+struct net_wish {
+	bool no_ipv4;
+	bool no_ipv6;
+	bool has_mac;
+	uint8_t mac[6];
+	unsigned int num_addr4;
+	unsigned int num_addr6;
+	struct in_addr addr4[NET_ADDRS_MAX];
+	uint8_t prefix4; /* 0: the network's; no other is given */
+	struct in6_addr addr6[NET_ADDRS_MAX];
+	uint8_t prefix6;
+};
+
+/**
+ * net_addr_map() - An IPv4 address where one of either family is wanted
+ * @addr:	address
+ *
+ * Return: the IPv4-mapped address (RFC 4291, section 2.5.5.2)
+ */
+static inline struct in6_addr net_addr_map(struct in_addr addr)
+{
+	struct in6_addr mapped = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+
+	mapped.s6_addr32[3] = addr.s_addr;
+	return mapped;
+}
+
+/**
+ * net_port_addr() - The address under which a port is spoken to
+ * @port:	port
+ *
+ * Return: its first IPv4 address, IPv4-mapped; its first IPv6 address if it has
+ * none; :: without any
+ */
+struct in6_addr net_port_addr(const struct net_port *port);
+
+/**
+ * net_port_has() - Is this one of a port's addresses?
+ * @port:	port
+ * @addr:	address, IPv4 as IPv4-mapped
+ *
+ * Return: true if so
+ */
+bool net_port_has(const struct net_port *port, struct in6_addr addr);
+
+/**
+ * net_contains() - Is an address in a network's subnets?
+ * @conf:	network
+ * @addr:	address, IPv4 as IPv4-mapped
+ *
+ * Return: true if so
+ */
+bool net_contains(const struct net_conf *conf, struct in6_addr addr);
 
 struct net;
 
@@ -137,16 +196,46 @@ int net_remove(int state_fd, const char *name, struct vf_err *err);
 int net_list(int state_fd, json_t **out, struct vf_err *err);
 
 /**
+ * net_wish_addr() - Ask for an address
+ * @wish:	wish
+ * @text:	IPv4 or IPv6 address, with or without the prefix length
+ *
+ * Return: 0, -EBADMSG if it is none, -E2BIG for more than NET_ADDRS_MAX, -EEXIST
+ * if it was asked for before, -EDOM if an earlier one has another prefix length
+ */
+int net_wish_addr(struct net_wish *wish, const char *text);
+
+/**
+ * net_wish_mac() - Ask for a MAC
+ * @wish:	wish
+ * @text:	MAC
+ *
+ * Return: 0 or -EBADMSG
+ */
+int net_wish_mac(struct net_wish *wish, const char *text);
+
+/**
+ * net_wish_is_personal() - Can only one port have it?
+ * @wish:	wish
+ *
+ * Return: true if it names a MAC or an address
+ */
+bool net_wish_is_personal(const struct net_wish *wish);
+
+/**
  * net_ports_lease() - Reserve identities, all or none
  * @net:	network
+ * @wish:	what is asked of each of them, or NULL
  * @ports:	in: owner of each; out: index, TAP name, MAC and addresses
  * @num:	how many
  * @err:	error
  *
  * Return: 0 or -errno, -ENOSPC if the pool is exhausted, -EEXIST if an owner
- * has a lease already
+ * has a lease already, -EADDRINUSE if another has what is wished for, -EINVAL if
+ * no port of this network may have it
  */
-int net_ports_lease(struct net *net, struct net_port *ports, unsigned int num,
+int net_ports_lease(struct net *net, const struct net_wish *wish,
+		    struct net_port *ports, unsigned int num,
 		    struct vf_err *err);
 
 /**

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,82 +15,118 @@
 
 /*
  * A transaction is one send, which without root must fit the default socket
- * buffer (212992 bytes): three times some 800 bytes for each port.
+ * buffer (212992 bytes): three times some 800 bytes for each
+ * port that has an address of each family.
  */
 #define PORTS_PER_RUN 64
+#define ADDRS_PER_RUN (2 * PORTS_PER_RUN)
 
 /* A port's addresses as text, and as the numbers that raw payloads are. */
 struct pin {
 	const char *tap;
 	char mac[MAC_TEXT_SIZE];
 	char mac_hex[2 * 6 + 1];
-	char ip4[INET_ADDRSTRLEN];
-	char ip6[2][INET6_ADDRSTRLEN];
-	char ip6_hex[2][2 * 16 + 1];
+	unsigned int num_ip4;
+	unsigned int num_ip6;
+	char ip4[NET_ADDRS_MAX][INET_ADDRSTRLEN];
+	char ip6[NET_ADDRS_MAX + 1][INET6_ADDRSTRLEN];
+	char ip6_hex[NET_ADDRS_MAX + 1][2 * 16 + 1];
 };
+
+static void pin_ip6(struct pin *pin, const struct in6_addr *addr)
+{
+	inet_ntop(AF_INET6, addr, pin->ip6[pin->num_ip6], sizeof(pin->ip6[0]));
+	vf_hex(pin->ip6_hex[pin->num_ip6++], addr, sizeof(*addr));
+}
 
 static void pin_init(struct pin *pin, const struct net_port *port)
 {
 	struct in6_addr link_local = pool_link_local(port->mac);
 
-	pin->tap = port->tap;
+	*pin = (struct pin){ .tap = port->tap, .num_ip4 = port->num_addr4 };
 	mac_format(pin->mac, port->mac);
 	vf_hex(pin->mac_hex, port->mac, sizeof(port->mac));
-	inet_ntop(AF_INET, &port->addr4, pin->ip4, sizeof(pin->ip4));
-	inet_ntop(AF_INET6, &port->addr6, pin->ip6[0], sizeof(pin->ip6[0]));
-	inet_ntop(AF_INET6, &link_local, pin->ip6[1], sizeof(pin->ip6[1]));
-	vf_hex(pin->ip6_hex[0], &port->addr6, sizeof(port->addr6));
-	vf_hex(pin->ip6_hex[1], &link_local, sizeof(link_local));
+	for (unsigned int i = 0; i < port->num_addr4; i++)
+		inet_ntop(AF_INET, &port->addr4[i], pin->ip4[i],
+			  sizeof(pin->ip4[i]));
+	for (unsigned int i = 0; i < port->num_addr6; i++)
+		pin_ip6(pin, &port->addr6[i]);
+	pin_ip6(pin, &link_local);
 }
 
-static void tap_print(FILE *out, const struct pin *pin)
+/* The elements of one set; all but the first begin with the separator. */
+struct elements {
+	FILE *out;
+	unsigned int num;
+};
+
+__attribute__((format(printf, 2, 3))) static void element_print(
+	struct elements *e, const char *fmt, ...)
 {
-	fprintf(out, "\"%s\"", pin->tap);
+	va_list ap;
+
+	fputs(e->num++ ? ",\n" : " { ", e->out);
+	va_start(ap, fmt);
+	vfprintf(e->out, fmt, ap);
+	va_end(ap);
 }
 
-static void ip4_print(FILE *out, const struct pin *pin)
+static void tap_print(struct elements *e, const struct pin *pin)
 {
-	fprintf(out, "\"%s\" . %s . %s", pin->tap, pin->mac, pin->ip4);
+	element_print(e, "\"%s\"", pin->tap);
 }
 
-static void ip6_print(FILE *out, const struct pin *pin)
+static void ip4_print(struct elements *e, const struct pin *pin)
 {
-	fprintf(out, "\"%s\" . %s . %s, \"%s\" . %s . %s", pin->tap, pin->mac,
-		pin->ip6[0], pin->tap, pin->mac, pin->ip6[1]);
+	for (unsigned int i = 0; i < pin->num_ip4; i++)
+		element_print(e, "\"%s\" . %s . %s", pin->tap, pin->mac,
+			      pin->ip4[i]);
 }
 
-static void arp_print(FILE *out, const struct pin *pin)
+static void ip6_print(struct elements *e, const struct pin *pin)
 {
-	fprintf(out, "\"%s\" . %s . %s . %s", pin->tap, pin->mac, pin->mac,
-		pin->ip4);
+	for (unsigned int i = 0; i < pin->num_ip6; i++)
+		element_print(e, "\"%s\" . %s . %s", pin->tap, pin->mac,
+			      pin->ip6[i]);
 }
 
-static void nd_print(FILE *out, const struct pin *pin)
+static void arp_print(struct elements *e, const struct pin *pin)
 {
-	fprintf(out, "\"%s\" . 0x%s, \"%s\" . 0x%s", pin->tap, pin->ip6_hex[0],
-		pin->tap, pin->ip6_hex[1]);
+	for (unsigned int i = 0; i < pin->num_ip4; i++)
+		element_print(e, "\"%s\" . %s . %s . %s", pin->tap, pin->mac,
+			      pin->mac, pin->ip4[i]);
 }
 
-static void ll_print(FILE *out, const struct pin *pin)
+static void nd_print(struct elements *e, const struct pin *pin)
 {
-	fprintf(out, "\"%s\" . 0x%s", pin->tap, pin->mac_hex);
+	for (unsigned int i = 0; i < pin->num_ip6; i++)
+		element_print(e, "\"%s\" . 0x%s", pin->tap, pin->ip6_hex[i]);
 }
+
+static void ll_print(struct elements *e, const struct pin *pin)
+{
+	element_print(e, "\"%s\" . 0x%s", pin->tap, pin->mac_hex);
+}
+
+typedef void (*pin_print)(struct elements *e, const struct pin *pin);
 
 static const struct {
 	const char *name;
-	void (*print)(FILE *out, const struct pin *pin);
+	pin_print print;
+	bool is_ip4; /* may be without elements */
 } sets[] = {
-	{ "ip4", ip4_print }, { "ip6", ip6_print }, { "arp", arp_print },
-	{ "nd", nd_print },   { "ll", ll_print },   { "tap", tap_print },
+	{ "ip4", ip4_print, true }, { "ip6", ip6_print, false },
+	{ "arp", arp_print, true }, { "nd", nd_print, false },
+	{ "ll", ll_print, false },  { "tap", tap_print, false },
 };
 
-static void pins_print(FILE *out, void (*print)(FILE *, const struct pin *),
-		       const struct pin *pins, unsigned int num)
+static void pins_print(FILE *out, pin_print print, const struct pin *pins,
+		       unsigned int num)
 {
-	for (unsigned int i = 0; i < num; i++) {
-		fputs(i ? ",\n" : " { ", out);
-		print(out, &pins[i]);
-	}
+	struct elements e = { .out = out };
+
+	for (unsigned int i = 0; i < num; i++)
+		print(&e, &pins[i]);
 	fputs(" }\n", out);
 }
 
@@ -97,7 +134,13 @@ static void elements_print(FILE *out, const char *verb,
 			   const struct net_conf *conf, const struct pin *pins,
 			   unsigned int num)
 {
+	bool has_ip4 = false;
+
+	for (unsigned int i = 0; i < num; i++)
+		has_ip4 |= pins[i].num_ip4 > 0;
 	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
+		if (sets[s].is_ip4 && !has_ip4)
+			continue;
 		fprintf(out, "%s element bridge " NFT_TABLE " %s.%s", verb,
 			conf->bridge, sets[s].name);
 		pins_print(out, sets[s].print, pins, num);
@@ -106,14 +149,27 @@ static void elements_print(FILE *out, const char *verb,
 	pins_print(out, tap_print, pins, num);
 }
 
+/* So many that their addresses fit one run. */
+static unsigned int chunk_size(const struct net_port *ports, unsigned int num)
+{
+	unsigned int addrs = 0, i;
+
+	for (i = 0; i < num; i++) {
+		addrs += ports[i].num_addr4 + ports[i].num_addr6;
+		if (i && addrs > ADDRS_PER_RUN)
+			break;
+	}
+	return i < PORTS_PER_RUN ? i : PORTS_PER_RUN;
+}
+
 static int chunk_run(const struct net_conf *conf, const struct net_port *ports,
 		     unsigned int num, const char *const *verbs,
 		     struct vf_err *err)
 {
-	struct pin pins[PORTS_PER_RUN];
+	__free struct pin *pins = calloc(num, sizeof(*pins));
 	__free char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = pins ? open_memstream(&text, &size) : NULL;
 
 	if (!out)
 		return vf_err_errno(err, ENOMEM, "nftables");
@@ -134,9 +190,7 @@ static int elements_run(const struct net_conf *conf,
 	int ret = 0;
 
 	for (from = 0; from < num && ret == 0; from += len) {
-		len = num - from;
-		if (len > PORTS_PER_RUN)
-			len = PORTS_PER_RUN;
+		len = chunk_size(&ports[from], num - from);
 		ret = chunk_run(conf, &ports[from], len, verbs, err);
 	}
 	return ret;

@@ -10,9 +10,14 @@ static uint32_t prefix_mask(unsigned int prefix)
 	return prefix ? ~0U << (32 - prefix) : 0;
 }
 
+uint32_t pool_host4(const struct net_conf *conf, struct in_addr addr)
+{
+	return ntohl(addr.s_addr) & ~prefix_mask(conf->prefix4);
+}
+
 static uint32_t host_part4(const struct net_conf *conf)
 {
-	return ntohl(conf->addr4.s_addr) & ~prefix_mask(conf->prefix4);
+	return pool_host4(conf, conf->addr4);
 }
 
 uint32_t pool_last(const struct net_conf *conf)
@@ -60,12 +65,35 @@ void pool_fill(const struct net_conf *conf, struct net_port *port)
 	port->mac[3] = port->index >> 16;
 	port->mac[4] = port->index >> 8;
 	port->mac[5] = port->index;
-	port->addr4.s_addr = htonl(net | port->index);
+	port->num_addr4 = 1;
+	port->addr4[0].s_addr = htonl(net | port->index);
 	port->prefix4 = conf->prefix4;
-	port->addr6 = conf->addr6;
+	port->num_addr6 = 1;
+	port->addr6[0] = conf->addr6;
 	port->prefix6 = conf->prefix6;
-	port->addr6.s6_addr32[2] = 0;
-	port->addr6.s6_addr32[3] = htonl(port->index);
+	port->addr6[0].s6_addr32[2] = 0;
+	port->addr6[0].s6_addr32[3] = htonl(port->index);
+}
+
+struct in6_addr net_port_addr(const struct net_port *port)
+{
+	if (port->num_addr4)
+		return net_addr_map(port->addr4[0]);
+	return port->num_addr6 ? port->addr6[0] : in6addr_any;
+}
+
+bool net_port_has(const struct net_port *port, struct in6_addr addr)
+{
+	if (IN6_IS_ADDR_V4MAPPED(&addr)) {
+		for (unsigned int i = 0; i < port->num_addr4; i++)
+			if (port->addr4[i].s_addr == addr.s6_addr32[3])
+				return true;
+		return false;
+	}
+	for (unsigned int i = 0; i < port->num_addr6; i++)
+		if (IN6_ARE_ADDR_EQUAL(&port->addr6[i], &addr))
+			return true;
+	return false;
 }
 
 struct in6_addr pool_link_local(const uint8_t mac[6])
@@ -87,6 +115,15 @@ bool pool_overlaps(struct in_addr a, unsigned int prefix_a, struct in_addr b,
 	uint32_t mask = prefix_mask(prefix_a < prefix_b ? prefix_a : prefix_b);
 
 	return !((ntohl(a.s_addr) ^ ntohl(b.s_addr)) & mask);
+}
+
+bool net_contains(const struct net_conf *conf, struct in6_addr addr)
+{
+	struct in_addr addr4 = { addr.s6_addr32[3] };
+
+	if (IN6_IS_ADDR_V4MAPPED(&addr))
+		return pool_overlaps(conf->addr4, conf->prefix4, addr4, 32);
+	return !memcmp(&addr, &conf->addr6, POOL_PREFIX6 / 8);
 }
 
 static bool is_unicast4(struct in_addr addr)

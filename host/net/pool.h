@@ -22,6 +22,15 @@
 uint32_t pool_last(const struct net_conf *conf);
 
 /**
+ * pool_host4() - The host part of an IPv4 address
+ * @conf:	network
+ * @addr:	address in its subnet
+ *
+ * Return: host part; 1 to pool_last() if a port may have it
+ */
+uint32_t pool_host4(const struct net_conf *conf, struct in_addr addr);
+
+/**
  * pool_is_gateway() - Does an index collide with the bridge's own addresses?
  * @conf:	network
  * @index:	index
@@ -48,7 +57,7 @@ uint32_t pool_find(const struct net_conf *conf, uint32_t cursor,
 /**
  * pool_fill() - A port's addresses
  * @conf:	network
- * @port:	in: index; out: MAC, IPv4 and IPv6 address
+ * @port:	in: index; out: MAC, one IPv4 and one IPv6 address
  */
 void pool_fill(const struct net_conf *conf, struct net_port *port);
 

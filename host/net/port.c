@@ -170,16 +170,15 @@ static int neighs_add(struct rtnl *rtnl, int type, const struct net_port *port,
 		      int bridge_ifindex)
 {
 	struct in6_addr link_local = pool_link_local(port->mac);
-	int ret;
+	int ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6, &link_local,
+			    port->mac);
 
-	ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET, &port->addr4,
-			port->mac);
-	if (ret == 0)
+	for (unsigned int i = 0; ret == 0 && i < port->num_addr4; i++)
+		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET,
+				&port->addr4[i], port->mac);
+	for (unsigned int i = 0; ret == 0 && i < port->num_addr6; i++)
 		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6,
-				&port->addr6, port->mac);
-	if (ret == 0)
-		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6,
-				&link_local, port->mac);
+				&port->addr6[i], port->mac);
 	return ret;
 }
 

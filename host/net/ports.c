@@ -16,10 +16,11 @@
 #define RELEASE_TIMEOUT_US 2000000
 #define RELEASE_POLL_US	   2000
 
-int net_ports_lease(struct net *net, struct net_port *ports, unsigned int num,
+int net_ports_lease(struct net *net, const struct net_wish *wish,
+		    struct net_port *ports, unsigned int num,
 		    struct vf_err *err)
 {
-	return leases_add(net->dir_fd, &net->conf, ports, num, err);
+	return leases_add(net->dir_fd, &net->conf, wish, ports, num, err);
 }
 
 /* Return: 0, -EBUSY if its TAP is still there at the deadline, -errno. */

@@ -19,13 +19,17 @@ void mac_format(char text[MAC_TEXT_SIZE], const uint8_t mac[6])
 
 int mac_parse(uint8_t mac[6], const char *text)
 {
-	int end = 0;
+	char digits[2 * 6 + 1];
 
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0],
-		   &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &end) != 6 ||
-	    text[end])
+	if (strlen(text) != MAC_TEXT_SIZE - 1)
 		return -EBADMSG;
-	return 0;
+	for (int i = 0; i < 6; i++) {
+		memcpy(&digits[2 * i], &text[3 * i], 2);
+		if (i && text[3 * i - 1] != ':')
+			return -EBADMSG;
+	}
+	digits[sizeof(digits) - 1] = '\0';
+	return vf_unhex(mac, 6, digits) < 0 ? -EBADMSG : 0;
 }
 
 int net_addr_parse(int family, const char *text, void *addr, uint8_t *prefix)
@@ -188,38 +192,116 @@ void record_names_free(struct record_names *names)
 	names->num = 0;
 }
 
+/* The first address of a family, or null. */
+static json_t *first_pack(int family, const void *addrs, unsigned int num,
+			  unsigned int prefix)
+{
+	char text[64];
+
+	if (!num)
+		return json_null();
+	addr_format(text, family, addrs, prefix);
+	return json_string(text);
+}
+
+/* The others of both families; NULL without any. */
+static json_t *more_pack(const struct net_port *port)
+{
+	json_t *more = NULL;
+	char text[64];
+
+	if (port->num_addr4 > 1 || port->num_addr6 > 1)
+		more = json_array();
+	for (unsigned int i = 1; i < port->num_addr4; i++) {
+		addr_format(text, AF_INET, &port->addr4[i], port->prefix4);
+		json_array_append_new(more, json_string(text));
+	}
+	for (unsigned int i = 1; i < port->num_addr6; i++) {
+		addr_format(text, AF_INET6, &port->addr6[i], port->prefix6);
+		json_array_append_new(more, json_string(text));
+	}
+	return more;
+}
+
 json_t *net_port_save(const char *net_name, const struct net_port *port)
 {
-	char mac[MAC_TEXT_SIZE], addr4[64], addr6[64];
+	char mac[MAC_TEXT_SIZE];
 
 	mac_format(mac, port->mac);
-	addr_format(addr4, AF_INET, &port->addr4, port->prefix4);
-	addr_format(addr6, AF_INET6, &port->addr6, port->prefix6);
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "network",
-			 net_name, "owner", port->owner, "index",
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o*, s:o*}",
+			 "network", net_name, "owner", port->owner, "index",
 			 (json_int_t)port->index, "tap", port->tap, "mac", mac,
-			 "ipv4", addr4, "ipv6", addr6);
+			 "ipv4",
+			 first_pack(AF_INET, port->addr4, port->num_addr4,
+				    port->prefix4),
+			 "ipv6",
+			 first_pack(AF_INET6, port->addr6, port->num_addr6,
+				    port->prefix6),
+			 "more", more_pack(port), "by_hand",
+			 port->by_hand ? json_true() : NULL);
+}
+
+/* Read one address; those of a family have one prefix length. */
+static int addr_load(struct net_port *port, const char *text)
+{
+	bool is4 = text && !strchr(text, ':');
+	unsigned int *num = is4 ? &port->num_addr4 : &port->num_addr6;
+	uint8_t *prefix = is4 ? &port->prefix4 : &port->prefix6, own;
+	void *addr;
+	int ret;
+
+	if (!text || *num == NET_ADDRS_MAX)
+		return -EBADMSG;
+	addr = is4 ? (void *)&port->addr4[*num] : (void *)&port->addr6[*num];
+	ret = net_addr_parse(is4 ? AF_INET : AF_INET6, text, addr, &own);
+	if (ret < 0 || (*num && own != *prefix))
+		return -EBADMSG;
+	*prefix = own;
+	++*num;
+	return 0;
+}
+
+static int addrs_load(struct net_port *port, json_t *addr4, json_t *addr6,
+		      json_t *more)
+{
+	json_t *item;
+	size_t i;
+
+	if ((!json_is_null(addr4) &&
+	     (addr_load(port, json_string_value(addr4)) < 0 ||
+	      !port->num_addr4)) ||
+	    (!json_is_null(addr6) &&
+	     (addr_load(port, json_string_value(addr6)) < 0 ||
+	      !port->num_addr6)) ||
+	    (more && !json_is_array(more)))
+		return -EBADMSG;
+	json_array_foreach(more, i, item)
+		if (addr_load(port, json_string_value(item)) < 0)
+			return -EBADMSG;
+	return 0;
 }
 
 int net_port_load(struct net_port *port, json_t *json, struct vf_err *err)
 {
-	const char *owner, *tap, *mac, *addr4, *addr6;
+	json_t *addr4, *addr6, *more = NULL;
+	const char *owner, *tap, *mac;
 	json_int_t index;
-	int ret;
+	int ret, by_hand = 0;
 
 	*port = (struct net_port){ 0 };
 	ret = vf_json_unpack(json, "port", err,
-			     "{s:s, s:I, s:s, s:s, s:s, s:s}", "owner", &owner,
-			     "index", &index, "tap", &tap, "mac", &mac, "ipv4",
-			     &addr4, "ipv6", &addr6);
+			     "{s:s, s:I, s:s, s:s, s:o, s:o, s?o, s?b}",
+			     "owner", &owner, "index", &index, "tap", &tap,
+			     "mac", &mac, "ipv4", &addr4, "ipv6", &addr6,
+			     "more", &more, "by_hand", &by_hand);
 	if (ret < 0)
 		return ret;
 	if (index < 1 || index > UINT32_MAX ||
 	    name_copy(port->owner, owner, VF_NAME_MAX) < 0 ||
 	    ifname_copy(port->tap, tap) < 0 || mac_parse(port->mac, mac) < 0 ||
-	    net_addr_parse(AF_INET, addr4, &port->addr4, &port->prefix4) < 0 ||
-	    net_addr_parse(AF_INET6, addr6, &port->addr6, &port->prefix6) < 0)
+	    addrs_load(port, addr4, addr6, more) < 0)
 		return vf_err_set(err, EBADMSG, "port: a value is malformed");
 	port->index = index;
+	port->by_hand = by_hand;
 	return 0;
 }

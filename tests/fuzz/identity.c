@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mail.h"
+#include "rules.h"
 #include "vmfork_ack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -18,11 +19,17 @@ static void check_round_trip(const struct vmfork_identity *id)
 {
 	static uint8_t payload[2 * VMFORK_PAYLOAD_MAX];
 	struct vmfork_identity copy;
-	struct identity_error error;
+	uint32_t detail;
 	int len = identity_encode(id, payload, sizeof(payload));
 
-	if (len < 0 || identity_decode(&copy, payload, (size_t)len, &error) ||
-	    memcmp(id, &copy, sizeof(copy)) != 0)
+	if (len < 0 || identity_decode(&copy, payload, (size_t)len, &detail) ||
+	    copy.guest.payload_len != id->guest.payload_len ||
+	    (copy.guest.payload_len &&
+	     memcmp(copy.guest.payload, id->guest.payload,
+		    copy.guest.payload_len) != 0))
+		abort();
+	copy.guest.payload = id->guest.payload;
+	if (memcmp(id, &copy, sizeof(copy)) != 0)
 		abort();
 }
 
@@ -30,17 +37,30 @@ static void check_round_trip(const struct vmfork_identity *id)
 static void decode(const uint8_t *data, size_t size)
 {
 	struct vmfork_identity id;
-	struct identity_error error = { 0 };
+	uint32_t detail = 0;
 	uint8_t *payload = malloc(size ? size : 1);
 
 	if (!payload)
 		abort();
 	memcpy(payload, data, size);
-	if (identity_decode(&id, payload, size, &error) == 0)
+	if (identity_decode(&id, payload, size, &detail) == 0)
 		check_round_trip(&id);
-	else if (!error.attr || !error.why)
+	else if ((detail & 0xff) == VMFORK_WHY_NONE)
 		abort();
 	free(payload);
+}
+
+/* A guest's words about what it refused are as hostile as anything else. */
+static void describe(const uint8_t *data, size_t size)
+{
+	char text[RULES_TEXT_SIZE];
+	uint32_t detail;
+
+	if (size < sizeof(detail))
+		return;
+	memcpy(&detail, data, sizeof(detail));
+	if (strlen(rules_describe(detail, text)) >= sizeof(text))
+		abort();
 }
 
 static void receive(const uint8_t *data, size_t size)
@@ -61,6 +81,7 @@ static void receive(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	receive(data, size);
+	describe(data, size);
 	if (size <= UINT16_MAX)
 		decode(data, size);
 	return 0;

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 // clang-format on
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
@@ -16,6 +17,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,7 @@
 #include "netns.h"
 
 static struct netcfg cfg;
-static int taps[2] = { -1, -1 };
+static int taps[3] = { -1, -1, -1 };
 
 static inline void run(const char *command)
 {
@@ -159,6 +161,47 @@ static inline void list_settle(struct netstate_list *list, size_t head,
 		message_settle((struct nlmsghdr *)(uintptr_t)at, head, cache);
 }
 
+static inline int message_compare(const void *a, const void *b)
+{
+	const struct nlmsghdr *x = *(const struct nlmsghdr *const *)a;
+	const struct nlmsghdr *y = *(const struct nlmsghdr *const *)b;
+
+	if (x->nlmsg_len != y->nlmsg_len)
+		return x->nlmsg_len < y->nlmsg_len ? -1 : 1;
+	return memcmp(x, y, x->nlmsg_len);
+}
+
+/*
+ * Among IPv6 routes to the same destination none is before another. They come
+ * last in a dump.
+ */
+static inline void routes_settle(struct netstate_list *list)
+{
+	static struct netstate_list sorted;
+	const struct nlmsghdr *msg[256], *at = NULL;
+	size_t num = 0;
+
+	sorted.len = 0;
+	while ((at = netstate_next(list, at))) {
+		const struct rtmsg *rtm = mnl_nlmsg_get_payload(at);
+
+		assert_true(num < sizeof(msg) / sizeof(msg[0]));
+		if (rtm->rtm_family == AF_INET6)
+			msg[num++] = at;
+		else
+			sorted.len = (uint32_t)((const uint8_t *)at +
+						NLMSG_ALIGN(at->nlmsg_len) -
+						list->buf);
+	}
+	memcpy(sorted.buf, list->buf, sorted.len);
+	qsort(msg, num, sizeof(msg[0]), message_compare);
+	for (size_t i = 0; i < num; i++) {
+		memcpy(sorted.buf + sorted.len, msg[i], msg[i]->nlmsg_len);
+		sorted.len += NLMSG_ALIGN(msg[i]->nlmsg_len);
+	}
+	*list = sorted;
+}
+
 static inline bool link_is_eth(const struct netstate_link *link,
 			       const void *arg)
 {
@@ -168,12 +211,41 @@ static inline bool link_is_eth(const struct netstate_link *link,
 
 static inline void state_take(struct netstate *state)
 {
+	struct netstate_filter filter = { .link = link_is_eth };
+
 	memset(state, 0, sizeof(*state));
-	assert_int_equal(netstate_dump(state, &cfg.rtnl, link_is_eth, NULL), 0);
+	assert_int_equal(netstate_dump(state, &cfg.rtnl, &filter), 0);
 	assert_false(state->is_partial);
 	list_settle(&state->addrs, sizeof(struct ifaddrmsg), IFA_CACHEINFO);
 	list_settle(&state->routes, sizeof(struct rtmsg), RTA_CACHEINFO);
+	routes_settle(&state->routes);
+	list_settle(&state->rejects, sizeof(struct rtmsg), RTA_CACHEINFO);
 	list_settle(&state->neighs, sizeof(struct ndmsg), NDA_CACHEINFO);
+}
+
+static inline bool state_is_tentative(const struct netstate *state)
+{
+	const struct nlmsghdr *at = NULL;
+
+	while ((at = netstate_next(&state->addrs, at))) {
+		const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(at);
+
+		if (ifa->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
+			return true;
+	}
+	return false;
+}
+
+/* The same, once the kernel has done with what was added last. */
+static inline void state_take_settled(struct netstate *state)
+{
+	struct pollfd pfd = { .fd = cfg.events.fd, .events = POLLIN };
+
+	for (state_take(state); state_is_tentative(state); state_take(state)) {
+		assert_int_equal(poll(&pfd, 1, 10000), 1);
+		netcfg_listen(&cfg);
+	}
+	assert_int_equal(netcfg_refresh(&cfg), 0);
 }
 
 static inline bool list_is_equal(const struct netstate_list *a,
@@ -189,6 +261,7 @@ static inline bool state_is_equal(const struct netstate *a,
 	       !memcmp(a->links, b->links, sizeof(a->links)) &&
 	       list_is_equal(&a->addrs, &b->addrs) &&
 	       list_is_equal(&a->routes, &b->routes) &&
+	       list_is_equal(&a->rejects, &b->rejects) &&
 	       list_is_equal(&a->neighs, &b->neighs);
 }
 

@@ -53,19 +53,6 @@ static void test_apply_again(void **state)
 	netcfg_close(&cfg);
 }
 
-static bool address_is_tentative(void)
-{
-	const struct nlmsghdr *at = NULL;
-
-	while ((at = netstate_next(&after.addrs, at))) {
-		const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(at);
-
-		if (ifa->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
-			return true;
-	}
-	return false;
-}
-
 /* A VM that boots: the link is down, and addresses are probed as usual. */
 static void test_apply_down(void **state)
 {
@@ -79,7 +66,7 @@ static void test_apply_down(void **state)
 	assert_int_equal(netcfg_apply(&cfg, &id, &result), 0);
 	assert_false(result.links[0].was_up);
 	state_take(&after);
-	assert_false(address_is_tentative());
+	assert_false(state_is_tentative(&after));
 	assert_true(after.links[0].flags & IFF_UP);
 	netcfg_close(&cfg);
 }
@@ -106,7 +93,7 @@ static void test_no_match(void **state)
 	(void)state;
 	setup(true);
 	cfg_open();
-	state_take(&before);
+	state_take_settled(&before);
 	strcpy(id.link[0].match_name, "eth7");
 	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENODEV);
 	assert_int_equal(result.step, VMFORK_STEP_MATCH);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+// time: 300
 /*
  * A failure at each message of the batch: then everything is as before, to the
  * order of the addresses; or it is said that it is not.
  */
-#include "agent_env.h"
+#include "agent_links.h"
 
 static struct netstate before, after;
 
@@ -16,7 +17,7 @@ static void test_gateway_unreachable(void **state)
 	(void)state;
 	setup(true);
 	cfg_open();
-	state_take(&before);
+	state_take_settled(&before);
 	id.num_links = 2;
 	id.link[1] = id.link[0];
 	id.link[1].match = IDENTITY_MATCH_MAC;
@@ -39,7 +40,7 @@ static void test_crowd_is_undone(void **state)
 	(void)state;
 	setup_crowd();
 	cfg_open();
-	state_take(&before);
+	state_take_settled(&before);
 	memcpy(id.link[0].gateway4, "\x0a\x09\x00\x01", 4);
 	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENETUNREACH);
 	state_take(&after);
@@ -70,7 +71,7 @@ static void test_undo_of_much(void **state)
 	(void)state;
 	setup(true);
 	cfg_open();
-	state_take(&before);
+	state_take_settled(&before);
 	sends = 0;
 	cfg.send = crowded_send;
 	assert_int_equal(netcfg_apply(&cfg, &id, &result), -ENOBUFS);
@@ -184,38 +185,58 @@ static bool failure_is_undone(const struct vmfork_identity *id)
 	return true;
 }
 
-static void begin(void)
+static void begin(void (*prepare)(void))
 {
-	setup(true);
+	prepare();
 	cfg_open();
 	cfg.send = inject_send;
-	state_take(&before);
+	state_take_settled(&before);
 }
 
-static void test_failure_at_each_step(void **state)
+static void fail_at_each_step(void (*prepare)(void),
+			      const struct vmfork_identity *id)
 {
-	struct vmfork_identity id = identity();
 	unsigned int undone = 0;
 
-	(void)state;
-	begin();
+	begin(prepare);
 	inject.num = 1;
 	for (unsigned int k = 0; k < inject.num; k++) {
 		for (unsigned int how = 0; how < INJECT_NUM; how++) {
 			inject.at = (int)k;
 			inject.how = (enum inject)how;
-			if (failure_is_undone(&id)) {
+			if (failure_is_undone(id)) {
 				undone++;
 				continue;
 			}
 			/* a message that may fail: begin afresh */
 			netcfg_close(&cfg);
-			begin();
+			begin(prepare);
 		}
 	}
 	print_message("%u messages, %u failures undone\n", inject.num, undone);
 	assert_true(undone > inject.num * INJECT_NUM / 2);
 	netcfg_close(&cfg);
+}
+
+static void setup_one(void)
+{
+	setup(true);
+}
+
+static void test_failure_at_each_step(void **state)
+{
+	struct vmfork_identity id = identity();
+
+	(void)state;
+	fail_at_each_step(setup_one, &id);
+}
+
+static void test_failure_with_routes(void **state)
+{
+	struct vmfork_identity id = identity_two();
+
+	(void)state;
+	fail_at_each_step(setup_three, &id);
 }
 
 int main(void)
@@ -227,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_undo_is_lost),
 		cmocka_unit_test(test_undo_is_refused),
 		cmocka_unit_test(test_failure_at_each_step),
+		cmocka_unit_test(test_failure_with_routes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

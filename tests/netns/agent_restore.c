@@ -24,6 +24,7 @@ static void agent_begin(void)
 			     .page_fd = -1,
 			     .pagemap_fd = -1,
 			     .module_gpa = 0x1234000 },
+		.root_fd = -1,
 		.announce_fd = -1,
 		.random_fd = -1,
 		.ack.fd = -1,

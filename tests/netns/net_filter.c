@@ -4,35 +4,6 @@
 
 #include <errno.h>
 
-static void mark_build(struct lan *lan, struct frame *mark)
-{
-	put_eth(mark, lan->conf->mac, lan->ports[0].mac, ETH_P_IP);
-	put_ip4(mark, lan->ports[0].addr4, lan->conf->addr4, ++lan->serial, 9);
-}
-
-/*
- * Does a frame from port 0 reach the bridge? A frame that must pass follows it:
- * once that is seen, the first one was dropped or has been seen before.
- */
-static bool reaches_bridge(struct lan *lan, const struct frame *frame)
-{
-	uint8_t data[2048];
-	struct frame mark;
-	bool seen = false;
-	size_t len;
-
-	frame_send(lan->fds[0], frame);
-	mark_build(lan, &mark);
-	frame_send(lan->fds[0], &mark);
-	for (;;) {
-		len = frame_receive(lan->bridge_fd, 0, data);
-		seen |= len >= frame->len &&
-			!memcmp(data, frame->data, frame->len);
-		if (len == mark.len && !memcmp(data, mark.data, mark.len))
-			return seen;
-	}
-}
-
 static void test_own_passes(void **state)
 {
 	struct in6_addr ll = { .s6_addr = { 0xfe, 0x80 } }, own6;
@@ -42,12 +13,12 @@ static void test_own_passes(void **state)
 
 	lan_up(&lan, env_get(state), 0);
 	mac = lan.ports[0].mac;
-	own6 = lan.ports[0].addr6;
+	own6 = lan.ports[0].addr6[0];
 	put_eth(&f, lan.conf->mac, mac, ETH_P_IP);
-	put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
+	put_ip4(&f, lan.ports[0].addr4[0], lan.conf->addr4, 0xaaaa, 9);
 	assert_true(reaches_bridge(&lan, &f));
 	put_eth(&f, broadcast, mac, ETH_P_ARP);
-	put_arp(&f, 1, mac, lan.ports[0].addr4, lan.ports[0].addr4);
+	put_arp(&f, 1, mac, lan.ports[0].addr4[0], lan.ports[0].addr4[0]);
 	assert_true(reaches_bridge(&lan, &f));
 	put_eth(&f, lan.conf->mac, mac, ETH_P_IPV6);
 	put_ip6(&f, &own6, &lan.conf->addr6, IPPROTO_NONE, 0);
@@ -82,11 +53,11 @@ static void test_foreign_mac(void **state)
 	lan_up(&lan, env_get(state), 0);
 	for (int i = 0; i < 2; i++) {
 		put_eth(&f, broadcast, i ? lan.ports[1].mac : parent, ETH_P_IP);
-		put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
+		put_ip4(&f, lan.ports[0].addr4[0], lan.conf->addr4, 0xaaaa, 9);
 		assert_false(reaches_bridge(&lan, &f));
 		put_eth(&f, broadcast, i ? lan.ports[1].mac : parent,
 			ETH_P_ARP);
-		put_arp(&f, 1, lan.ports[0].mac, lan.ports[0].addr4,
+		put_arp(&f, 1, lan.ports[0].mac, lan.ports[0].addr4[0],
 			lan.conf->addr4);
 		assert_false(reaches_bridge(&lan, &f));
 	}
@@ -106,7 +77,7 @@ static void test_foreign_ip(void **state)
 	for (int i = 0; i < 3; i++) {
 		put_eth(&f, lan.conf->mac, mac, ETH_P_IP);
 		put_ip4(&f,
-			i == 0	 ? lan.ports[1].addr4
+			i == 0	 ? lan.ports[1].addr4[0]
 			: i == 1 ? lan.conf->addr4
 				 : zero,
 			lan.conf->addr4, 0xaaaa, 9);
@@ -118,7 +89,7 @@ static void test_foreign_ip(void **state)
 	for (int i = 0; i < 4; i++) {
 		put_eth(&f, lan.conf->mac, mac, ETH_P_IPV6);
 		put_ip6(&f,
-			i == 0	 ? &lan.ports[1].addr6
+			i == 0	 ? &lan.ports[1].addr6[0]
 			: i == 1 ? &lan.conf->addr6
 			: i == 2 ? &any
 				 : &other,
@@ -139,17 +110,17 @@ static void test_forged_arp(void **state)
 	sibling = &lan.ports[1];
 	for (int op = 1; op <= 2; op++) {
 		put_eth(&f, broadcast, me->mac, ETH_P_ARP);
-		put_arp(&f, op, me->mac, sibling->addr4, lan.conf->addr4);
+		put_arp(&f, op, me->mac, sibling->addr4[0], lan.conf->addr4);
 		assert_false(reaches_bridge(&lan, &f));
 		put_eth(&f, broadcast, me->mac, ETH_P_ARP);
 		put_arp(&f, op, me->mac, lan.conf->addr4, lan.conf->addr4);
 		assert_false(reaches_bridge(&lan, &f));
 		put_eth(&f, broadcast, me->mac, ETH_P_ARP);
-		put_arp(&f, op, sibling->mac, me->addr4, lan.conf->addr4);
+		put_arp(&f, op, sibling->mac, me->addr4[0], lan.conf->addr4);
 		assert_false(reaches_bridge(&lan, &f));
 	}
 	put_eth(&f, broadcast, me->mac, ETH_P_ARP);
-	put_arp(&f, 3, me->mac, me->addr4, me->addr4); /* RARP */
+	put_arp(&f, 3, me->mac, me->addr4[0], me->addr4[0]); /* RARP */
 	assert_false(reaches_bridge(&lan, &f));
 	lan_down(&lan);
 }
@@ -161,7 +132,7 @@ static bool nd_passes(struct lan *lan, uint8_t type,
 	struct frame f;
 
 	put_eth(&f, lan->conf->mac, lan->ports[0].mac, ETH_P_IPV6);
-	put_ip6(&f, &lan->ports[0].addr6, &lan->conf->addr6, IPPROTO_ICMPV6,
+	put_ip6(&f, &lan->ports[0].addr6[0], &lan->conf->addr6, IPPROTO_ICMPV6,
 		option_mac ? 32 : 24);
 	put_nd(&f, type, target, option, option_mac);
 	return reaches_bridge(lan, &f);
@@ -177,8 +148,8 @@ static void test_forged_nd(void **state)
 	lan_up(&lan, env_get(state), 0);
 	mac = lan.ports[0].mac;
 	sibling = lan.ports[1].mac;
-	own6 = &lan.ports[0].addr6;
-	sibling6 = &lan.ports[1].addr6;
+	own6 = &lan.ports[0].addr6[0];
+	sibling6 = &lan.ports[1].addr6[0];
 	/* another's address, with and without an option */
 	assert_false(nd_passes(&lan, 136, sibling6, 2, mac));
 	assert_false(nd_passes(&lan, 136, sibling6, 2, NULL));
@@ -227,12 +198,12 @@ static void test_other_protocols(void **state)
 		put_eth(&f, lan.conf->mac, mac, tags[i / 2]);
 		put16(&f, i % 2 ? 5 : 0);
 		put16(&f, ETH_P_IP);
-		put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
+		put_ip4(&f, lan.ports[0].addr4[0], lan.conf->addr4, 0xaaaa, 9);
 		assert_false(reaches_bridge(&lan, &f));
 	}
 	/* a DHCP server */
 	put_eth(&f, broadcast, mac, ETH_P_IP);
-	put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 67);
+	put_ip4(&f, lan.ports[0].addr4[0], lan.conf->addr4, 0xaaaa, 67);
 	assert_false(reaches_bridge(&lan, &f));
 	lan_down(&lan);
 }
@@ -246,13 +217,13 @@ static void test_verify(void **state)
 	lan_up(&lan, env, 0);
 	/* the right address from a wrong MAC does not count */
 	put_eth(&f, lan.conf->mac, lan.ports[1].mac, ETH_P_IP);
-	put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
+	put_ip4(&f, lan.ports[0].addr4[0], lan.conf->addr4, 0xaaaa, 9);
 	frame_send(lan.fds[0], &f);
 	assert_ok(env, net_ports_verify(lan.net, lan.ports, 2, &env->err));
 	assert_false(lan.ports[0].verified);
 	assert_false(lan.ports[1].verified);
 	put_eth(&f, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
-	put_ip4(&f, lan.ports[0].addr4, lan.conf->addr4, 0xaaaa, 9);
+	put_ip4(&f, lan.ports[0].addr4[0], lan.conf->addr4, 0xaaaa, 9);
 	assert_true(reaches_bridge(&lan, &f));
 	assert_ok(env, net_ports_verify(lan.net, lan.ports, 2, &env->err));
 	assert_true(lan.ports[0].verified);
@@ -280,9 +251,9 @@ static void test_repair_fails(void **state)
 
 	lan_up(&lan, env, 0);
 	put_eth(&forged, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
-	put_ip4(&forged, lan.ports[1].addr4, lan.conf->addr4, 0xaaaa, 9);
+	put_ip4(&forged, lan.ports[1].addr4[0], lan.conf->addr4, 0xaaaa, 9);
 	put_eth(&own, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
-	put_ip4(&own, lan.ports[0].addr4, lan.conf->addr4, 0xbbbb, 9);
+	put_ip4(&own, lan.ports[0].addr4[0], lan.conf->addr4, 0xbbbb, 9);
 	assert_int_equal(nft_run_cmd_from_buffer(ctx, "flush ruleset"), 0);
 	nft_ctx_free(ctx);
 	dir_fd = openat(env->state_fd, "lan", O_DIRECTORY | O_CLOEXEC);

@@ -10,7 +10,7 @@ static bool reaches_sibling(struct lan *lan, const struct frame *frame)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_port = htons(9),
-				  .sin_addr = lan->ports[1].addr4 };
+				  .sin_addr = lan->ports[1].addr4[0] };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	size_t id = 14 + 4, len;
 	uint8_t data[2048];
@@ -46,7 +46,7 @@ static void siblings_try(struct env *env, bool open)
 	lan_up(&lan, env, open ? LAN_OPEN : 0);
 	ip_forward();
 	put_eth(&f, lan.ports[1].mac, lan.ports[0].mac, ETH_P_IP);
-	put_ip4(&f, lan.ports[0].addr4, lan.ports[1].addr4, 0xbbbb, 9);
+	put_ip4(&f, lan.ports[0].addr4[0], lan.ports[1].addr4[0], 0xbbbb, 9);
 	assert_int_equal(reaches_sibling(&lan, &f), open);
 	memcpy(f.data, broadcast, 6);
 	assert_int_equal(reaches_sibling(&lan, &f), open);
@@ -106,7 +106,7 @@ static void put_udp6(struct frame *frame, struct lan *lan,
 	uint16_t sum;
 
 	put_eth(frame, lan->conf->mac, lan->ports[0].mac, ETH_P_IPV6);
-	put_ip6(frame, &lan->ports[0].addr6, dst, IPPROTO_UDP, 12);
+	put_ip6(frame, &lan->ports[0].addr6[0], dst, IPPROTO_UDP, 12);
 	put(frame, "\x00\x09\x00\x09\x00\x0c\x00\x00mark", 12);
 	memcpy(pseudo, frame->data + 14 + 8, 32);
 	pseudo[35] = 12;
@@ -129,7 +129,7 @@ static void test_nat(void **state)
 	fd = uplink_open(env);
 	inet_pton(AF_INET, "198.51.100.9", &dst4);
 	put_eth(&f, lan.conf->mac, lan.ports[0].mac, ETH_P_IP);
-	put_ip4(&f, lan.ports[0].addr4, dst4, 0xcccc, 9);
+	put_ip4(&f, lan.ports[0].addr4[0], dst4, 0xcccc, 9);
 	frame_send(lan.fds[0], &f);
 	uplink_receive(fd, ETH_P_IP, 12, &src4, sizeof(src4));
 	assert_string_equal(inet_ntoa(src4), "198.51.100.1");

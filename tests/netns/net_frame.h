@@ -22,7 +22,7 @@ struct frame {
 
 enum { LAN_OPEN = 1, LAN_NAT = 2 };
 
-/* Two ports, and a capture on the bridge. */
+/* Two ports, and a capture on the bridge. What is wished for is port 0's. */
 struct lan {
 	struct env *env;
 	struct net *net;
@@ -47,7 +47,8 @@ static inline int capture_open(const char *name)
 	return fd;
 }
 
-static inline void lan_up(struct lan *lan, struct env *env, int flags)
+static inline void lan_up_wish(struct lan *lan, struct env *env, int flags,
+			       const struct net_wish *wish)
 {
 	struct net_conf conf = { .name = "lan",
 				 .open = flags & LAN_OPEN,
@@ -58,13 +59,21 @@ static inline void lan_up(struct lan *lan, struct env *env, int flags)
 	assert_ok(env, net_open(&lan->net, env->state_fd, "lan", &env->err));
 	lan->conf = net_get_conf(lan->net);
 	ports_name(lan->ports, 2, "vm");
-	assert_ok(env, net_ports_lease(lan->net, lan->ports, 2, &env->err));
+	assert_ok(env,
+		  net_ports_lease(lan->net, wish, lan->ports, 1, &env->err));
+	assert_ok(env, net_ports_lease(lan->net, NULL, &lan->ports[1], 1,
+				       &env->err));
 	for (int i = 0; i < 2; i++) {
 		lan->fds[i] = net_port_open(&lan->ports[i], &env->err);
 		assert_true(lan->fds[i] >= 0);
 	}
 	assert_ok(env, net_ports_attach(lan->net, lan->ports, 2, &env->err));
 	lan->bridge_fd = capture_open(lan->conf->bridge);
+}
+
+static inline void lan_up(struct lan *lan, struct env *env, int flags)
+{
+	lan_up_wish(lan, env, flags, NULL);
 }
 
 static inline void lan_down(struct lan *lan)
@@ -188,6 +197,22 @@ static inline void frame_send(int fd, const struct frame *frame)
 	assert_int_equal(write(fd, buf, len), len);
 }
 
+/* A frame of port 0's that passes, and that no other is like. */
+static inline void mark_build(struct lan *lan, struct frame *mark)
+{
+	const struct net_port *port = &lan->ports[0];
+
+	put_eth(mark, lan->conf->mac, port->mac,
+		port->num_addr4 ? ETH_P_IP : ETH_P_IPV6);
+	if (port->num_addr4) {
+		put_ip4(mark, port->addr4[0], lan->conf->addr4, ++lan->serial,
+			9);
+		return;
+	}
+	put_ip6(mark, &port->addr6[0], &lan->conf->addr6, IPPROTO_NONE, 2);
+	put16(mark, ++lan->serial);
+}
+
 /* The next frame that @fd gives; TAPs put a header in front. */
 static inline size_t frame_receive(int fd, size_t skip_len, uint8_t *data)
 {
@@ -201,6 +226,29 @@ static inline size_t frame_receive(int fd, size_t skip_len, uint8_t *data)
 	assert_true(len >= (ssize_t)skip_len);
 	memcpy(data, buf + skip_len, len - skip_len);
 	return len - skip_len;
+}
+
+/*
+ * Does a frame from port 0 reach the bridge? A frame that must pass follows it:
+ * once that is seen, the first one was dropped or has been seen before.
+ */
+static inline bool reaches_bridge(struct lan *lan, const struct frame *frame)
+{
+	uint8_t data[2048];
+	struct frame mark;
+	bool seen = false;
+	size_t len;
+
+	frame_send(lan->fds[0], frame);
+	mark_build(lan, &mark);
+	frame_send(lan->fds[0], &mark);
+	for (;;) {
+		len = frame_receive(lan->bridge_fd, 0, data);
+		seen |= len >= frame->len &&
+			!memcmp(data, frame->data, frame->len);
+		if (len == mark.len && !memcmp(data, mark.data, mark.len))
+			return seen;
+	}
 }
 
 #endif

@@ -213,7 +213,7 @@ static void test_repair(void **state)
 	ports_name(&port, 1, "vm");
 	create(env, "a", false);
 	assert_ok(env, net_open(&net, env->state_fd, "a", &env->err));
-	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &port, 1, &env->err));
 	fd = net_port_open(&port, &env->err);
 	assert_true(fd >= 0);
 	assert_ok(env, net_ports_attach(net, &port, 1, &env->err));
@@ -262,7 +262,7 @@ static void test_open_existing(void **state)
 	ports_name(&port, 1, "vm");
 	create(env, "a", true);
 	assert_ok(env, net_open(&net, env->state_fd, "a", &env->err));
-	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &port, 1, &env->err));
 	net_close(net);
 	nft("flush ruleset");
 	assert_int_equal(system("ip link del vfb-a"), 0);
@@ -331,12 +331,12 @@ static void test_gc(void **state)
 	assert_ok(env, net_open(&net, env->state_fd, "a", &env->err));
 	ports_name(ports, 3, "vm");
 	/* vm-0 lives; vm-1's TAP persists; vm-2 lost its TAP, and its lease */
-	assert_ok(env, net_ports_lease(net, ports, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, ports, 1, &env->err));
 	fds[0] = net_port_open(&ports[0], &env->err);
 	assert_ok(env, net_ports_attach(net, ports, 1, &env->err));
 	links = netns_dump();
 	rules = env_rules();
-	assert_ok(env, net_ports_lease(net, ports + 1, 2, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, ports + 1, 2, &env->err));
 	fds[1] = net_port_open(&ports[1], &env->err);
 	fds[2] = net_port_open(&ports[2], &env->err);
 	assert_ok(env, net_ports_attach(net, ports + 1, 2, &env->err));

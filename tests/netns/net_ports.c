@@ -40,7 +40,7 @@ static void attach_num(struct env *env, unsigned int num)
 
 	ports_name(ports, num, "vm");
 	t[0] = vf_now_us();
-	assert_ok(env, net_ports_lease(net, ports, num, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, ports, num, &env->err));
 	t[1] = vf_now_us();
 	for (unsigned int i = 0; i < num; i++) {
 		fds[i] = net_port_open(&ports[i], &env->err);
@@ -99,7 +99,7 @@ static void test_lease_distinct(void **state)
 	struct net *net = network(env, 0);
 
 	ports_name(ports, 10, "vm");
-	assert_ok(env, net_ports_lease(net, ports, 10, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, ports, 10, &env->err));
 	for (int i = 0; i < 10; i++) {
 		assert_int_equal(ports[i].index, i + 2);
 		for (int j = 0; j < i; j++) {
@@ -110,15 +110,18 @@ static void test_lease_distinct(void **state)
 	/* one owner, one lease; and none of a list that cannot be had whole */
 	ports_name(again, 2, "other");
 	strcpy(again[1].owner, "vm-3");
-	assert_int_equal(net_ports_lease(net, again, 2, &env->err), -EEXIST);
+	assert_int_equal(net_ports_lease(net, NULL, again, 2, &env->err),
+			 -EEXIST);
 	strcpy(again[1].owner, again[0].owner);
-	assert_int_equal(net_ports_lease(net, again, 2, &env->err), -EEXIST);
+	assert_int_equal(net_ports_lease(net, NULL, again, 2, &env->err),
+			 -EEXIST);
 	strcpy(again[1].owner, "../x");
-	assert_int_equal(net_ports_lease(net, again, 2, &env->err), -EINVAL);
+	assert_int_equal(net_ports_lease(net, NULL, again, 2, &env->err),
+			 -EINVAL);
 	/* what was given back is not handed out at once */
 	assert_ok(env, net_ports_release(net, ports, 5, &env->err));
 	ports_name(again, 2, "new");
-	assert_ok(env, net_ports_lease(net, again, 2, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, again, 2, &env->err));
 	assert_int_equal(again[0].index, 12);
 	assert_ok(env, net_ports_release(net, again, 2, &env->err));
 	/* another's index, and an owner that is gone, are skipped */
@@ -137,20 +140,23 @@ static void test_lease_exhausted(void **state)
 	struct net *net = network(env, 28);
 
 	ports_name(ports, 14, "vm");
-	assert_int_equal(net_ports_lease(net, ports, 14, &env->err), -ENOSPC);
-	assert_ok(env, net_ports_lease(net, ports, 12, &env->err));
+	assert_int_equal(net_ports_lease(net, NULL, ports, 14, &env->err),
+			 -ENOSPC);
+	assert_ok(env, net_ports_lease(net, NULL, ports, 12, &env->err));
 	ports_name(more, 2, "more");
-	assert_int_equal(net_ports_lease(net, more, 2, &env->err), -ENOSPC);
-	assert_ok(env, net_ports_lease(net, more, 1, &env->err));
+	assert_int_equal(net_ports_lease(net, NULL, more, 2, &env->err),
+			 -ENOSPC);
+	assert_ok(env, net_ports_lease(net, NULL, more, 1, &env->err));
 	assert_ok(env, net_ports_release(net, &ports[4], 1, &env->err));
 	/* behind the end of the pool the search goes on at its start */
-	assert_ok(env, net_ports_lease(net, &more[1], 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &more[1], 1, &env->err));
 	assert_int_equal(more[1].index, ports[4].index);
 	assert_ok(env, net_ports_release(net, ports, 12, &env->err));
 	assert_ok(env, net_ports_release(net, more, 2, &env->err));
 	many = calloc(1024, sizeof(*many));
 	ports_name(many, 1024, "many");
-	assert_int_equal(net_ports_lease(net, many, 1024, &env->err), -ENOSPC);
+	assert_int_equal(net_ports_lease(net, NULL, many, 1024, &env->err),
+			 -ENOSPC);
 	free(many);
 	network_end(env, net);
 }
@@ -169,7 +175,7 @@ static int worker(struct env *env, int id)
 	if (net_open(&net, env->state_fd, "a", &env->err) < 0)
 		return 1;
 	for (int i = 0; i < WORKER_LEASES; i += 5) {
-		if (net_ports_lease(net, &ports[i], 5, &env->err) < 0)
+		if (net_ports_lease(net, NULL, &ports[i], 5, &env->err) < 0)
 			return 1;
 	}
 	net_close(net);
@@ -214,7 +220,7 @@ static int churn(struct env *env, int id)
 		return 1;
 	for (int round = 0; round < 10; round++) {
 		ports_name(ports, 4, prefix);
-		if (net_ports_lease(net, ports, 4, &env->err) < 0)
+		if (net_ports_lease(net, NULL, ports, 4, &env->err) < 0)
 			return 1;
 		for (int i = 0; i < 4; i++)
 			fds[i] = net_port_open(&ports[i], &env->err);
@@ -265,14 +271,14 @@ static void test_release_waits(void **state)
 	pid_t pid;
 
 	ports_name(ports, 2, "vm");
-	assert_ok(env, net_ports_lease(net, ports, 2, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, ports, 2, &env->err));
 	fd = net_port_open(&ports[0], &env->err);
 	assert_true(fd >= 0);
 	start_us = vf_now_us();
 	assert_int_equal(net_ports_release(net, ports, 2, &env->err), -EBUSY);
 	assert_true(vf_now_us() - start_us < 4000000);
 	/* the other one was released all the same */
-	assert_ok(env, net_ports_lease(net, &ports[1], 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &ports[1], 1, &env->err));
 	assert_ok(env, net_ports_release(net, &ports[1], 1, &env->err));
 	pid = fork();
 	if (pid == 0) {
@@ -296,7 +302,7 @@ static void test_tap_clash(void **state)
 	int fds[2];
 
 	ports_name(&port, 1, "vm");
-	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &port, 1, &env->err));
 	clash = port;
 	fds[0] = net_port_open(&clash, &env->err);
 	fds[1] = net_port_open(&port, &env->err);
@@ -331,7 +337,7 @@ static void foreign_stays(struct env *env, struct net *net,
 	assert_string_equal(links_after, links);
 	assert_string_equal(rules_after, rules);
 	ports_name(&again, 1, "vm");
-	assert_ok(env, net_ports_lease(net, &again, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &again, 1, &env->err));
 	assert_ok(env, net_ports_release(net, &again, 1, &env->err));
 }
 
@@ -345,7 +351,7 @@ static void test_tap_foreign(void **state)
 
 	/* a link of the host */
 	ports_name(&port, 1, "vm");
-	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &port, 1, &env->err));
 	snprintf(command, sizeof(command), "ip link add %s up type bridge",
 		 port.tap);
 	assert_int_equal(system(command), 0);
@@ -355,8 +361,8 @@ static void test_tap_foreign(void **state)
 	/* the TAP of another VM, which runs */
 	ports_name(&port, 1, "vm");
 	ports_name(&sibling, 1, "sibling");
-	assert_ok(env, net_ports_lease(net, &port, 1, &env->err));
-	assert_ok(env, net_ports_lease(net, &sibling, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &port, 1, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, &sibling, 1, &env->err));
 	strcpy(sibling.tap, port.tap);
 	fd = net_port_open(&sibling, &env->err);
 	assert_true(fd >= 0);
@@ -379,7 +385,7 @@ static void test_attach_fails(void **state)
 	int fds[2];
 
 	ports_name(ports, 3, "vm");
-	assert_ok(env, net_ports_lease(net, ports, 3, &env->err));
+	assert_ok(env, net_ports_lease(net, NULL, ports, 3, &env->err));
 	for (int i = 0; i < 2; i++)
 		fds[i] = net_port_open(&ports[i], &env->err);
 	assert_int_equal(net_ports_attach(net, ports, 3, &env->err), -ENODEV);

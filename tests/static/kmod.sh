@@ -9,27 +9,33 @@
 
 again=$BUILD/tests/kmod
 
-# What a build says of our files; the kernel's headers are the kernel's business,
-# and sparse of the distribution is too old for some of them.
-says() { # KERNEL [MAKE-VARIABLE]...
+# One build for both, compiler and sparse. 7.2 has a spelling of typeof that
+# sparse does not know yet, and its MODULE_ macros assert a strlen() that it
+# cannot evaluate; after an error it warns of nothing more.
+build() { # KERNEL
 	rm -rf "$again/modules"
 	ln -sfn "$(realpath "$BUILD/headers")" "$again/headers"
-	BUILD=$again guest-kmod/build.sh "$@" >/dev/null 2>&1
-	[ -e "$again/modules/$1/vmfork_vmclock.ko" ] || echo "$1: not built"
-	grep -hE '(^|/)vmfork_[a-z]*\.[ch]:[0-9]+:([0-9]+:)? (warning|error)' \
-		"$again/modules/$1/log"
+	CHECK=$(command -v sparse) BUILD=$again guest-kmod/build.sh "$1" \
+		CF="-Wno-decl -D__typeof_unqual__=__typeof__ \
+'-D__builtin_strlen(s)=(sizeof(s)-1)'" >/dev/null 2>&1
+	log=$again/modules/$1/log
 }
 
-# 7.2 has a spelling of typeof that sparse does not know yet, and its MODULE_
-# macros assert a strlen() that it cannot evaluate; after an error it warns of
-# nothing more.
+# What it says of our files; the kernel's headers are the kernel's business, and
+# sparse of the distribution is too old for some of them.
+messages() {
+	grep -hE '(^|/)vmfork_[a-z]*\.[ch]:[0-9]+:([0-9]+:)? (warning|error)' "$log"
+}
+
+# The compiler names the option that a warning comes from.
+compiler_says() { # KERNEL
+	[ -e "$again/modules/$1/vmfork_vmclock.ko" ] || echo "$1: not built"
+	messages | grep -E '\[-W|: error'
+}
+
 sparse_says() { # KERNEL
-	CHECK=$(command -v sparse)
-	export CHECK
-	says "$1" CF="-Wno-decl -D__typeof_unqual__=__typeof__ \
-'-D__builtin_strlen(s)=(sizeof(s)-1)'"
-	unset CHECK
-	[ "$(grep -c '^ *CHECK ' "$again/modules/$1/log")" = 2 ] ||
+	messages | grep -v '\[-W'
+	[ "$(grep -c '^ *CHECK ' "$log")" = 2 ] ||
 		echo "$1: sparse did not look at both"
 }
 
@@ -58,7 +64,8 @@ for kernel in 6.1 6.12 7.2; do
 		skip "$kernel: nothing from sparse" "$why"
 		continue
 	fi
-	nothing "$kernel: no warning" says "$kernel"
+	build "$kernel"
+	nothing "$kernel: no warning" compiler_says "$kernel"
 	nothing "$kernel: nothing from sparse" sparse_says "$kernel"
 done
 # shellcheck disable=SC2046 # one word for each file

@@ -58,7 +58,7 @@ lint_cppcheck() {
 lint_shellcheck() {
 	tracked | while read -r file; do
 		head -n 1 "$file" | grep -qE '^#!/bin/(ba)?sh' && echo "$file"
-	done | xargs shellcheck -x -S style
+	done | xargs -n 8 -P 2 shellcheck -x -S style
 }
 
 # Its bitwise types find conversions that a big-endian machine would want; the

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# time: 60
+# time: 180
 # The runner itself: what fails must be seen to fail.
 # shellcheck source=tests/static/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -8,23 +8,38 @@
 tree=$ROOT/$BUILD/tests/runner
 rm -rf "$tree"
 mkdir -p "$tree/tests/static"
-cp tests/run tests/inventory.sh "$tree/tests/"
+cp tests/run tests/lane tests/inventory.sh "$tree/tests/"
 
-# runs NAME COUNTS [BODY...]: a test of that body ends in these counts
-runs() {
-	rm -f "$tree"/tests/static/*.sh
-	printf '%s\n' '#!/bin/sh' '# time: 2' "$3" >"$tree/tests/static/one.sh"
-	chmod +x "$tree/tests/static/one.sh"
-	out=$(cd "$tree" && BUILD=build TESTS='*' tests/run static 2>&1)
+no_tests() {
+	rm -rf "$tree"/tests/static/*.sh "$tree/notes"
+	mkdir "$tree/notes"
+}
+
+a_test() { # NAME BODY [TIME [MARK]]
+	printf '%s\n' '#!/bin/sh' "# time: ${3:-2}" "${4:-#}" "$2" \
+		>"$tree/tests/static/$1.sh"
+	chmod +x "$tree/tests/static/$1.sh"
+}
+
+# Their output is kept in $out.
+ends_in() { # COUNTS [LANES]
+	out=$(cd "$tree" && BUILD=build TESTS='*' LANES=${2:-1} tests/run static 2>&1)
 	status=$?
-	[ "$(echo "$out" | tail -n 1)" = "$2" ] || {
+	[ "$(echo "$out" | tail -n 1)" = "$1" ] || {
 		echo "$out"
 		return 1
 	}
-	case $2 in
+	case $1 in
 	*' 0 failed'*) [ $status = 0 ] ;;
 	*) [ $status != 0 ] ;;
 	esac
+}
+
+# a test of that body ends in these counts
+runs() { # NAME COUNTS BODY
+	no_tests
+	a_test one "$3"
+	ends_in "$2"
 }
 
 point() { # NAME COUNTS BODY
@@ -59,5 +74,145 @@ point "one that leaves a process" "$both" \
 	setsid ./vmfork-left 60 >/dev/null 2>&1 &'
 point "one that leaves a file" "$both" \
 	'echo 1..1; echo "ok - a"; mkdir -p build/tests/state; : >build/tests/state/f'
+
+# --- lanes -------------------------------------------------------------------
+
+# What a test does until another one has noted something, within its limit.
+await() { # WORD
+	echo "until grep -qx '$1' notes/all; do sleep 0.05; done"
+}
+
+note() { # WORD: before anything else that it does
+	echo "echo '$1' >>notes/all"
+}
+
+one_point='echo "ok - a"; echo 1..1'
+
+order_is() { # WORDS...
+	[ "$(tr '\n' ' ' <"$tree/notes/all")" = "$* " ] || {
+		cat "$tree/notes/all"
+		return 1
+	}
+}
+
+# Each waits for the other.
+side_by_side() {
+	no_tests
+	a_test one "$(note one); $(await two); $one_point" 20
+	a_test two "$(note two); $(await one); $one_point" 20
+	ends_in '2 passed, 0 failed, 0 skipped' 2
+}
+
+one_after_the_other() {
+	no_tests
+	a_test one "$(note one); sleep 0.5; $(note end); $one_point" 20
+	a_test two "$(note two); $one_point" 20
+	ends_in '2 passed, 0 failed, 0 skipped' 1 && order_is one end two
+}
+
+failure_counts() {
+	no_tests
+	a_test one "$(note one); $(await two); echo 'words'; echo 'not ok - a'; echo 1..1" 20
+	a_test two "$(note two); $(await one); $one_point" 20
+	ends_in "$both" 2 && echo "$out" | grep -q '^FAIL static/one: a ' &&
+		echo "$out" | grep -qx '     | words'
+}
+
+# The other one ends while the link is there, in a namespace that it is not in.
+leftover_is_of_one() {
+	no_tests
+	a_test one "ip link add vfb-left type bridge; $(note one); $one_point" 20
+	a_test two "$(await one); $one_point" 20
+	ends_in '2 passed, 1 failed, 0 skipped' 2 &&
+		echo "$out" | grep -q '^FAIL static/one: left something behind'
+}
+
+# Nor of the one that comes next in that lane.
+leftover_is_of_no_other() {
+	no_tests
+	a_test one "ip link add vfb-left type bridge; $one_point" 20
+	a_test two "$one_point" 20
+	ends_in '2 passed, 1 failed, 0 skipped' 1
+}
+
+timeout_hurts_no_other() {
+	no_tests
+	a_test one "$(note one); sleep 60" 2
+	a_test two "$(await one); sleep 3; $one_point" 20
+	ends_in "$both" 2 && echo "$out" |
+		grep -q '^FAIL static/one: not done after 2 s'
+}
+
+alone_is_alone() {
+	no_tests
+	a_test one "$(note one); $(await two); sleep 0.5; $(note end); $one_point" 20
+	a_test two "$(note two); $(await one); sleep 0.5; $(note end); $one_point" 20
+	for each in alone again; do
+		a_test "$each" "$(note begin); sleep 0.3; $(note over); $one_point" \
+			60 '# alone'
+	done
+	ends_in '4 passed, 0 failed, 0 skipped' 2 &&
+		sed -i 's/one\|two/any/' "$tree/notes/all" &&
+		order_is any any end end begin over begin over
+}
+
+# Points with names that are as long as they come, of two tests at once.
+lines_are_whole() {
+	no_tests
+	for each in one two; do
+		a_test $each "$(note $each); for i in \$(seq 200); do
+			printf 'ok - %0900d\n' \$i; done; echo 1..200" 20
+	done
+	ends_in '400 passed, 0 failed, 0 skipped' 2 &&
+		[ "$(echo "$out" | grep -cE \
+			'^ok   static/(one|two): [0-9]{900} \([0-9.]+ s\)$')" = 400 ]
+}
+
+# --- a run that is interrupted -----------------------------------------------
+
+processes_left() {
+	cat /proc/[0-9]*/comm 2>/dev/null | grep -x vmfork-left
+}
+
+# The signal comes while one test runs, and a child of its is on its own.
+interrupted_by() { # SIGNAL
+	no_tests
+	a_test one "cp /bin/sleep notes/vmfork-left
+		setsid notes/vmfork-left 60 & $(note one); sleep 60" 60
+	(cd "$tree" && BUILD=build TESTS='*' LANES=2 \
+		exec tests/run static >notes/out 2>&1) &
+	run=$!
+	tries=100
+	until grep -qsx one "$tree/notes/all" || [ $((tries -= 1)) = 0 ]; do
+		sleep 0.1
+	done
+	[ -n "$(processes_left)" ] || echo "it did not begin"
+	kill "-$1" $run
+	{ wait $run; } 2>/dev/null
+	status=$?
+	# a run that is killed cannot wait for its processes
+	tries=50
+	until [ -z "$(processes_left)" ] || [ $((tries -= 1)) = 0 ]; do
+		sleep 0.1
+	done
+	processes_left
+	[ "$1" = KILL ] || {
+		[ $status = 130 ] || echo "exit status $status"
+		grep -qx 'tests/run: interrupted' "$tree/notes/out" ||
+			cat "$tree/notes/out"
+		ls -d "$tree/build/tests/lanes" "$tree/build/tests/state" 2>/dev/null
+	}
+}
+
+result "two tests run side by side" side_by_side
+result "in one lane one after the other" one_after_the_other
+result "a failure in one lane counts" failure_counts
+result "what is left in one lane is held against one test" leftover_is_of_one
+result "and not against the next" leftover_is_of_no_other
+result "one that hangs does not hurt the other" timeout_hurts_no_other
+result "one that wants to be alone is" alone_is_alone
+result "lines of two lanes do not mix" lines_are_whole
+nothing "a run that is interrupted leaves nothing" interrupted_by TERM
+nothing "one that is killed leaves no process" interrupted_by KILL
 rm -rf "$tree"
 done_testing

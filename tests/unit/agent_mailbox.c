@@ -25,8 +25,9 @@ static struct mailbox setup(void)
 static void mail_put(uint8_t id)
 {
 	memset(page.mail.restore_id, id, VMFORK_ID_LEN);
+	memset(page.mail.payload, id, 64);
 	page.mail.arm_seq = page.header.arm_seq;
-	mail_seal(&page.mail, 0);
+	mail_seal(&page.mail, 64);
 }
 
 static void test_arm(void **state)
@@ -58,6 +59,9 @@ static void test_take(void **state)
 	mailbox_take(&mbox, &mail);
 	assert_int_equal(mail_check(&mail, mbox.arm_seq), 0);
 	assert_false(mailbox_has_mail(&mbox));
+	/* what may be secret is gone before the page is armed again */
+	for (size_t i = 0; i < sizeof(page.mail.payload); i++)
+		assert_int_equal(page.mail.payload[i], 0);
 	assert_int_equal(mailbox_arm(&mbox), 0);
 	assert_int_equal(mail_check(&page.mail, mbox.arm_seq), -ENOMSG);
 	mail_put(7); /* the same fork again, by another hand */
@@ -90,16 +94,16 @@ static void test_mail_before_arm(void **state)
 static void test_request(void **state)
 {
 	struct mailbox mbox = setup();
-	uint32_t op = 0;
+	struct vmfork_request request;
 
 	(void)state;
-	assert_false(mailbox_next_request(&mbox, &op));
+	assert_false(mailbox_next_request(&mbox, &request));
 	page.request.op = VMFORK_REQUEST_PROBE;
 	page.request.counter = 5;
-	assert_true(mailbox_next_request(&mbox, &op));
-	assert_int_equal(op, VMFORK_REQUEST_PROBE);
+	assert_true(mailbox_next_request(&mbox, &request));
+	assert_int_equal(request.op, VMFORK_REQUEST_PROBE);
 	assert_int_equal(mbox.request_seen, 5);
-	assert_false(mailbox_next_request(&mbox, &op));
+	assert_false(mailbox_next_request(&mbox, &request));
 }
 
 static void test_publish(void **state)

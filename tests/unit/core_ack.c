@@ -30,6 +30,7 @@ struct fixture {
 	struct ack_desk desk;
 	struct letter letters[FORKS];
 	struct timeline timelines[FORKS];
+	struct net_port ports[FORKS];
 	struct ack_case cases[FORKS];
 	int fds[FORKS + 1];
 	struct vf_err err;
@@ -54,7 +55,8 @@ static int setup(void **state)
 {
 	static const char *const guests[] = { "127.0.0.2", "127.0.0.3",
 					      "127.0.0.66" };
-	struct in_addr addr = { htonl(INADDR_LOOPBACK) };
+	struct in6_addr addr =
+		net_addr_map((struct in_addr){ htonl(INADDR_LOOPBACK) });
 	struct fixture *fix = calloc(1, sizeof(*fix));
 
 	if (!fix || ack_desk_open(&fix->desk, addr, FORKS, &fix->err) < 0)
@@ -65,9 +67,11 @@ static int setup(void **state)
 		memset(fix->letters[i].restore_id, 0x10 + i, VMFORK_ID_LEN);
 		memset(fix->letters[i].nonce, 0x20 + i, VMFORK_ID_LEN);
 		timeline_init(&fix->timelines[i]);
+		fix->ports[i].num_addr4 = 1;
+		fix->ports[i].addr4[0].s_addr = inet_addr(guests[i]);
 		fix->cases[i] = (struct ack_case){
 			.letter = &fix->letters[i],
-			.from.s_addr = inet_addr(guests[i]),
+			.from = &fix->ports[i],
 			.timeline = &fix->timelines[i],
 			.waiting = true,
 		};

@@ -55,9 +55,17 @@ static struct snapshot example(int dir_fd)
 				  1ULL << 30 },
 			},
 		},
-		.net_name = "default",
-		.mac = { 2, 0xab, 0, 1, 2, 0xff },
+		.num_nics = 2,
+		.nics = {
+			{ "default", { 2, 0xab, 0, 1, 2, 0xff }, 0 },
+			{ "b", { 6, 0xff, 0, 9, 0, 1 }, 1400 },
+		},
 		.mailbox_gpa = 0x12345000,
+		.guest_monotonic_ns = 123456789012,
+		.monotonic_error_us = 321,
+		.quiesced = true,
+		.prepare_us = 4321,
+		.release_us = 54321,
 		.pause_us = 77500,
 		.total_us = 110100,
 		.dirty_bytes = 86824960,
@@ -136,9 +144,18 @@ static void round_trip(void **state)
 	assert_int_equal(a->image.num_regions, b->image.num_regions);
 	assert_memory_equal(a->image.regions, b->image.regions,
 			    sizeof(a->image.regions));
-	assert_string_equal(a->net_name, b->net_name);
-	assert_memory_equal(a->mac, b->mac, sizeof(a->mac));
+	assert_int_equal(a->num_nics, b->num_nics);
+	for (unsigned int k = 0; k < a->num_nics; k++) {
+		assert_string_equal(a->nics[k].net_name, b->nics[k].net_name);
+		assert_memory_equal(a->nics[k].mac, b->nics[k].mac, 6);
+		assert_int_equal(a->nics[k].mtu, b->nics[k].mtu);
+	}
 	assert_int_equal(a->mailbox_gpa, b->mailbox_gpa);
+	assert_int_equal(a->guest_monotonic_ns, b->guest_monotonic_ns);
+	assert_int_equal(a->monotonic_error_us, b->monotonic_error_us);
+	assert_int_equal(a->quiesced, b->quiesced);
+	assert_int_equal(a->prepare_us, b->prepare_us);
+	assert_int_equal(a->release_us, b->release_us);
 	assert_int_equal(a->pause_us, b->pause_us);
 	assert_int_equal(a->total_us, b->total_us);
 	assert_int_equal(a->dirty_bytes, b->dirty_bytes);

@@ -85,8 +85,8 @@ static void test_fill(void **state)
 	(void)state;
 	pool_fill(&conf, &port);
 	assert_memory_equal(port.mac, mac, 6);
-	assert_int_equal(ntohl(port.addr4.s_addr), 0x0a010203);
-	inet_ntop(AF_INET6, &port.addr6, text, sizeof(text));
+	assert_int_equal(ntohl(port.addr4[0].s_addr), 0x0a010203);
+	inet_ntop(AF_INET6, &port.addr6[0], text, sizeof(text));
 	assert_string_equal(text, "fd12:3456:789a::1:203");
 	link_local = pool_link_local(port.mac);
 	inet_ntop(AF_INET6, &link_local, text, sizeof(text));

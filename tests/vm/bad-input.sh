@@ -48,6 +48,24 @@ usage_errors() {
 		fork ready -n 99999999999
 		fork ready -n
 		fork ready extra
+		fork ready --wait
+		fork ready --wait soon
+		fork ready --wait settled --no-wait
+		fork ready --wait network --no-mail
+		fork ready --hostname {nam}
+		fork ready --hostname a_b
+		fork ready --hostname -a
+		fork ready --hostname a --no-hostname
+		fork ready --dns nowhere
+		fork ready --dns 224.0.0.1
+		fork ready --dns ff02::1
+		fork ready --dns ::1 --dns ::1 --dns ::1 --dns ::1
+		fork ready --search a_b
+		fork ready --search a. --search .b
+		fork ready --hooks maybe
+		fork ready --hooks-timeout 0
+		fork ready --hooks-timeout 3601
+		fork ready --payload a --payload-dir b
 		stop
 		stop --all src-1
 		rmi
@@ -96,6 +114,30 @@ missing_things() {
 		refused 1 'nosuch: does not exist' vmfork console nosuch &&
 		refused 1 'nosuch: neither' vmfork inspect nosuch &&
 		refused 1 'nosuch' vmfork net rm nosuch
+}
+
+# Before anything of the forks is made, with one line for all of them.
+payloads() {
+	local dir=$notes/payloads
+
+	mkdir "$dir" && : >"$dir/empty" && head -c 2049 /dev/zero >"$dir/large" &&
+		echo 1 >"$dir/web-1" || return
+	refused 1 'payload /nonexistent: No such' \
+		vmfork fork ready -n 2 --payload /nonexistent &&
+		refused 1 'payload /: neither a file' \
+			vmfork fork ready --payload / &&
+		refused 1 'payload /dev/zero: neither a file' \
+			vmfork fork ready --payload /dev/zero &&
+		refused 1 'large: larger than 2048 bytes' \
+			vmfork fork ready --payload "$dir/large" &&
+		refused 1 'empty: is empty' \
+			vmfork fork ready --payload "$dir/empty" &&
+		refused 1 'in /nonexistent: No such' \
+			vmfork fork ready --payload-dir /nonexistent &&
+		refused 1 'web-2: No such' vmfork fork ready -n 2 --name web \
+			--payload-dir "$dir" &&
+		refused 1 'never: its writer did not' vmfork fork ready \
+			--payload "$notes/never" --timeout 1
 }
 
 taken_names() {
@@ -306,11 +348,11 @@ without_mailbox() {
 never_arms() {
 	local text rc
 
-	text=$(vmfork run a --timeout 3 \
+	text=$(vmfork run a --timeout 8 \
 		--append 'console=ttyS0 vmfork.agent=none' 2>&1 >/dev/null)
 	rc=$?
 	echo "$text"
-	[ "$rc" = 1 ] && grep -q '^vmfork: VM a: did not arm within 3 s' \
+	[ "$rc" = 1 ] && grep -q '^vmfork: VM a: did not arm within 8 s' \
 		<<<"$text" && grep -q '^vmfork: console: ' <<<"$text" &&
 		[ "$(grep -cv '^vmfork: console: ' <<<"$text")" = 1 ] &&
 		left_nothing
@@ -364,6 +406,7 @@ note_state
 check "command lines that make no sense" usage_errors
 check "names that are invalid" invalid_names
 check "things that are missing" missing_things
+check "payloads that nobody can be given" payloads
 check "names that are taken" taken_names
 check "a network whose bridge is somebody else's" foreign_bridge
 check "a QEMU that is too old, absent, or dies" engines

@@ -37,20 +37,6 @@ boot_bare() { # NAME WORDS [OPTION]...
 		"console=ttyS0 quiet vmfork.agent=none $words" "$@"
 }
 
-# Start an agent in a guest that has none.
-agent_start() { # VM SIGNAL
-	guest "$1" "(vmfork-agent run --signal $2 </dev/null \
->/tmp/agent.$2 2>&1) &" >/dev/null
-	retry_until 30 agent_says "$1" .running
-}
-
-agent_stop() { # VM
-	# shellcheck disable=SC2016 # the guest's shell expands
-	guest "$1" 'kill $(pidof vmfork-agent); n=100
-while pidof vmfork-agent >/dev/null && [ $n -gt 0 ]; do
-n=$((n - 1)); usleep 100000; done; [ $n -gt 0 ]'
-}
-
 # It said this, and nothing else of that module; busybox tries a module twice.
 log_says() { # VM MODULE WHAT
 	guest "$1" "dmesg | sed -n 's/.*] $2: //p' | grep -v taint | sort -u \

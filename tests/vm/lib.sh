@@ -150,7 +150,7 @@ vm_field() { # VM FILTER
 
 # Boot a VM, and wait until its console answers too.
 boot() { # NAME [OPTION]...
-	vmfork run "$@" && retry_until 60 guest "$1" true 10
+	vmfork run "$@" && answers "$1"
 }
 
 # A shell function that is true if the arguments are equal; says so if not.
@@ -183,6 +183,44 @@ guest() { # VM COMMANDS [SECONDS]
 	out=${out#$'\n'}
 	printf '%s' "$out" | grep -v '^> \|^vmfork# ' || :
 	return "${rc:-125}"
+}
+
+# Wait until there is a shell at a console, which has printed its prompt. What is
+# sent before there is one is lost, so an empty line asks for it again and again;
+# a line with words would not be safe to repeat.
+answers() { # VM [SECONDS]
+	local end=$((SECONDS + ${2:-60}))
+
+	# in a process of its own, without this one's traps
+	until (asks "$1" "$end"); do
+		[ $SECONDS -lt "$end" ] || return 1
+		sleep 0.1 # there was no console at all
+	done
+}
+
+# Until the prompt comes or the console goes.
+asks() { # VM END
+	local fd words pid out='' part rc=1
+	local console=("$VMFORK" console "$1")
+
+	coproc TALK { exec timeout 60 "${console[@]}" 2>/dev/null; }
+	pid=$TALK_PID
+	exec {fd}<&"${TALK[0]}" {words}>&"${TALK[1]}"
+	while [ $SECONDS -lt "$2" ]; do
+		# a console that has gone kills who writes to it
+		(echo >&"$words") 2>/dev/null || break
+		IFS= read -r -t 0.2 -u "$fd" part
+		[ $? != 1 ] || break
+		out+=$part
+		if [[ $out == *'vmfork# '* ]]; then
+			rc=0
+			break
+		fi
+	done
+	exec {fd}<&- {words}>&-
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	return $rc
 }
 
 # Send lines to a console and print what comes back, until the end token is
@@ -348,6 +386,20 @@ fork_woken() { # VM SNAPSHOT NAME
 	echo "$said"
 }
 
+# Start an agent in a guest that has none.
+agent_start() { # VM SIGNAL
+	guest "$1" "(vmfork-agent run --signal $2 </dev/null \
+>/tmp/agent.$2 2>&1) &" >/dev/null
+	retry_until 30 agent_says "$1" .running
+}
+
+agent_stop() { # VM
+	# shellcheck disable=SC2016 # the guest's shell expands
+	guest "$1" 'kill $(pidof vmfork-agent); n=100
+while pidof vmfork-agent >/dev/null && [ $n -gt 0 ]; do
+n=$((n - 1)); usleep 100000; done; [ $n -gt 0 ]'
+}
+
 # In a /run of its own: only there is no agent running.
 agent_refuses() { # VM SIGNAL WHY
 	guest "$1" "unshare -m sh -c 'mount -t tmpfs t /run
@@ -356,6 +408,20 @@ vmfork-agent run --signal $2 >/tmp/out 2>&1'; [ \$? = 1 ] &&
 }
 
 # --- the end -----------------------------------------------------------------
+
+# Where KVM cannot run a guest, one test finds out for all: it takes seconds.
+# Another lane's may be reading it.
+share_kvm_unusable() {
+	local new
+
+	cmp -s "$STATE/kvm-unusable" "$BUILD/tests/kvm-unusable" && return
+	new=$(mktemp "$BUILD/tests/kvm.XXXXXX") || return
+	if cp "$STATE/kvm-unusable" "$new"; then
+		mv "$new" "$BUILD/tests/kvm-unusable"
+	else
+		rm "$new"
+	fi
+}
 
 cleanup() {
 	local name
@@ -367,7 +433,7 @@ cleanup() {
 			vmfork net rm "$name" >/dev/null 2>&1
 		done
 	fi
-	cp "$STATE/kvm-unusable" "$BUILD/tests/" 2>/dev/null
+	share_kvm_unusable 2>/dev/null
 	rm -rf "$notes"
 	umount "$STATE" 2>/dev/null
 	rmdir "$STATE" 2>/dev/null
@@ -380,5 +446,4 @@ trap 'exit 143' TERM INT
 [ -x "$VMFORK" ] || skip_all "there is no $VMFORK"
 mkdir -p "$STATE"
 mount -t tmpfs -o mode=700 vmfork-test "$STATE" || bail "no tmpfs for state"
-# Where KVM cannot run a guest, one test finds out for all: it takes seconds.
 cp "$BUILD/tests/kvm-unusable" "$STATE/" 2>/dev/null

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # time: 240
+# alone
 #
 # Guests whose memory does not fit below the devices: a part of it stands above
 # 4 GiB, and the image has two regions. Most of it is a hole.

@@ -71,15 +71,20 @@ static int write_letter(struct letter *letter, const struct vm *vm,
 			uint8_t prefix_len, struct vf_err *err)
 {
 	struct net_conf conf = { .prefix4 = prefix_len, .prefix6 = 64 };
-	struct net_port port = vm->port;
+	struct net_port port = vm->nics[0].port;
+	const struct letter_link link = {
+		.conf = &conf,
+		.port = &port,
+		.old_mac = vm->nics[0].port.mac,
+	};
 
 	port.mac[5] ^= 0x80;
-	((uint8_t *)&port.addr4)[3] ^= 0x80;
-	port.addr6.s6_addr[15] ^= 0x80;
-	conf.addr4 = vm->port.addr4;
-	conf.addr6 = vm->port.addr6;
-	memcpy(conf.mac, vm->port.mac, sizeof(conf.mac));
-	return letter_init(letter, &conf, &port, vm->port.mac, 0, err);
+	((uint8_t *)&port.addr4[0])[3] ^= 0x80;
+	port.addr6[0].s6_addr[15] ^= 0x80;
+	conf.addr4 = vm->nics[0].port.addr4[0];
+	conf.addr6 = vm->nics[0].port.addr6[0];
+	memcpy(conf.mac, vm->nics[0].port.mac, sizeof(conf.mac));
+	return letter_init(letter, &link, 1, 0, err);
 }
 
 /* The VM goes on whatever happened. */

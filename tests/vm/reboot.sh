@@ -8,13 +8,14 @@
 . "$(dirname "$0")/lib.sh"
 
 boot_id() { # VM
-	guest "$1" 'cat /proc/sys/kernel/random/boot_id' 10
+	# soon, or it was asked of a kernel that was about to go
+	guest "$1" 'cat /proc/sys/kernel/random/boot_id' 3
 }
 
 booted_again() { # VM OLD
 	local now
 
-	now=$(boot_id "$1") && [ -n "$now" ] && [ "$now" != "$2" ]
+	answers "$1" 20 && now=$(boot_id "$1") && [ -n "$now" ] && [ "$now" != "$2" ]
 }
 
 boot src || bail "no source"

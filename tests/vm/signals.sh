@@ -8,17 +8,12 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-words='console=ttyS0 quiet vmfork.agent=--signal,'
+words='console=ttyS0 quiet vmfork.agent='
 
-# Boot, snapshot, fork: which signal does the fork report, and the host?
-fork_by() { # WHAT SIGNAL PATTERN [OPTION]...
+# Snapshot, fork: which signal does the fork report, and the host?
+check_fork() { # WHAT SIGNAL PATTERN
 	local what=$1 signal=$2 pattern=$3 said
 
-	shift 3
-	if ! boot src --memory 128M --append "$words$signal" "$@"; then
-		not_ok "$what: no source"
-		return
-	fi
 	said=$(fork_woken src "by-$signal" fork)
 	check "$what: forked" holds "$said" '.acked == 1'
 	check "$what: it was $signal" holds "$said" \
@@ -26,18 +21,36 @@ fork_by() { # WHAT SIGNAL PATTERN [OPTION]...
 	check "$what: the guest says so too" agent_says fork-1 \
 		".signal | test(\"^($pattern)\$\")"
 	check "$what: the fork is reached" reachable fork-1
-	vmfork stop --all >/dev/null
+	vmfork stop fork-1 >/dev/null
 	vmfork rmi "by-$signal" >/dev/null
 }
 
-fork_by "whatever notifies" auto 'vmgenid|vmclock'
-fork_by VMGenID vmgenid vmgenid
+# As its kernel's command line says.
+booted_with() { # WHAT SIGNAL PATTERN [OPTION]...
+	local what=$1 signal=$2 pattern=$3
+
+	shift 3
+	if boot src --memory 128M --append "$words--signal,$signal" "$@"; then
+		check_fork "$what" "$signal" "$pattern"
+	else
+		not_ok "$what: no source"
+	fi
+	vmfork stop --all >/dev/null
+}
+
+# In a guest that runs already: its agent listens to this one from now on.
+started_with() { # WHAT SIGNAL
+	if agent_start src "$2"; then
+		check_fork "$1" "$2" "$2"
+	else
+		not_ok "$1: no agent"
+	fi
+}
+
+booted_with "whatever notifies" auto 'vmgenid|vmclock'
+boot src --memory 128M --no-wait --append "${words}none" || bail "no source"
+started_with VMGenID vmgenid
 if [ "$KERNEL" = 6.12 ]; then
-	check_fails "no driver for VMClock: run says what the guest said" 1 \
-		'signal vmclock: there is no /dev/vmclock0' \
-		vmfork run src --memory 128M --append "${words}vmclock" -t 12
-	check "and leaves nothing" same '[]' "$(vmfork ps --json)"
-	boot src --memory 128M || bail "no source"
 	check "the agent refuses VMClock in one line" agent_refuses src \
 		vmclock 'there is no /dev/vmclock0'
 	check "and to watch it" agent_refuses src vmclock-spin \
@@ -45,9 +58,17 @@ if [ "$KERNEL" = 6.12 ]; then
 	check "and a signal that nobody knows" agent_refuses src pigeon \
 		'unknown signal'
 	check "and goes on with the one that runs" agent_says src .running
+	vmfork stop src >/dev/null
+	check_fails "no driver for VMClock: run says what the guest said" 1 \
+		'signal vmclock: there is no /dev/vmclock0' \
+		vmfork run src --memory 128M --append "${words}--signal,vmclock" -t 20
+	check "and leaves nothing" same '[]' "$(vmfork ps --json)"
 	done_testing
 fi
-fork_by VMClock vmclock vmclock
-fork_by "VMClock, watched" vmclock-spin vmclock-spin
-fork_by "no VMClock device" auto vmgenid --no-vmclock
+for signal in vmclock vmclock-spin; do
+	agent_stop src || bail "the agent does not end"
+	started_with "$signal" "$signal"
+done
+vmfork stop src >/dev/null
+booted_with "no VMClock device" auto vmgenid --no-vmclock
 done_testing

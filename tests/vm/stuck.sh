@@ -11,7 +11,7 @@ DEADLINE_S=15
 AT_ONCE_S=2
 FLOOD_S=3
 FLOOD_MIN=16384 # bytes that count as one
-ARM_S=8
+ARM_S=16
 
 # A command ends in time; if it fails, with one line.
 ends() { # COMMAND...

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include <assert.h>
+#include <string.h>
+
+#include "agent.h"
+#include "clock.h"
+#include "log.h"
+#include "machineid.h"
+#include "nameconf.h"
+#include "names.h"
+#include "notify.h"
+#include "payload.h"
+#include "restore.h"
+#include "settle.h"
+
+/* In the order of the enum. */
+static const struct settle_task tasks[] = {
+	{ VMFORK_TASK_CLOCK, clock_step, NULL },
+	{ VMFORK_TASK_THAW, requests_thaw, NULL },
+	{ VMFORK_TASK_HOSTNAME, nameconf_hostname, NULL },
+	{ VMFORK_TASK_HOSTS, nameconf_hosts, NULL },
+	{ VMFORK_TASK_RESOLV, nameconf_resolv, NULL },
+	{ VMFORK_TASK_MACHINE_ID, machineid_apply, NULL },
+	{ VMFORK_TASK_PAYLOAD, payload_deliver, NULL },
+	{ VMFORK_TASK_TCP, sockets_run, NULL },
+	{ VMFORK_TASK_HOOKS, events_restored, events_restored_stop },
+	{ VMFORK_TASK_NOTIFY, notify_run, NULL },
+};
+
+static_assert(sizeof(tasks) / sizeof(tasks[0]) == VMFORK_TASK_NUM, "tasks");
+
+static void task_note(struct agent *agent, enum vmfork_task task, int ret)
+{
+	struct vmfork_status *status = &agent->record.status;
+
+	if (ret == SETTLE_NOTHING)
+		return;
+	if (ret < 0) {
+		status->tasks_failed |= SETTLE_BIT(task);
+		status->task_error[task] = (uint32_t)-ret;
+		log_line(LOG_ERROR, "%s: %s", vmfork_task_name(task),
+			 strerror(-ret));
+	} else {
+		status->tasks_done |= SETTLE_BIT(task);
+	}
+}
+
+static void settle_run(struct agent *agent)
+{
+	struct settle *settle = &agent->settle;
+
+	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
+		uint32_t bit = SETTLE_BIT(tasks[i].task);
+		int ret;
+
+		if (!(settle->todo & bit))
+			continue;
+		settle->todo &= ~bit;
+		ret = tasks[i].run(agent);
+		if (ret == SETTLE_LATER) {
+			settle->later = bit;
+			return;
+		}
+		task_note(agent, tasks[i].task, ret);
+	}
+	settle->todo = 0;
+	restore_settled(agent);
+}
+
+void settle_begin(struct agent *agent, uint32_t bits)
+{
+	settle_stop(agent);
+	agent->settle.todo = bits;
+	settle_run(agent);
+}
+
+void settle_stop(struct agent *agent)
+{
+	struct settle *settle = &agent->settle;
+	uint32_t later = settle->later;
+
+	*settle = (struct settle){ 0 };
+	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
+		if (later & SETTLE_BIT(tasks[i].task))
+			tasks[i].stop(agent);
+	}
+}
+
+void settle_done(struct agent *agent, enum vmfork_task task, int ret)
+{
+	if (agent->settle.later != SETTLE_BIT(task))
+		return;
+	agent->settle.later = 0;
+	task_note(agent, task, ret);
+	settle_run(agent);
+}

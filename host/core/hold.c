@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+
+#include "core/hold.h"
+
+#define ANSWER_MS 2500 /* the guest looks once a second */
+#define LOG_HINT  "the agent's log in the guest says what failed"
+
+static const struct vmfork_request release = { .op = VMFORK_REQUEST_RELEASE };
+
+void hold_init(struct hold *hold, const struct request_to *to,
+	       const struct hold_wish *wish)
+{
+	struct vmfork_mailbox page;
+	struct vf_err ignored;
+
+	*hold = (struct hold){ .to = *to };
+	if (to->gpa && (wish->quiesce ||
+			(mailbox_read(to->vmm, to->gpa, &page, &ignored) == 0 &&
+			 page.header.capabilities & VMFORK_CAP_FREEZE)))
+		hold->wish = wish;
+}
+
+/*
+ * What the guest answered, in words. The errno is not ours: to us, the guest has
+ * failed.
+ */
+static int refused(const struct hold_wish *wish, int error, struct vf_err *err)
+{
+	if (error == ETIMEDOUT) {
+		vf_err_set(err, EREMOTEIO,
+			   "the guest was not ready within %u s",
+			   wish->timeout_ms / 1000);
+		vf_err_hint(err, LOG_HINT "; --quiesce-timeout gives it more");
+	} else {
+		vf_err_set(err, EREMOTEIO, "the guest %s: %s",
+			   wish->quiesce ? "could not be quiesced"
+					 : "could not freeze its workload",
+			   strerror(error));
+		vf_err_hint(err, LOG_HINT);
+	}
+	return -EREMOTEIO;
+}
+
+static int prepare(struct hold *hold, struct vf_err *err)
+{
+	const struct hold_wish *wish = hold->wish;
+	const struct vmfork_request ask = {
+		.op = VMFORK_REQUEST_PREPARE,
+		.flags = wish->quiesce ? VMFORK_PREPARE_QUIESCE : 0,
+		.policy = wish->policy,
+		.timeout_ms = wish->timeout_ms,
+		.hold_ms = HOLD_MS,
+	};
+	struct request_answer answer;
+	int ret = request_post(&hold->to, &ask, &answer, err);
+
+	if (!ret) {
+		hold->is_asked = true;
+		ret = request_wait(&hold->to, (int)wish->timeout_ms + ANSWER_MS,
+				   &answer, err);
+	}
+	if (ret < 0)
+		return vf_err_wrap(err, "preparing the guest");
+	if (answer.error) {
+		/* what it had done it has undone */
+		hold->is_asked = false;
+		return refused(wish, answer.error, err);
+	}
+	hold->until_us = answer.unseen_us + HOLD_MS * 1000;
+	return 0;
+}
+
+int hold_begin(struct hold *hold, struct vf_err *err)
+{
+	int64_t start_us = vf_now_us();
+	int ret;
+
+	if (!hold->wish)
+		return 0;
+	ret = prepare(hold, err);
+	if (!ret)
+		hold->prepare_us = vf_now_us() - start_us;
+	return ret;
+}
+
+int hold_check(const struct hold *hold, int64_t paused_us, struct vf_err *err)
+{
+	if (!hold->until_us || paused_us < hold->until_us)
+		return 0;
+	return vf_err_set(err, ETIMEDOUT,
+			  "the guest was paused too late: it had gone on");
+}
+
+int hold_end(struct hold *hold, struct vf_err *err)
+{
+	int64_t start_us = vf_now_us();
+	struct request_answer answer;
+	int ret;
+
+	if (!hold->is_asked)
+		return 0;
+	ret = request_post(&hold->to, &release, &answer, err);
+	if (!ret)
+		/* who did not answer before may never do so */
+		ret = request_wait(&hold->to,
+				   hold->until_us ? HOLD_MS : ANSWER_MS,
+				   &answer, err);
+	if (!ret && answer.error)
+		ret = vf_err_set(err, EREMOTEIO, "it failed: %s",
+				 strerror(answer.error));
+	if (ret < 0)
+		return vf_err_wrap(err, "releasing the guest");
+	hold->is_asked = false;
+	hold->release_us = vf_now_us() - start_us;
+	return 0;
+}
+
+int hold_drop(const struct request_to *to, struct vf_err *err)
+{
+	struct request_answer answer;
+
+	return request_post(to, &release, &answer, err);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interfaces of a VM: what is asked of one, what it is, and both as JSON.
+ * The acknowledgement comes over the first.
+ */
+#ifndef VF_NIC_H
+#define VF_NIC_H
+
+#include <jansson.h>
+
+#include "mail.h"
+#include "net/net.h"
+#include "vmm/vmm.h"
+
+#define VM_NICS_MAX  VMM_NICS_MAX
+#define NIC_MTU_MIN  68
+#define NIC_MTU_MAX  1500 /* what the bridge takes */
+#define NIC_MTU6_MIN 1280
+
+/* What is asked of one interface. */
+struct vm_link {
+	char net_name[NET_NAME_MAX + 1]; /* empty: as it is by default */
+	struct net_wish wish;
+	uint32_t mtu; /* 0: as it is */
+	unsigned int num_routes;
+	struct identity_route routes[IDENTITY_ROUTES_MAX];
+};
+
+/* One interface of a VM. */
+struct vm_nic {
+	char net_name[NET_NAME_MAX + 1];
+	struct net_port port;
+	uint8_t guest_mac[6]; /* that it has: not its port's, if its mail was
+				 not applied */
+	uint32_t mtu;	      /* 0: the guest's own */
+};
+
+/**
+ * nics_pack() - Interfaces as JSON, for a VM's record
+ * @nics:	interfaces
+ * @num:	how many
+ *
+ * Return: an array, a new reference
+ */
+json_t *nics_pack(const struct vm_nic *nics, unsigned int num);
+
+/**
+ * nics_unpack() - Read what nics_pack() wrote
+ * @nics:	out: VM_NICS_MAX of them
+ * @num:	out: how many
+ * @json:	the array
+ * @err:	error
+ *
+ * Return: 0 or -EBADMSG
+ */
+int nics_unpack(struct vm_nic *nics, unsigned int *num, json_t *json,
+		struct vf_err *err);
+
+/**
+ * nics_describe() - Interfaces as their user sees them
+ * @nics:	interfaces
+ * @num:	how many
+ *
+ * Return: an object, a new reference: network, tap, mac, ipv4 and ipv6 of the
+ * first, null where there is none, and of all of them in the array "links", where
+ * each has mtu and verified too
+ */
+json_t *nics_describe(const struct vm_nic *nics, unsigned int num);
+
+/**
+ * nics_verified() - Did the host see all of them?
+ * @nics:	interfaces
+ * @num:	how many
+ *
+ * Return: true if each one's own MAC and address came from its port
+ */
+bool nics_verified(const struct vm_nic *nics, unsigned int num);
+
+#endif

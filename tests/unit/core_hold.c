@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/* Holding a guest for a snapshot: when, with what words, and letting it go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h wants those first */
+#include <cmocka.h>
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "core/hold.h"
+#include "unit/fake_guest.h"
+
+static const struct hold_wish quiesce = {
+	.quiesce = true,
+	.policy = VMFORK_POLICY_FAIL,
+	.timeout_ms = 3000,
+};
+static const struct hold_wish no_wish = { .timeout_ms = 3000 };
+
+static void check_seen(const struct fake_guest *guest, unsigned int num,
+		       uint32_t op)
+{
+	assert_int_equal(guest->num_seen, num);
+	assert_int_equal(guest->seen[num - 1].op, op);
+}
+
+/* Neither the user nor the guest wants anything: nothing is asked. */
+static void not_wanted(void **state)
+{
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	hold_init(&hold, &guest.to, &no_wish);
+	assert_null(hold.wish);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	assert_int_equal(hold_check(&hold, INT64_MAX, &err), 0);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	assert_int_equal(guest.num_seen, 0);
+	assert_int_equal(hold.prepare_us, 0);
+	assert_int_equal(hold.release_us, 0);
+	/* wanted, but nobody knows whom to ask */
+	guest.to.gpa = 0;
+	hold_init(&hold, &guest.to, &quiesce);
+	assert_null(hold.wish);
+}
+
+static void held(void **state)
+{
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	hold_init(&hold, &guest.to, &quiesce);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	check_seen(&guest, 1, VMFORK_REQUEST_PREPARE);
+	assert_int_equal(guest.seen[0].flags, VMFORK_PREPARE_QUIESCE);
+	assert_int_equal(guest.seen[0].policy, VMFORK_POLICY_FAIL);
+	assert_int_equal(guest.seen[0].timeout_ms, 3000);
+	assert_int_equal(guest.seen[0].hold_ms, HOLD_MS);
+	assert_true(hold.prepare_us > 0);
+	assert_int_equal(hold_check(&hold, vf_now_us(), &err), 0);
+	assert_int_equal(hold_check(&hold, vf_now_us() + HOLD_MS * 1000, &err),
+			 -ETIMEDOUT);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	check_seen(&guest, 2, VMFORK_REQUEST_RELEASE);
+	assert_true(hold.release_us > 0);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	assert_int_equal(guest.num_seen, 2);
+}
+
+/* A workload to freeze is reason enough, but none for hooks. */
+static void frozen(void **state)
+{
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_FREEZE);
+	hold_init(&hold, &guest.to, &no_wish);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	check_seen(&guest, 1, VMFORK_REQUEST_PREPARE);
+	assert_int_equal(guest.seen[0].flags, 0);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	check_seen(&guest, 2, VMFORK_REQUEST_RELEASE);
+}
+
+/* A guest that could not has undone it: it is not asked to again. */
+static void refused(void **state)
+{
+	static const uint32_t results[] = { EIO, ETIMEDOUT, EOPNOTSUPP,
+					    ECANCELED, UINT32_MAX };
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		fake_init(&guest, VMFORK_CAP_REQUEST);
+		guest.result = results[i];
+		err = (struct vf_err){ 0 };
+		hold_init(&hold, &guest.to, &quiesce);
+		assert_int_equal(hold_begin(&hold, &err), -EREMOTEIO);
+		assert_string_not_equal(err.hint, "");
+		assert_int_equal(hold_end(&hold, &err), 0);
+		assert_int_equal(guest.num_seen, 1);
+		assert_int_equal(hold.prepare_us, 0);
+		assert_int_equal(hold.release_us, 0);
+	}
+}
+
+/* The user gives up while the guest gets ready: it is released all the same. */
+static void interrupted(void **state)
+{
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	guest.peek_error = ECANCELED;
+	hold_init(&hold, &guest.to, &quiesce);
+	assert_int_equal(hold_begin(&hold, &err), -ECANCELED);
+	assert_true(hold.is_asked);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	check_seen(&guest, 2, VMFORK_REQUEST_RELEASE);
+	assert_false(hold.is_asked);
+}
+
+/* Releasing fails: said so, and the guard keeps trying. */
+static void not_released(void **state)
+{
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	hold_init(&hold, &guest.to, &quiesce);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	guest.result = EIO;
+	assert_int_equal(hold_end(&hold, &err), -EREMOTEIO);
+	assert_true(hold.is_asked);
+	assert_int_equal(hold.release_us, 0);
+	guest.result = 0;
+	assert_int_equal(hold_drop(&guest.to, &err), 0);
+	check_seen(&guest, 3, VMFORK_REQUEST_RELEASE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(not_wanted),  cmocka_unit_test(held),
+		cmocka_unit_test(frozen),      cmocka_unit_test(refused),
+		cmocka_unit_test(interrupted), cmocka_unit_test(not_released),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
