@@ -83,6 +83,8 @@ static int scan(int fd, uint64_t hva, uint64_t first, uint64_t total,
 	int num, ret = regions ? 0 : -ENOMEM;
 
 	while (!ret && arg.start < arg.end) {
+		uint64_t done;
+
 		num = ioctl(fd, SCAN_IOCTL, &arg);
 		if (num < 0)
 			return -errno;
@@ -91,9 +93,16 @@ static int scan(int fd, uint64_t hva, uint64_t first, uint64_t total,
 				set, (regions[i].start - hva) / EXTENT_PAGE,
 				(regions[i].end - regions[i].start) /
 					EXTENT_PAGE);
-		if (arg.walk_end <= arg.start)
+		/*
+		 * The kernel walks 512 regions at a time, and says of the last
+		 * walk where it began if there was one before it.
+		 */
+		done = num ? regions[num - 1].end : arg.end;
+		if (arg.walk_end > done)
+			done = arg.walk_end;
+		if (done <= arg.start)
 			return -EIO;
-		arg.start = arg.walk_end;
+		arg.start = done;
 	}
 	return ret;
 }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+/* The changed pages of a process: by the ioctl, by the file, and copied. */
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+// clang-format on
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "vmm/pagemap.h"
+#include "vmm/vmm.h"
+
+#define PAGES 4096
+#define BYTES ((uint64_t)PAGES * EXTENT_PAGE)
+
+/* A private mapping of a file of ours that is read whole, so that it is there. */
+static uint8_t *map_file(void)
+{
+	__close int fd = memfd_create("image", MFD_CLOEXEC);
+	uint8_t *mem;
+
+	assert_int_equal(ftruncate(fd, BYTES), 0);
+	for (uint64_t p = 0; p < PAGES; p++)
+		assert_int_equal(
+			pwrite(fd, &p, sizeof(p), (off_t)(p * EXTENT_PAGE)),
+			sizeof(p));
+	mem = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	for (uint64_t p = 0; p < PAGES; p++)
+		assert_int_equal(*(volatile uint64_t *)(mem + p * EXTENT_PAGE),
+				 p);
+	return mem;
+}
+
+static void change(uint8_t *mem, uint64_t page)
+{
+	memset(mem + page * EXTENT_PAGE, (int)(page & 0x7f) + 1, EXTENT_PAGE);
+}
+
+/* Pages 7, 100 to 102, and each 64th from 1024 on. */
+static void change_some(uint8_t *mem)
+{
+	change(mem, 7);
+	for (uint64_t p = 100; p < 103; p++)
+		change(mem, p);
+	for (uint64_t p = 1024; p < PAGES; p += 64)
+		change(mem, p);
+}
+
+static void check_set(const struct extents *set)
+{
+	assert_int_equal(set->num, 2 + 48);
+	assert_int_equal(set->pages, 4 + 48);
+	assert_int_equal(set->runs[0].page, 7);
+	assert_int_equal(set->runs[1].page, 100);
+	assert_int_equal(set->runs[1].num, 3);
+	for (uint64_t i = 0; i < 48; i++)
+		assert_int_equal(set->runs[2 + i].page, 1024 + 64 * i);
+}
+
+static void scan_and_file_agree(void **state)
+{
+	__close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	struct extents set = { 0 };
+	uint8_t *mem = map_file();
+	struct vf_err err;
+
+	(void)state;
+	assert_int_equal(pagemap_scan(getpid(), (uintptr_t)mem, 0, PAGES,
+				      PAGEMAP_PRIVATE, &set, &err),
+			 0);
+	assert_int_equal(set.pages, 0);
+	change_some(mem);
+	assert_int_equal(pagemap_scan(getpid(), (uintptr_t)mem, 0, PAGES,
+				      PAGEMAP_PRIVATE, &set, &err),
+			 0);
+	check_set(&set);
+	extents_exit(&set);
+	assert_int_equal(pagemap_read(fd, (uintptr_t)mem, 0, PAGES, &set), 0);
+	check_set(&set);
+	extents_exit(&set);
+	/* a stretch: page numbers stay those of the whole */
+	assert_int_equal(pagemap_read(fd, (uintptr_t)mem, 101, 1, &set), 0);
+	assert_int_equal(set.pages, 1);
+	assert_int_equal(set.runs[0].page, 101);
+	extents_exit(&set);
+	munmap(mem, BYTES);
+}
+
+/* Many runs, more than one answer of the kernel's holds, all over the slices. */
+static void copies_are_true(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file();
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vmm_copy copy;
+	struct extents set;
+	uint64_t seen = 0;
+	struct vf_err err;
+
+	(void)state;
+	for (uint64_t p = 0; p < PAGES; p += 2)
+		change(mem, p);
+	assert_int_equal(vmm_memory_changed(&vmm, &memory, &set, &err), 0);
+	assert_int_equal(set.pages, PAGES / 2);
+	assert_int_equal(vmm_copy_open(&copy, &memory, &set, 1 << 20, &err), 0);
+	/* some more, that nobody counted */
+	change(mem, 9);
+	change(mem, PAGES - 1);
+	assert_int_equal(vmm_memory_copy(&vmm, &memory, &copy, &err), 0);
+	for (unsigned int i = 0; i < copy.num; i++) {
+		const struct vmm_slice *slice = &copy.slices[i];
+		const uint8_t *at = slice->buf;
+
+		for (size_t k = 0; k < slice->pages.num; k++) {
+			const struct extent *e = &slice->pages.runs[k];
+
+			assert_memory_equal(at, mem + e->page * EXTENT_PAGE,
+					    e->num * EXTENT_PAGE);
+			at += e->num * EXTENT_PAGE;
+			seen += e->num;
+		}
+	}
+	assert_int_equal(seen, PAGES / 2 + 2);
+	vmm_copy_close(&copy);
+	extents_exit(&set);
+	munmap(mem, BYTES);
+}
+
+static void too_little_room(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file();
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct extents none = { 0 };
+	struct vmm_copy copy;
+	struct vf_err err;
+
+	(void)state;
+	assert_int_equal(vmm_copy_open(&copy, &memory, &none, 1 << 20, &err),
+			 0);
+	for (uint64_t p = 0; p < PAGES; p++)
+		change(mem, p);
+	assert_int_equal(vmm_memory_copy(&vmm, &memory, &copy, &err), -ENOBUFS);
+	vmm_copy_close(&copy);
+	munmap(mem, BYTES);
+}
+
+static void written_pages_stay_inside(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file(), page[EXTENT_PAGE];
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vf_err err;
+
+	(void)state;
+	memset(page, 'w', sizeof(page));
+	assert_int_equal(
+		vmm_memory_write(&vmm, &memory, PAGES - 1, page, 1, &err), 0);
+	assert_memory_equal(mem + BYTES - EXTENT_PAGE, page, sizeof(page));
+	assert_int_equal(vmm_memory_write(&vmm, &memory, PAGES, page, 1, &err),
+			 -EFAULT);
+	assert_int_equal(
+		vmm_memory_write(&vmm, &memory, PAGES - 1, page, 2, &err),
+		-EFAULT);
+	munmap(mem, BYTES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(scan_and_file_agree),
+		cmocka_unit_test(copies_are_true),
+		cmocka_unit_test(too_little_room),
+		cmocka_unit_test(written_pages_stay_inside),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
