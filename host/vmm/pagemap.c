@@ -85,6 +85,7 @@ static int scan(int fd, uint64_t hva, uint64_t first, uint64_t total,
 	while (!ret && arg.start < arg.end) {
 		uint64_t done;
 
+		arg.walk_end = 0;
 		num = ioctl(fd, SCAN_IOCTL, &arg);
 		if (num < 0)
 			return -errno;
