@@ -19,6 +19,9 @@
 /* A PTP clock so far from the mail has another time scale, TAI for one. */
 #define DISAGREE_NS (2 * (int64_t)NS_PER_S)
 
+#define READINGS 3
+#define STEPS	 3 /* at most: one may be held up between its two clocks */
+
 #define PTP_DEVICE "dev/ptp0"
 #define PTP_NAME   "sys/class/ptp/ptp0/clock_name"
 
@@ -33,14 +36,27 @@ static uint64_t clock_ns(clockid_t id)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* CLOCK_MONOTONIC before and after: the reading was in the middle. */
+/*
+ * CLOCK_MONOTONIC before and after: the reading was in the middle. Who is not
+ * let run meanwhile cannot say where, so the best of a few is taken.
+ */
 static struct clock_pair pair_read(clockid_t id)
 {
-	uint64_t before = monotonic_ns();
-	struct clock_pair pair = { .realtime_ns = clock_ns(id) };
+	struct clock_pair best = { 0 };
+	uint64_t width = UINT64_MAX;
 
-	pair.monotonic_ns = before + (monotonic_ns() - before) / 2;
-	return pair;
+	for (int i = 0; i < READINGS; i++) {
+		uint64_t before = monotonic_ns();
+		uint64_t reading = clock_ns(id);
+		uint64_t took = monotonic_ns() - before;
+
+		if (took >= width)
+			continue;
+		width = took;
+		best.realtime_ns = reading;
+		best.monotonic_ns = before + took / 2;
+	}
+	return best;
 }
 
 struct clock_pair clock_pair_of_mail(const struct vmfork_clock *clock,
@@ -143,25 +159,36 @@ static int realtime_set(const struct clock_pair *right)
 	return clock_settime(CLOCK_REALTIME, &ts) < 0 ? -errno : 0;
 }
 
+static int64_t skew_read(const struct clock_pair *right)
+{
+	struct clock_pair is = pair_read(CLOCK_REALTIME);
+
+	return clock_skew(&is, right);
+}
+
+static bool is_near(int64_t skew)
+{
+	return skew > -STEP_NS && skew < STEP_NS;
+}
+
 int clock_step(struct agent *agent)
 {
 	struct vmfork_status *status = &agent->record.status;
-	struct clock_pair right, is;
+	struct clock_pair right;
 	enum vmfork_clock_source source = right_clock(agent, &right);
 	int64_t skew;
 	int ret = 0;
 
 	if (source == VMFORK_CLOCK_NONE)
 		return SETTLE_NOTHING;
-	is = pair_read(CLOCK_REALTIME);
-	skew = clock_skew(&is, &right);
+	skew = skew_read(&right);
 	status->skew_before_ns = (uint64_t)skew;
-	if (skew >= STEP_NS || skew <= -STEP_NS) {
+	for (int i = 0; i < STEPS && !ret && !is_near(skew); i++) {
 		ret = realtime_set(&right);
 		if (!ret)
 			status->clock_source = source;
+		skew = skew_read(&right);
 	}
-	is = pair_read(CLOCK_REALTIME);
-	status->skew_after_ns = (uint64_t)clock_skew(&is, &right);
+	status->skew_after_ns = (uint64_t)skew;
 	return ret;
 }

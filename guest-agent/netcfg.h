@@ -92,8 +92,9 @@ int netcfg_refresh(struct netcfg *cfg);
  * @result:	out: which links, or which step failed
  *
  * The saved state is stale afterwards, and is needed until netcfg_dropped() has
- * been called or the state is taken down again; so are @id and @result. If the way back failed as well, the step
- * is VMFORK_STEP_UNDO, and the error the way back's.
+ * been called or the state is taken down again; so are @id and @result. If the
+ * way back failed as well, the step is VMFORK_STEP_UNDO, and the error the way
+ * back's.
  *
  * Return: 0 or -errno; -ENODEV if no interface matches, -ENOTUNIQ if one matches
  * twice, -E2BIG if there is more on those that do than could be put back: nothing

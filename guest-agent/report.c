@@ -23,6 +23,9 @@ int report_format(struct agent *agent)
 static void log_restore(const struct vmfork_status *status)
 {
 	const uint64_t *at = (const uint64_t *)status->time_ns;
+	/* the mail may be one that came before the restore: see restore_boot() */
+	uint64_t from = at[VMFORK_STAGE_MAIL] ? at[VMFORK_STAGE_MAIL]
+					      : at[VMFORK_STAGE_SIGNAL];
 
 	if (status->error)
 		log_line(LOG_ERROR, "generation %llu by %s failed: %s: %s",
@@ -34,8 +37,7 @@ static void log_restore(const struct vmfork_status *status)
 		log_line(LOG_INFO, "generation %llu by %s: applied in %llu us",
 			 (unsigned long long)status->generation,
 			 vmfork_signal_name(status->signal),
-			 (unsigned long long)(at[VMFORK_STAGE_APPLIED] -
-					      at[VMFORK_STAGE_MAIL]) /
+			 (unsigned long long)(at[VMFORK_STAGE_APPLIED] - from) /
 				 1000);
 }
 

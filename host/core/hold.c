@@ -4,10 +4,15 @@
 
 #include "core/hold.h"
 
-#define ANSWER_MS 2500 /* the guest looks once a second */
-#define LOG_HINT  "the agent's log in the guest says what failed"
+#define ANSWER_MS  2500	 /* the guest looks once a second */
+#define RELEASE_MS 15000 /* its hooks run once more */
+#define ASK_TRIES  3
+#define LOG_HINT   "the agent's log in the guest says what failed"
 
-static const struct vmfork_request release = { .op = VMFORK_REQUEST_RELEASE };
+static const struct vmfork_request release = {
+	.op = VMFORK_REQUEST_RELEASE,
+	.timeout_ms = RELEASE_MS,
+};
 
 void hold_init(struct hold *hold, const struct request_to *to,
 	       const struct hold_wish *wish)
@@ -54,13 +59,17 @@ static int prepare(struct hold *hold, struct vf_err *err)
 		.hold_ms = HOLD_MS,
 	};
 	struct request_answer answer;
-	int ret = request_post(&hold->to, &ask, &answer, err);
+	int ret, tries = 0;
 
-	if (!ret) {
+	/* a fork that is just being restored forgets what it is asked */
+	do {
+		ret = request_post(&hold->to, &ask, &answer, err);
+		if (ret < 0)
+			break;
 		hold->is_asked = true;
 		ret = request_wait(&hold->to, (int)wish->timeout_ms + ANSWER_MS,
 				   &answer, err);
-	}
+	} while (!ret && answer.error == ECANCELED && ++tries < ASK_TRIES);
 	if (ret < 0)
 		return vf_err_wrap(err, "preparing the guest");
 	if (answer.error) {
@@ -105,7 +114,8 @@ int hold_end(struct hold *hold, struct vf_err *err)
 	if (!ret)
 		/* who did not answer before may never do so */
 		ret = request_wait(&hold->to,
-				   hold->until_us ? HOLD_MS : ANSWER_MS,
+				   hold->until_us ? RELEASE_MS + ANSWER_MS
+						  : ANSWER_MS,
 				   &answer, err);
 	if (!ret && answer.error)
 		ret = vf_err_set(err, EREMOTEIO, "it failed: %s",

@@ -216,6 +216,9 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 		job->signal = c->ack.signal;
 		job->reached = c->ack.stage;
 		note_mailbox(w, c->ack.gpa);
+		timeline_restored(&job->timeline,
+				  b->snapshot->guest_monotonic_ns,
+				  b->snapshot->monotonic_error_us);
 		job->clock_error_us = timeline_finish(&job->timeline);
 	}
 	if (c->acked) {

@@ -62,6 +62,28 @@ void timeline_answered(struct timeline *tl, uint64_t guest_ns,
 		tl->offset_min_us = min_us;
 }
 
+void timeline_restored(struct timeline *tl, uint64_t guest_ns, int64_t error_us)
+{
+	tl->restored_ns = guest_ns;
+	tl->restored_error_us = error_us;
+}
+
+/* Datagrams do not arrive before they are sent: they are believed first. */
+static void narrow(struct timeline *tl)
+{
+	int64_t offset_us =
+		tl->at_us[TIMELINE_RESUMED] - to_us(tl->restored_ns);
+	int64_t min_us = offset_us - tl->restored_error_us;
+	int64_t max_us = offset_us + tl->restored_error_us;
+
+	if (min_us > tl->offset_max_us || max_us < tl->offset_min_us)
+		return;
+	if (min_us > tl->offset_min_us)
+		tl->offset_min_us = min_us;
+	if (max_us < tl->offset_max_us)
+		tl->offset_max_us = max_us;
+}
+
 int64_t timeline_finish(struct timeline *tl)
 {
 	uint64_t signal_ns = tl->guest_ns[VMFORK_STAGE_SIGNAL];
@@ -72,6 +94,8 @@ int64_t timeline_finish(struct timeline *tl)
 	/* nothing happened in the guest before it ran */
 	if (tl->at_us[TIMELINE_RESUMED])
 		timeline_answered(tl, signal_ns, tl->at_us[TIMELINE_RESUMED]);
+	if (tl->at_us[TIMELINE_RESUMED] && tl->restored_ns)
+		narrow(tl);
 	if (tl->offset_min_us == INT64_MIN)
 		tl->offset_min_us = tl->offset_max_us;
 	error_us = (tl->offset_max_us - tl->offset_min_us + 1) / 2;

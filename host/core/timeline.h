@@ -2,8 +2,9 @@
 /*
  * When each stage of a fork ended. The guest's own stages come from its
  * monotonic clock, which differs from ours by an offset that we can only bound:
- * a datagram arrived after it was sent, in both directions. The offset is taken
- * in the middle of its bounds, its error is half their distance.
+ * a datagram arrived after it was sent, in both directions, and at the moment of
+ * resumption the guest's clock was that of the snapshot. The offset is taken in
+ * the middle of its bounds, its error is half their distance.
  */
 #ifndef VF_TIMELINE_H
 #define VF_TIMELINE_H
@@ -35,7 +36,9 @@ struct timeline {
 	int64_t at_us[TIMELINE_NUM];
 	int64_t offset_min_us; /* bounds of host clock - guest clock */
 	int64_t offset_max_us;
-	bool has_guest; /* the guest's stages are in @guest_ns */
+	uint64_t restored_ns;	   /* the guest's clock in the snapshot, or 0 */
+	int64_t restored_error_us; /* how far off that may be */
+	bool has_guest;		   /* the guest's stages are in @guest_ns */
 	uint64_t guest_ns[8];
 };
 
@@ -62,6 +65,15 @@ void timeline_guest(struct timeline *tl, const struct vmfork_ack *ack,
  */
 void timeline_answered(struct timeline *tl, uint64_t guest_ns,
 		       int64_t answered_us);
+
+/**
+ * timeline_restored() - The guest's clock goes on where a snapshot was taken
+ * @tl:		timeline
+ * @guest_ns:	the guest's clock then; 0 if unknown
+ * @error_us:	how far off that may be
+ */
+void timeline_restored(struct timeline *tl, uint64_t guest_ns,
+		       int64_t error_us);
 
 /**
  * timeline_finish() - Bring the guest's stages to our clock

@@ -31,6 +31,7 @@ packages() {
 		tcpdump			# tests look at frames
 		procps			# tests look at processes
 		jq			# demo and tests read JSON
+		openssl			# tests serve TLS
 		libcmocka-dev		# unit tests
 		clang			# fuzzers
 		libclang-rt-dev		# sanitizers of fuzzers

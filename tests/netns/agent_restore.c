@@ -15,6 +15,7 @@ static struct vmfork_mailbox page;
 static struct agent agent;
 static char state_dir[] = "/tmp/agent-restore-XXXXXX";
 static int host_fd = -1;
+static const char *payload; /* of the mail that is written next */
 
 static void agent_begin(void)
 {
@@ -53,6 +54,7 @@ static int agent_end(void **state)
 	if (host_fd >= 0)
 		close(host_fd);
 	host_fd = -1;
+	payload = NULL;
 	return 0;
 }
 
@@ -71,6 +73,10 @@ static void mail_write(struct vmfork_mail *mail, uint8_t last, uint64_t arm_seq)
 			getsockname(host_fd, (struct sockaddr *)&in, &size), 0);
 		memcpy(id.ack_addr, &in.sin_addr, 4);
 		id.ack_port = ntohs(in.sin_port);
+	}
+	if (payload) {
+		id.guest.payload = (const uint8_t *)payload;
+		id.guest.payload_len = strlen(payload);
 	}
 	memset(mail, 0, sizeof(*mail));
 	memset(mail->restore_id, last, VMFORK_ID_LEN);
@@ -290,6 +296,43 @@ static void test_told(void **state)
 	assert_true(ack.arm_seq == page.header.arm_seq);
 }
 
+static bool host_hears(void)
+{
+	char byte;
+
+	return recv(host_fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0;
+}
+
+/* Tasks wait for no answer, the last stage for both; nothing secret is left. */
+static void test_settled(void **state)
+{
+	const uint32_t bit = 1U << VMFORK_TASK_PAYLOAD;
+	struct vmfork_ack ack;
+
+	(void)state;
+	payload = "the secret of a workload";
+	agent_begin();
+	host_open();
+	tap_open(0);
+	fork_mail(6);
+	restore_wake(&agent, VMFORK_SIGNAL_MAILBOX);
+	host_receive(&ack);
+	assert_int_equal(ack.kind, VMFORK_ACK_APPLIED);
+	assert_int_equal(ack.stage, VMFORK_STAGE_APPLIED);
+	assert_false(host_hears());
+	assert_status(VMFORK_STAGE_APPLIED, VMFORK_SIGNAL_MAILBOX, 6);
+	assert_int_equal(page.status.tasks_done & bit, bit);
+	assert_int_equal(page.status.tasks_failed, 0);
+	assert_int_equal(faccessat(agent.dir.dir_fd, "payload", R_OK, 0), 0);
+	assert_null(memmem(&page, sizeof(page), payload, strlen(payload)));
+	assert_null(memmem(&agent, sizeof(agent), payload, strlen(payload)));
+	restore_answered(&agent, VMFORK_ACK_APPLIED);
+	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_MAILBOX, 6);
+	host_receive(&ack);
+	assert_int_equal(ack.kind, VMFORK_ACK_SETTLED);
+	assert_armed();
+}
+
 static int state_dir_make(void **state)
 {
 	(void)state;
@@ -298,7 +341,8 @@ static int state_dir_make(void **state)
 
 static int state_dir_remove(void **state)
 {
-	static const char *const files[] = { "lock", "state", "status.json" };
+	static const char *const files[] = { "lock", "state", "status.json",
+					     "payload" };
 	char path[64];
 
 	(void)state;
@@ -320,6 +364,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_restore_before_boot, agent_end),
 		cmocka_unit_test_teardown(test_bad_boot_mail, agent_end),
 		cmocka_unit_test_teardown(test_told, agent_end),
+		cmocka_unit_test_teardown(test_settled, agent_end),
 	};
 
 	return cmocka_run_group_tests(tests, state_dir_make, state_dir_remove);

@@ -124,9 +124,9 @@ static void test_resolv_new(void **state)
 	assert_int_equal(nameconf_resolv(&agent), 0);
 	assert_file(RESOLV, "nameserver 10.0.0.1\nsearch example\n", 0644);
 	assert_int_equal(unlinkat(agent.root_fd, RESOLV, 0), 0);
-	assert_int_equal(symlinkat("../run/stub", agent.root_fd, RESOLV), 0);
+	assert_int_equal(symlinkat("../run/theirs", agent.root_fd, RESOLV), 0);
 	assert_int_equal(nameconf_resolv(&agent), SETTLE_NOTHING);
-	assert_false(root_has("run/stub"));
+	assert_false(root_has("run/theirs"));
 	assert_int_equal(unlinkat(agent.root_fd, RESOLV, 0), 0);
 	assert_int_equal(unlinkat(agent.root_fd, "etc", AT_REMOVEDIR), 0);
 	assert_int_equal(nameconf_resolv(&agent), SETTLE_NOTHING);

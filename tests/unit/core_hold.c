@@ -6,7 +6,7 @@
 #include <stdint.h>
 /* cmocka.h wants those first */
 #include <cmocka.h>
-#include <inttypes.h>
+#include <limits.h>
 
 #include "base/cleanup.h"
 #include "core/hold.h"
@@ -96,7 +96,7 @@ static void frozen(void **state)
 static void refused(void **state)
 {
 	static const uint32_t results[] = { EIO, ETIMEDOUT, EOPNOTSUPP,
-					    ECANCELED, UINT32_MAX };
+					    UINT32_MAX };
 	struct fake_guest guest;
 	struct hold hold;
 	struct vf_err err;
@@ -114,6 +114,27 @@ static void refused(void **state)
 		assert_int_equal(hold.prepare_us, 0);
 		assert_int_equal(hold.release_us, 0);
 	}
+}
+
+/* A guest that is just restored forgets what it is asked, but not for ever. */
+static void forgotten(void **state)
+{
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	guest.result = ECANCELED;
+	guest.forgets = 1;
+	hold_init(&hold, &guest.to, &quiesce);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	check_seen(&guest, 2, VMFORK_REQUEST_PREPARE);
+	guest.result = ECANCELED;
+	guest.forgets = UINT_MAX;
+	hold_init(&hold, &guest.to, &quiesce);
+	assert_int_equal(hold_begin(&hold, &err), -EREMOTEIO);
+	check_seen(&guest, 5, VMFORK_REQUEST_PREPARE);
 }
 
 /* The user gives up while the guest gets ready: it is released all the same. */
@@ -157,9 +178,10 @@ static void not_released(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_wanted),  cmocka_unit_test(held),
-		cmocka_unit_test(frozen),      cmocka_unit_test(refused),
-		cmocka_unit_test(interrupted), cmocka_unit_test(not_released),
+		cmocka_unit_test(not_wanted),	cmocka_unit_test(held),
+		cmocka_unit_test(frozen),	cmocka_unit_test(refused),
+		cmocka_unit_test(forgotten),	cmocka_unit_test(interrupted),
+		cmocka_unit_test(not_released),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,33 @@ static void repeated(void **state)
 	assert_int_equal(timeline_finish(&tl), (10000 + 200 + 1) / 2);
 }
 
+/* The guest's clock was 4.0 s in the snapshot, give or take 50 us. */
+static void restored(void **state)
+{
+	struct vmfork_ack a = ack(4010000, 4011000, 4020000, 4050000);
+	struct timeline tl = resumed();
+
+	(void)state;
+	timeline_guest(&tl, &a, START_US + 50300);
+	timeline_restored(&tl, 4000000000ULL, 50);
+	assert_int_equal(timeline_finish(&tl), 50);
+	assert_int_equal(tl.at_us[TIMELINE_SIGNAL], START_US + 10000);
+	/* the datagram cuts off a part of what would be possible */
+	tl = resumed();
+	timeline_guest(&tl, &a, START_US + 50010);
+	timeline_restored(&tl, 4000000000ULL, 50);
+	assert_int_equal(timeline_finish(&tl), 30);
+	/* and what it makes impossible is not believed at all */
+	tl = resumed();
+	timeline_guest(&tl, &a, START_US + 50300);
+	timeline_restored(&tl, 3000000000ULL, 50);
+	assert_int_equal(timeline_finish(&tl), (10000 + 300 + 1) / 2);
+	tl = resumed();
+	timeline_guest(&tl, &a, START_US + 50300);
+	timeline_restored(&tl, UINT64_MAX, INT32_MAX);
+	assert_int_equal(timeline_finish(&tl), (10000 + 300 + 1) / 2);
+}
+
 static void not_reached(void **state)
 {
 	struct vmfork_ack a = ack(4010000, 0, 0, 4050000);
@@ -177,6 +204,7 @@ int main(void)
 		cmocka_unit_test(answered),    cmocka_unit_test(repeated),
 		cmocka_unit_test(not_reached), cmocka_unit_test(absurd),
 		cmocka_unit_test(packed),      cmocka_unit_test(names),
+		cmocka_unit_test(restored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

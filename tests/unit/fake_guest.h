@@ -20,11 +20,13 @@ struct fake_guest {
 	struct vmfork_mailbox page;
 	struct vmfork_request seen[8]; /* as they stood when they were raised */
 	unsigned int num_seen;
-	unsigned int looks;  /* how often the host looks until the answer */
-	bool is_dead;	     /* it never answers */
-	bool is_writing;     /* its status never stands still */
-	int peek_error;	     /* the next look fails so */
-	uint32_t result;     /* of the next request */
+	unsigned int looks; /* how often the host looks until the answer */
+	bool is_dead;	    /* it never answers */
+	bool is_writing;    /* its status never stands still */
+	int peek_error;	    /* the next look fails so */
+	uint32_t result;    /* of the requests */
+	unsigned int
+		forgets;     /* if not 0, so many have that result, then none */
 	uint64_t request_ns; /* of the next answer */
 };
 
@@ -46,6 +48,8 @@ static inline int fake_peek(struct vmm *vmm, uint64_t gpa, void *buf,
 		status->seq |= 1;
 	if (gpa != FAKE_GPA && !guest->is_dead && guest->num_seen &&
 	    (!guest->looks || !--guest->looks)) {
+		if (guest->forgets && guest->num_seen > guest->forgets)
+			guest->result = 0;
 		status->request_seen = guest->page.request.counter;
 		status->request_result = guest->result;
 		status->request_ns = guest->request_ns;

@@ -39,8 +39,25 @@ usage_errors() {
 		run a --cpus two
 		run a --timeout 1s
 		run a --accel hax
+		run a --net a --net b --net c --net d --net e
+		run a --ip 10.231.0.256
+		run a --ip 10.231.0.9/0
+		run a --ip 10.231.0.9 --ip 10.231.0.9
+		run a --ip 10.231.0.9 --no-ipv4
+		run a --no-ipv6 --no-ipv4
+		run a --mac 02:0:0:0:0:1
+		run a --mtu 67
+		run a --mtu 1501
+		run a --mtu 1279
+		run a --mtu 1400x
+		run a --route 10.99.0.1/16
+		run a --route default
 		snapshot src-1
 		snapshot src-1 s --mode lazy
+		snapshot src-1 s --hooks fail
+		snapshot src-1 s --quiesce --hooks maybe
+		snapshot src-1 s --quiesce --quiesce-timeout 0
+		snapshot src-1 s --quiesce-timeout 3601
 		fork
 		fork ready -n 0
 		fork ready -n 1001
@@ -66,6 +83,9 @@ usage_errors() {
 		fork ready --hooks-timeout 0
 		fork ready --hooks-timeout 3601
 		fork ready --payload a --payload-dir b
+		fork ready --net a --net b
+		fork ready -n 2 --ip 10.231.0.9
+		fork ready -n 2 --mac 06:00:00:00:00:01
 		stop
 		stop --all src-1
 		rmi
@@ -96,7 +116,7 @@ invalid_names() {
 			says 1 'invalid' vmfork net create "$name" || return
 	done
 	says 1 'invalid' vmfork net create twelve-chars &&
-		says 1 'invalid|none' vmfork run a --net ../a && left_nothing
+		says 1 'invalid' vmfork run a --net ../a && left_nothing
 }
 
 missing_things() {
@@ -138,6 +158,34 @@ payloads() {
 			--payload-dir "$dir" &&
 		refused 1 'never: its writer did not' vmfork fork ready \
 			--payload "$notes/never" --timeout 1
+}
+
+# What no interface on the network default may have, or has already.
+links_refused() {
+	local words pattern
+
+	while read -r pattern words; do
+		# shellcheck disable=SC2086 # one word for each
+		says 1 "${pattern//_/ }" vmfork fork ready $words || return
+	done <<-'LINES'
+		not_in_its_subnet --ip 10.232.0.9
+		not_in_its_subnet --ip fd00::9
+		prefix_length_24 --ip 10.231.0.9/24
+		the_gateway's --ip 10.231.0.1
+		the_subnet's_own --ip 10.231.0.0
+		the_broadcast_address --ip 10.231.255.255
+		leased_to_src-1 --ip 10.231.0.2
+		multicast --mac 01:00:00:00:00:01
+		no_address --mac 00:00:00:00:00:00
+	LINES
+	says 1 'leased to src-1' vmfork fork ready --mac "$(vm_field src-1 .mac)" &&
+		says 1 'gateway is not in the subnet' \
+			vmfork fork ready --route '10.99.0.0/16 via 10.99.0.1' &&
+		says 1 'source is no address' vmfork fork ready \
+			--route '10.99.0.0/16 via 10.231.0.1 src 10.231.0.2' &&
+		says 2 'family' vmfork fork ready --route '10.99.0.0/16 via fd00::1' &&
+		says 1 'named twice' vmfork run a --net default --net default &&
+		left_nothing
 }
 
 taken_names() {
@@ -273,7 +321,8 @@ any_room() {
 nearly_full() {
 	local room began text rc
 
-	for room in 12 16 20 24 28 64; do
+	# a guest that reads a hole of its memory file makes a page of it
+	for room in 12 16 20 24 28 64 1024; do
 		leave_room "$room"
 		began=$SECONDS
 		text=$(vmfork fork ready 2>&1 >/dev/null)
@@ -408,6 +457,7 @@ check "names that are invalid" invalid_names
 check "things that are missing" missing_things
 check "payloads that nobody can be given" payloads
 check "names that are taken" taken_names
+check "interfaces that cannot be had" links_refused
 check "a network whose bridge is somebody else's" foreign_bridge
 check "a QEMU that is too old, absent, or dies" engines
 check "no /dev/net/tun" no_tun

@@ -29,6 +29,8 @@ check "a fork without mail" vmfork fork ready --no-mail --name mute
 check "it lives" guest mute-1 true
 check "it stops waiting, and says so" retry_until 20 agent_says mute-1 \
 	'.generation == 1 and .step == "mail" and .errno == 110'
+check "it has reseeded, and is nobody that it knows of" agent_says mute-1 \
+	'.reseed == "alone" and .name == null and .settled == false'
 check "it keeps its network" same "$before" "$(guest_network mute-1)"
 
 agent=$(agent_ms mute-1)
@@ -53,7 +55,7 @@ check "it goes on beside that one" guest mute-1 true
 
 check "a snapshot of it" vmfork snapshot mute-1 later
 check "its guest is known by its parent's MAC" holds \
-	"$(vmfork inspect later --json)" ".manifest.mac ==
+	"$(vmfork inspect later --json)" ".manifest.nics[0].mac ==
 		\"$(vm_field src .mac | tr -d :)\""
 check "and a fork of that, with mail" holds \
 	"$(vmfork fork later --name next --json)" \

@@ -9,7 +9,30 @@
 . "$(dirname "$0")/lib.sh"
 
 SECRET=qfx7-payload-of
+SLOW_S=4	# of the hook in forks called slow
 REFUSED_MS=20000 # a third of the time for which the command would wait
+
+# What a hook is for in each test stands in the fork's name.
+# shellcheck disable=SC2016 # the guest's shell expands
+hook='#!/bin/sh
+case $VMFORK_NAME in
+slow-*) sleep '$SLOW_S' ;;
+bad-*) exit 1 ;;
+esac'
+
+# The files of a distribution, which are changed where they are there.
+put_files() {
+	guest src 'echo "127.0.1.1 vmfork" >/etc/hosts
+echo 0123456789abcdef0123456789abcdef >/etc/machine-id'
+}
+
+put_hook() {
+	guest src "mkdir -p /etc/vmfork/post-restore.d
+cat >/etc/vmfork/post-restore.d/10-test <<'END'
+$hook
+END
+chmod 755 /etc/vmfork/post-restore.d/10-test"
+}
 
 make_payloads() {
 	mkdir "$notes/payloads"
@@ -20,8 +43,30 @@ make_payloads() {
 
 # --- in the guest ------------------------------------------------------------
 
+resolv='nameserver 10.231.0.1
+nameserver fd00::53
+search a.example b.example'
+
 has_hostname() { # VM
 	same "h-$1" "$(guest "$1" hostname)"
+}
+
+has_hosts() { # VM
+	guest "$1" "grep -q '[[:space:]]h-$1\>' /etc/hosts"
+}
+
+has_resolv() { # VM
+	same "$resolv" "$(guest "$1" "grep '^search\|^nameserver' /etc/resolv.conf | sort")"
+}
+
+has_machine_id() { # VM
+	same "$(jq -r ".forks[] | select(.name == \"$1\") | .machine_id" \
+		<<<"$forked")" "$(guest "$1" 'cat /etc/machine-id')"
+}
+
+has_payload() { # VM
+	same "$SECRET $1 600" "$(guest "$1" \
+		"cat /run/vmfork/payload; stat -c ' %a' /run/vmfork/payload")"
 }
 
 # --- on the host -------------------------------------------------------------
@@ -33,10 +78,11 @@ contract='.forks | all(
 		"skew_after_us", "skew_before_us", "tasks"]
 	and (.tasks | keys - ["clock", "hooks", "hostname", "hosts",
 		"machine-id", "notify", "payload", "resolv", "tcp", "thaw"] == []
-		and length == 10
-		and all(. == "done" or . == "none"))
-	and .reseed == "done"
-	and .killed == 0))'
+		and length == 10 and all(. == "done" or . == "none")
+		and ([.clock, .hostname, .hosts, .resolv, ."machine-id", .payload,
+			.hooks] | all(. == "done")))
+	and .clock == "mail" and (.skew_after_us | fabs) < 1000000
+	and .reseed == "done" and .reseed_window_us > 0 and .killed == 0))'
 
 # It stands in no file that others can read, nor in any record.
 payload_is_kept() {
@@ -55,11 +101,37 @@ payload_is_kept() {
 waits() { # WHAT FILTER
 	local said
 
-	said=$(vmfork fork ready --name "lazy-$1" --wait "$1" --json) || return
+	said=$(vmfork fork ready --name "slow-$1" --wait "$1" --json) || return
 	holds "$said" ".forks[0] | .error == null and $2"
 }
 
+waits_for_hooks() {
+	waits settled ".reached == \"settled\" and .settle.tasks.hooks == \"done\"
+		and .timeline_us.settled - .timeline_us.acked > $((SLOW_S * 1000000 / 2))"
+}
+
+gives_up() {
+	local said
+
+	said=$(vmfork fork ready --name slow-late --timeout 2 --json)
+	[ $? = 3 ] && holds "$said" '.acked == 1 and .forks[0].settle == null
+		and .forks[0].error == "acknowledged, but not settled within 2 s"'
+}
+
 # --- what goes wrong ---------------------------------------------------------
+
+hook_fails() {
+	local said
+
+	said=$(vmfork fork ready --name bad-one --hooks fail --json)
+	[ $? = 3 ] && holds "$said" '.acked == 1
+		and .forks[0].settle.tasks.hooks == "failed"
+		and .forks[0].error == "settled, but hooks: Input/output error"'
+}
+
+hook_is_ignored() {
+	vmfork fork ready --name bad-two
+}
 
 # A mail with one wrong attribute, which no vmfork would write by itself.
 spoilt() {
@@ -84,6 +156,7 @@ check_refused() {
 [ -e "$BUILD/tests/vm/spoil.so" ] || skip_all "spoil.so is not built"
 boot src || bail "no source"
 before=$(guest_network src)
+{ put_files && put_hook; } || bail "no files"
 make_payloads
 vmfork snapshot src ready || bail "no snapshot"
 
@@ -95,12 +168,18 @@ check "the record says what became of it" holds "$forked" "$contract"
 check "each has a machine id of its own" holds "$forked" \
 	'[.forks[].machine_id] | unique | length == 2'
 for vm in web-1 web-2; do
-	check "$vm has its host name" has_hostname $vm
+	for what in hostname hosts resolv machine_id payload; do
+		check "$vm has its $what" "has_$what" $vm
+	done
 done
 check "the payload stands in no record" payload_is_kept
 check "nobody waits" waits none '.reached == "resumed" and .settle == null'
 check "waiting for the network alone" waits network \
 	'.reached == "acked" and .settle == null and .timeline_us.settled == null'
+check "waiting for all of it" waits_for_hooks
+check "but no longer than is allowed" gives_up
+check "a hook that fails, where that counts" hook_fails
+check "and where it does not" hook_is_ignored
 check_refused
 check "the source keeps its name" same vmfork "$(guest src hostname)"
 done_testing
