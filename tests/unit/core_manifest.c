@@ -235,15 +235,39 @@ static void files(void **state)
 	assert_int_equal(load(fix), -ENOENT);
 }
 
+/* A layer has no memory of its own, and names what it builds on. */
+static void layer(void **state)
+{
+	struct fixture *fix = *state;
+	int dir_fd = fix->saved.dir_fd;
+
+	fix->saved.mode = SNAPSHOT_MODE_DIFF;
+	snprintf(fix->saved.parent, sizeof(fix->saved.parent), "below");
+	memset(fix->saved.parent_id, 0x5a, sizeof(fix->saved.parent_id));
+	assert_int_equal(unlinkat(dir_fd, VMM_MEMORY_FILE, 0), 0);
+	write_file(fix, SNAPSHOT_LAYER_FILE, "what is different");
+	assert_int_equal(manifest_save(&fix->saved, &fix->err), 0);
+	/* nothing says which pages it has */
+	assert_int_equal(load(fix), -ENOENT);
+	write_file(fix, SNAPSHOT_INDEX_FILE, "and where");
+	assert_int_equal(manifest_save(&fix->saved, &fix->err), 0);
+	assert_int_equal(load(fix), 0);
+	assert_int_equal(fix->loaded.mode, SNAPSHOT_MODE_DIFF);
+	assert_string_equal(fix->loaded.parent, "below");
+	assert_memory_equal(fix->loaded.parent_id, fix->saved.parent_id,
+			    sizeof(fix->saved.parent_id));
+	assert_int_equal(unlinkat(dir_fd, SNAPSHOT_LAYER_FILE, 0), 0);
+	assert_int_equal(load(fix), -ENOENT);
+}
+
 #define manifest_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		manifest_test(round_trip),
-		manifest_test(each_bit),
-		manifest_test(cut),
-		manifest_test(files),
+		manifest_test(round_trip), manifest_test(each_bit),
+		manifest_test(cut),	   manifest_test(files),
+		manifest_test(layer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
