@@ -61,40 +61,53 @@ static unsigned int processors(void)
 	return num < VMM_COPY_SLICES ? (unsigned int)num : VMM_COPY_SLICES;
 }
 
+/* The page before which so many have changed. */
+static uint64_t page_after(const struct extents *changed, uint64_t num)
+{
+	for (size_t i = 0; i < changed->num; i++) {
+		const struct extent *e = &changed->runs[i];
+
+		if (num < e->num)
+			return e->page + num;
+		num -= e->num;
+	}
+	return UINT64_MAX;
+}
+
+static int enough_memory(uint64_t bytes, struct vf_err *err)
+{
+	if (bytes <= vmm_memory_available())
+		return 0;
+	vf_err_set(err, ENOMEM,
+		   "%" PRIu64 " MiB changed, and this machine has not so much "
+		   "memory left to copy them to",
+		   bytes >> 20);
+	vf_err_hint(err, "use --mode live or full");
+	return -ENOMEM;
+}
+
 int vmm_copy_open(struct vmm_copy *copy, const struct vmm_memory *memory,
 		  const struct extents *changed, uint64_t slack,
 		  struct vf_err *err)
 {
 	unsigned int num = processors();
-	uint64_t share = changed->pages / num + 1, pages = 0, page = 0;
+	uint64_t share = changed->pages / num + 1, first = 0;
 	uint64_t all = memory->bytes / EXTENT_PAGE;
-	size_t i = 0;
-	int ret = 0;
+	uint64_t room = share * EXTENT_PAGE * 5 / 4 + slack;
+	int ret;
 
 	*copy = (struct vmm_copy){ 0 };
-	if (changed->pages * EXTENT_PAGE + num * slack >
-	    vmm_memory_available()) {
-		vf_err_set(err, ENOMEM,
-			   "%" PRIu64 " MiB changed, and this machine has not "
-			   "so much memory left to copy them to",
-			   changed->pages * EXTENT_PAGE >> 20);
-		vf_err_hint(err, "use --mode live or full");
-		return -ENOMEM;
-	}
-	/* each slice ends behind its share of what has changed */
-	while (!ret && copy->num < num && page < all) {
+	ret = enough_memory(num * room, err);
+	while (!ret && first < all) {
 		struct vmm_slice *slice = &copy->slices[copy->num++];
-		uint64_t end = all;
+		uint64_t end = copy->num == num
+				       ? all
+				       : page_after(changed, copy->num * share);
 
-		slice->first = page;
-		for (pages = 0; i < changed->num && pages < share; i++) {
-			pages += changed->runs[i].num;
-			end = changed->runs[i].page + changed->runs[i].num;
-		}
-		page = copy->num == num || i == changed->num ? all : end;
-		slice->num = page - slice->first;
-		ret = slice_open(slice, pages * EXTENT_PAGE * 5 / 4 + slack,
-				 err);
+		slice->first = first;
+		slice->num = (end < all ? end : all) - first;
+		first += slice->num;
+		ret = slice_open(slice, room, err);
 	}
 	return ret;
 }
