@@ -83,7 +83,7 @@ static bool holds_us(const struct freeze *freeze)
 	const char *path = freeze->path + strlen(FREEZE_ROOT), *ours;
 	size_t len = strlen(path);
 	int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
-	char text[4096];
+	char text[4096] = "";
 	int ret = fd < 0 ? -errno : read_text(fd, text, sizeof(text));
 
 	if (fd >= 0)

@@ -145,7 +145,7 @@ static int process_signal(pid_t pid, int signal, uid_t owner)
 /* Return: 1 if it was sent, 0 if there was nobody to send it to, -errno */
 static int file_notify(int folder_fd, const char *name)
 {
-	char text[TEXT_SIZE];
+	char text[TEXT_SIZE] = "";
 	uid_t owner = (uid_t)-1;
 	pid_t pid;
 	int signal, ret;

@@ -171,11 +171,8 @@ static inline int message_compare(const void *a, const void *b)
 	return memcmp(x, y, x->nlmsg_len);
 }
 
-/*
- * Among IPv6 routes to the same destination none is before another. They come
- * last in a dump.
- */
-static inline void routes_settle(struct netstate_list *list)
+/* Sort the messages of a family, which come last in a dump; 0: all of them. */
+static inline void list_sort(struct netstate_list *list, uint8_t family)
 {
 	static struct netstate_list sorted;
 	const struct nlmsghdr *msg[256], *at = NULL;
@@ -183,10 +180,10 @@ static inline void routes_settle(struct netstate_list *list)
 
 	sorted.len = 0;
 	while ((at = netstate_next(list, at))) {
-		const struct rtmsg *rtm = mnl_nlmsg_get_payload(at);
+		const struct rtgenmsg *gen = mnl_nlmsg_get_payload(at);
 
 		assert_true(num < sizeof(msg) / sizeof(msg[0]));
-		if (rtm->rtm_family == AF_INET6)
+		if (!family || gen->rtgen_family == family)
 			msg[num++] = at;
 		else
 			sorted.len = (uint32_t)((const uint8_t *)at +
@@ -218,9 +215,11 @@ static inline void state_take(struct netstate *state)
 	assert_false(state->is_partial);
 	list_settle(&state->addrs, sizeof(struct ifaddrmsg), IFA_CACHEINFO);
 	list_settle(&state->routes, sizeof(struct rtmsg), RTA_CACHEINFO);
-	routes_settle(&state->routes);
+	/* none of several next hops is before another */
+	list_sort(&state->routes, AF_INET6);
 	list_settle(&state->rejects, sizeof(struct rtmsg), RTA_CACHEINFO);
 	list_settle(&state->neighs, sizeof(struct ndmsg), NDA_CACHEINFO);
+	list_sort(&state->neighs, 0); /* a hash has no order */
 }
 
 static inline bool state_is_tentative(const struct netstate *state)

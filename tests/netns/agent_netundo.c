@@ -179,6 +179,14 @@ static bool failure_is_undone(const struct vmfork_identity *id)
 	state_take(&after);
 	if (!state_is_equal(&before, &after)) {
 		print_message("message %d, way %d\n", inject.at, inject.how);
+		print_message("links %d, addresses %d, routes %d, rejects %d, "
+			      "neighbours %d\n",
+			      !memcmp(before.links, after.links,
+				      sizeof(before.links)),
+			      list_is_equal(&before.addrs, &after.addrs),
+			      list_is_equal(&before.routes, &after.routes),
+			      list_is_equal(&before.rejects, &after.rejects),
+			      list_is_equal(&before.neighs, &after.neighs));
 		run("ip addr; ip route; ip -6 route; ip neigh");
 		fail();
 	}

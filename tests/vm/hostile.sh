@@ -8,60 +8,15 @@
 #	src, web-1 ... web-4: one closed network, the host its gateway and a
 #	router; lan, lan-1, lan-2: one that is open
 #
-# Method. What passes is counted by rules of the test's own in the bridge
-# family, in its hooks input (to the host) and forward (to other ports): both
-# come after the project's filter and after the bridge's own check of locked
-# ports, and know the port through which a frame came in. That they count is
-# shown by frames that may pass. What was tried is seen by tcpdump on the TAP,
-# before anything is dropped.
-# shellcheck source=tests/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# Method. What passes is counted (lib-watch.sh). What was tried is seen by tcpdump
+# on the TAP, before anything is dropped.
+# shellcheck source=tests/vm/lib-watch.sh
+. "$(dirname "$0")/lib-watch.sh"
 
 REPEAT=3 # rawsend sends each frame so often
 ALL_NODES=ff02::1
 
-# --- counting ----------------------------------------------------------------
-
-# Count what comes from $ports, and what of that each match finds, in both hooks.
-watch_with() { # MATCHES...
-	local match hook
-
-	nft delete table bridge watch 2>/dev/null
-	nft add table bridge watch
-	nft add counter bridge watch lies
-	nft add counter bridge watch frames
-	for hook in input forward; do
-		nft "add chain bridge watch $hook {" \
-			"type filter hook $hook priority 200; }"
-		nft add rule bridge watch $hook "$ports" counter name frames
-		for match; do
-			nft add rule bridge watch $hook "$ports" "$match" \
-				counter name lies || return
-		done
-	done
-}
-
-counted() { # COUNTER
-	nft -j list counter bridge watch "$1" |
-		jq '.nftables[] | .counter? // empty | .packets'
-}
-
 # --- an ordinary burst of forks ----------------------------------------------
-
-identity() { # VM: sets ${1}_mac, _ip4, _ip6
-	local mac ip4 ip6
-
-	read -r mac ip4 ip6 < <(vm_field "$1" '"\(.mac) \(.ipv4) \(.ipv6)"')
-	macs[$1]=$mac ip4s[$1]=${ip4%/*} ip6s[$1]=${ip6%/*}
-}
-
-# From before the first of them runs: any port but the source's.
-watch_parent() {
-	ports="iifname != \"$(vm_field src .tap)\""
-	watch_with "ether saddr ${macs[src]}" "ip saddr ${ip4s[src]}" \
-		"ip6 saddr ${ip6s[src]}" "arp saddr ip ${ip4s[src]}" \
-		"arp saddr ether ${macs[src]}"
-}
 
 forks_settle() {
 	local forks
@@ -192,16 +147,11 @@ both_ways() {
 	done
 }
 
-nothing_of_test() {
-	nft delete table bridge watch
-}
-
 [ -x "$BUILD/tests/vm/guest/rawsend" ] || skip_all "rawsend is not built"
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/guest.cpio.gz" \
 	--add "/bin/rawsend=$BUILD/tests/vm/guest/rawsend" || bail "no initramfs"
 export VMFORK_INITRD=$STATE/guest.cpio.gz
-declare -A macs ip4s ip6s
 trap 'nothing_of_test 2>/dev/null; cleanup' EXIT
 
 sysctl_forward || bail "no forwarding"

@@ -10,6 +10,7 @@
 
 SECRET=qfx7-payload-of
 SLOW_S=4	# of the hook in forks called slow
+REFUSED="the guest refused its mail: hostname: a character that may not be there"
 REFUSED_MS=20000 # a third of the time for which the command would wait
 
 # What a hook is for in each test stands in the fork's name.
@@ -147,7 +148,7 @@ check_refused() {
 	check "the attribute and the reason are named, and soon" holds "$said" "
 		.acked == 0 and .failed == 0 and .wall_us < $REFUSED_MS * 1000
 		and .forks[0].reached == \"signal\" and .forks[0].settle == null
-		and .forks[0].error == \"the guest refused its mail: hostname: a character that may not be there\""
+		and .forks[0].error == \"$REFUSED\""
 	check "the fork keeps the network that it had" same "$before" \
 		"$(guest_network spoilt-1)"
 	check "and its name" same vmfork "$(guest spoilt-1 hostname)"
