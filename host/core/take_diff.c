@@ -181,7 +181,7 @@ static int write_whole(struct snapshot *s, struct diff *d, struct extents *kept,
 {
 	__close int fd = openat(s->dir_fd, VMM_MEMORY_FILE,
 				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct stat st;
+	struct stat st = { 0 };
 	int ret = fd < 0 ? -errno : chain_push(&d->base, kept, layer_fd);
 
 	if (!ret)
