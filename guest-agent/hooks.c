@@ -154,6 +154,38 @@ static void hook_forget(struct hooks *hooks)
 	hooks->timer.due_ns = 0;
 }
 
+static void gone_cb(void *arg, int fd, short revents)
+{
+	struct hooks *hooks = arg;
+
+	(void)revents;
+	for (unsigned int i = 0; i < HOOKS_DYING_MAX; i++) {
+		if (!hooks->dying[i].pid || hooks->dying[i].pid_fd != fd)
+			continue;
+		waitpid(hooks->dying[i].pid, NULL, WNOHANG);
+		hooks->dying[i].pid = 0;
+		loop_del_fd(hooks->loop, fd);
+		close(fd);
+	}
+}
+
+/* Nobody waits for its end any more, but a zombie it shall not stay. */
+static void hook_abandon(struct hooks *hooks)
+{
+	unsigned int i = 0;
+
+	loop_del_fd(hooks->loop, hooks->pid_fd);
+	while (i < HOOKS_DYING_MAX && hooks->dying[i].pid)
+		i++;
+	if (i < HOOKS_DYING_MAX &&
+	    !loop_add_fd(hooks->loop, hooks->pid_fd, gone_cb, hooks)) {
+		hooks->dying[i].pid = hooks->pid;
+		hooks->dying[i].pid_fd = hooks->pid_fd;
+		hooks->pid_fd = -1;
+	}
+	hook_forget(hooks);
+}
+
 static void hook_kill(const struct hooks *hooks)
 {
 	kill(-hooks->pid, SIGKILL);
@@ -279,8 +311,7 @@ static void timer_cb(void *arg)
 		hooks->timer.due_ns = monotonic_ns() + DIES_WITHIN_NS;
 		return;
 	}
-	/* the kernel holds it: hooks_begin() reaps it some time */
-	hook_forget(hooks);
+	hook_abandon(hooks); /* the kernel holds it */
 	hooks_go_on(hooks, true);
 }
 
@@ -326,7 +357,7 @@ void hooks_stop(struct hooks *hooks)
 	if (!hooks_is_busy(hooks))
 		return;
 	hook_kill(hooks);
-	hook_forget(hooks);
+	hook_abandon(hooks);
 }
 
 int hooks_init(struct hooks *hooks, struct loop *loop)

@@ -17,9 +17,10 @@
 #include "loop.h"
 #include "vmfork_mailbox.h"
 
-#define HOOKS_MAX      64
-#define HOOKS_NAME_LEN 64
-#define HOOKS_PATH_LEN 128
+#define HOOKS_MAX	64
+#define HOOKS_NAME_LEN	64
+#define HOOKS_PATH_LEN	128
+#define HOOKS_DYING_MAX 2 /* any more are reaped when hooks run again */
 
 #define HOOKS_LATER 1 /* the callback will be called */
 
@@ -52,6 +53,11 @@ struct hooks {
 	uint64_t end_ns;
 	pid_t pid; /* 0: none runs */
 	int pid_fd;
+	/* killed, and given up on: to be reaped once they are gone */
+	struct {
+		pid_t pid; /* 0: free */
+		int pid_fd;
+	} dying[HOOKS_DYING_MAX];
 };
 
 /**

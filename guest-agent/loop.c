@@ -67,19 +67,32 @@ static void timers_run(struct loop *loop)
 	}
 }
 
-/* Return: ts filled with how long to sleep, or NULL for ever */
-static const struct timespec *loop_timeout(const struct loop *loop,
-					   struct timespec *ts)
+/* Return: when the next timer is due, UINT64_MAX if none ever is */
+static uint64_t next_due(const struct loop *loop)
 {
-	uint64_t due = UINT64_MAX, now = monotonic_ns(), ns;
+	uint64_t due = UINT64_MAX;
 
-	*ts = (struct timespec){ 0 };
-	if (loop->idle_cb)
-		return ts;
 	for (unsigned int i = 0; i < loop->num_timers; i++) {
 		if (loop->timers[i]->due_ns && loop->timers[i]->due_ns < due)
 			due = loop->timers[i]->due_ns;
 	}
+	return due;
+}
+
+static bool is_due(const struct loop *loop)
+{
+	return next_due(loop) <= monotonic_ns();
+}
+
+/* Return: ts filled with how long to sleep, or NULL for ever */
+static const struct timespec *loop_timeout(const struct loop *loop,
+					   struct timespec *ts)
+{
+	uint64_t due = next_due(loop), now = monotonic_ns(), ns;
+
+	*ts = (struct timespec){ 0 };
+	if (loop->idle_cb)
+		return ts;
 	if (due == UINT64_MAX)
 		return NULL;
 	ns = due > now ? due - now : 0;
@@ -106,7 +119,7 @@ int loop_run(struct loop *loop)
 						  pfd->revents);
 		}
 		timers_run(loop);
-		if (loop->idle_cb && !loop->stopped)
+		if (loop->idle_cb && !loop->stopped && !is_due(loop))
 			loop->idle_cb(loop->idle_arg);
 	}
 	return 0;

@@ -222,6 +222,9 @@ void requests_look(struct agent *agent)
 {
 	struct vmfork_request request;
 
+	/* the task sorts out what was asked of the source, and what of the fork */
+	if (agent->settle.todo & SETTLE_BIT(VMFORK_TASK_THAW))
+		return;
 	if (!mailbox_next_request(&agent->mailbox, &request))
 		return;
 	if (request.op == VMFORK_REQUEST_PROBE)

@@ -54,11 +54,6 @@ static void ack_next(struct agent *agent)
 					   agent->mailbox.arm_seq);
 }
 
-static void ack_cb(void *arg)
-{
-	ack_next(arg);
-}
-
 static void tell(struct agent *agent, enum vmfork_ack_kind kind)
 {
 	ack_begin(&agent->ack, kind);
@@ -79,6 +74,28 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
 		announce_na(fd, link->index, link->mac, want->addr6[i].addr);
 	netcfg_linklocal(local, link->mac);
 	announce_na(fd, link->index, link->mac, local);
+}
+
+static void announce(struct agent *agent)
+{
+	for (unsigned int i = 0; i < agent->id.num_links; i++) {
+		if (agent->result.links[i].index)
+			announce_link(agent, &agent->id.link[i],
+				      &agent->result.links[i]);
+	}
+}
+
+/*
+ * A link that was down comes up some time after it is told to, as a rule at
+ * boot: what was announced before is lost, as the acknowledgement was.
+ */
+static void ack_cb(void *arg)
+{
+	struct agent *agent = arg;
+
+	if (agent->ack.kind == VMFORK_ACK_ARMED)
+		announce(agent);
+	ack_next(agent);
 }
 
 /*
@@ -148,9 +165,7 @@ static int mail_apply(struct agent *agent)
 	memcpy(agent->record.applied_id, agent->mail.restore_id, VMFORK_ID_LEN);
 	status_reach(status, VMFORK_STAGE_APPLIED, monotonic_ns());
 	publish(agent);
-	for (unsigned int i = 0; i < agent->id.num_links; i++)
-		announce_link(agent, &agent->id.link[i],
-			      &agent->result.links[i]);
+	announce(agent);
 	return 0;
 }
 
@@ -272,10 +287,12 @@ static void give_up_on_mail(struct agent *agent)
 	restore_arm(agent);
 	report_soon(agent);
 	/* the mail that waits for its link is the only network there will be */
-	if (agent->link_end_ns)
+	if (agent->link_end_ns) {
 		mail_try_later(agent);
-	else
+	} else {
 		memset(&agent->id, 0, sizeof(agent->id));
+		mail_erase(agent, false); /* of tasks that were stopped */
+	}
 	remember(agent);
 	settle_begin(agent, SETTLE_NO_MAIL);
 }
@@ -430,6 +447,8 @@ int restore_init(struct agent *agent)
 
 	if (!ret)
 		ret = loop_add_timer(loop, &agent->arm_timer, arm_cb, agent);
+	if (!ret)
+		ret = settle_init(agent);
 	if (!ret)
 		ret = report_init(agent);
 	if (!ret)

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "machineid.h"
+#include "monotonic.h"
 #include "nameconf.h"
 #include "names.h"
 #include "notify.h"
@@ -45,33 +46,39 @@ static void task_note(struct agent *agent, enum vmfork_task task, int ret)
 	}
 }
 
-static void settle_run(struct agent *agent)
+/* Whatever else there is to do comes first. */
+static void settle_next(struct agent *agent)
 {
+	if (agent->settle.todo)
+		agent->settle.timer.due_ns = monotonic_ns();
+	else
+		restore_settled(agent);
+}
+
+static void timer_cb(void *arg)
+{
+	struct agent *agent = arg;
 	struct settle *settle = &agent->settle;
+	const struct settle_task *task = tasks;
+	int ret;
 
-	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
-		uint32_t bit = SETTLE_BIT(tasks[i].task);
-		int ret;
-
-		if (!(settle->todo & bit))
-			continue;
-		settle->todo &= ~bit;
-		ret = tasks[i].run(agent);
-		if (ret == SETTLE_LATER) {
-			settle->later = bit;
-			return;
-		}
-		task_note(agent, tasks[i].task, ret);
+	while (!(settle->todo & SETTLE_BIT(task->task)))
+		task++;
+	settle->todo &= ~SETTLE_BIT(task->task);
+	ret = task->run(agent);
+	if (ret == SETTLE_LATER) {
+		settle->later = SETTLE_BIT(task->task);
+		return;
 	}
-	settle->todo = 0;
-	restore_settled(agent);
+	task_note(agent, task->task, ret);
+	settle_next(agent);
 }
 
 void settle_begin(struct agent *agent, uint32_t bits)
 {
 	settle_stop(agent);
-	agent->settle.todo = bits;
-	settle_run(agent);
+	agent->settle.todo = bits & SETTLE_ALL;
+	settle_next(agent);
 }
 
 void settle_stop(struct agent *agent)
@@ -79,7 +86,9 @@ void settle_stop(struct agent *agent)
 	struct settle *settle = &agent->settle;
 	uint32_t later = settle->later;
 
-	*settle = (struct settle){ 0 };
+	settle->todo = 0;
+	settle->later = 0;
+	settle->timer.due_ns = 0;
 	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
 		if (later & SETTLE_BIT(tasks[i].task))
 			tasks[i].stop(agent);
@@ -92,5 +101,11 @@ void settle_done(struct agent *agent, enum vmfork_task task, int ret)
 		return;
 	agent->settle.later = 0;
 	task_note(agent, task, ret);
-	settle_run(agent);
+	settle_next(agent);
+}
+
+int settle_init(struct agent *agent)
+{
+	return loop_add_timer(&agent->loop, &agent->settle.timer, timer_cb,
+			      agent);
 }

@@ -2,7 +2,8 @@
 /*
  * What a fork must change beside its network. It begins once the first
  * acknowledgement has left, not when that is answered; the tasks follow each
- * other in the order of enum vmfork_task, and one that fails stops no other.
+ * other in the order of enum vmfork_task, and one that fails stops no other. The
+ * loop has a turn between any two, for answers, requests and newer mail.
  */
 #ifndef AGENT_SETTLE_H
 #define AGENT_SETTLE_H
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loop.h"
 #include "vmfork_mailbox.h"
 
 /* What a task returns beside 0 (done) and -errno. */
@@ -32,8 +34,9 @@
 struct agent;
 
 struct settle {
-	uint32_t todo;	/* bits: which tasks have not begun */
-	uint32_t later; /* the one that goes on by itself, or 0 */
+	uint32_t todo;		 /* bits: which tasks have not begun */
+	uint32_t later;		 /* the one that goes on by itself, or 0 */
+	struct loop_timer timer; /* the next one's turn */
 };
 
 struct settle_task {
@@ -45,11 +48,19 @@ struct settle_task {
 };
 
 /**
- * settle_begin() - Run the tasks; what was going on is stopped
+ * settle_init() - Make the timer known
+ * @agent:	agent
+ *
+ * Return: 0 or -errno
+ */
+int settle_init(struct agent *agent);
+
+/**
+ * settle_begin() - Begin with the tasks; what was going on is stopped
  * @agent:	agent
  * @tasks:	which, SETTLE_BIT() of each
  *
- * restore_settled() is called at the end, maybe at once.
+ * restore_settled() is called at the end, at once if there are none.
  */
 void settle_begin(struct agent *agent, uint32_t tasks);
 

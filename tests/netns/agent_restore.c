@@ -124,6 +124,13 @@ static void fire(struct loop_timer *timer)
 	timer->cb(timer->arg);
 }
 
+/* All tasks, one after the other. */
+static void settle(void)
+{
+	while (agent.settle.todo)
+		fire(&agent.settle.timer);
+}
+
 static void boot(void)
 {
 	mail_write(&agent.mail, 5, 0);
@@ -141,6 +148,7 @@ static void test_boot(void **state)
 	boot();
 	assert_armed();
 	assert_true(page.header.arm_seq == arm_seq);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_BOOT, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
 	assert_false(agent.mail_timer.due_ns);
@@ -157,6 +165,7 @@ static void test_boot_without_link(void **state)
 	assert_status(VMFORK_STAGE_MAIL, VMFORK_SIGNAL_BOOT, 5);
 	tap_open(0);
 	fire(&agent.mail_timer);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_BOOT, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
 }
@@ -186,6 +195,7 @@ static void test_restore_without_link(void **state)
 	assert_status(VMFORK_STAGE_MAIL, VMFORK_SIGNAL_VMGENID, 6);
 	tap_open(0);
 	fire(&agent.mail_timer);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_VMGENID, 6);
 	assert_int_equal(page.status.generation, 1);
 	assert_addr("10.1.0.6/16", "10.1.0.5/16");
@@ -212,6 +222,7 @@ static void test_no_mail_without_link(void **state)
 	assert_int_equal(page.status.generation, 1);
 	tap_open(0);
 	fire(&agent.mail_timer);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_VMGENID, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
 }
@@ -227,6 +238,7 @@ static void test_restore_before_boot(void **state)
 	assert_addr("eth0", "10.1.0.5/16");
 	assert_true(agent.check_timer.due_ns);
 	restore_wake(&agent, VMFORK_SIGNAL_CHECK);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_CHECK, 6);
 	assert_addr("10.1.0.6/16", "10.1.0.5/16");
 	assert_false(agent.mail_timer.due_ns);
@@ -246,6 +258,7 @@ static void test_bad_boot_mail(void **state)
 	assert_int_equal(page.status.error, EBADMSG);
 	fork_mail(6);
 	restore_wake(&agent, VMFORK_SIGNAL_CHECK);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_CHECK, 6);
 }
 
@@ -284,7 +297,11 @@ static void test_told(void **state)
 	assert_int_equal(ack.gpa, page.header.gpa);
 	assert_true(ack.arm_seq == page.header.arm_seq);
 	assert_status(VMFORK_STAGE_APPLIED, VMFORK_SIGNAL_BOOT, 5);
+	/* an answer between tasks is taken up; it ends none of them */
+	fire(&agent.settle.timer);
 	restore_answered(&agent, VMFORK_ACK_ARMED);
+	assert_status(VMFORK_STAGE_ACKED, VMFORK_SIGNAL_BOOT, 5);
+	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_BOOT, 5);
 	assert_true(ack.arm_seq == page.header.arm_seq);
 	/* an agent that is started again says where its page is now */
@@ -319,6 +336,8 @@ static void test_settled(void **state)
 	host_receive(&ack);
 	assert_int_equal(ack.kind, VMFORK_ACK_APPLIED);
 	assert_int_equal(ack.stage, VMFORK_STAGE_APPLIED);
+	assert_int_equal(page.status.tasks_done, 0);
+	settle();
 	assert_false(host_hears());
 	assert_status(VMFORK_STAGE_APPLIED, VMFORK_SIGNAL_MAILBOX, 6);
 	assert_int_equal(page.status.tasks_done & bit, bit);

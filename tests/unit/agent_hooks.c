@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hooks.h"
@@ -250,15 +251,32 @@ static void test_backwards(void **state)
 	said("1 prepare\n2 prepare\n2 release\n1 release\n");
 }
 
+static void stop_cb(void *arg)
+{
+	loop_stop(arg);
+}
+
 static void test_stop(void **state)
 {
 	struct hooks_run how = run_of(VMFORK_POLICY_FAIL, LONG_MS);
+	struct pollfd pfd = { .events = POLLIN };
+	struct loop_timer stop_timer;
 
 	(void)state;
+	assert_int_equal(loop_add_timer(&loop, &stop_timer, stop_cb, &loop), 0);
 	put("1", "exec sleep 1000", 0755);
 	assert_int_equal(hooks_start(&hooks, &how), HOOKS_LATER);
 	hooks_stop(&hooks);
 	assert_false(hooks_is_busy(&hooks));
+	pfd.fd = hooks.dying[0].pid_fd;
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+	loop.stopped = false;
+	stop_timer.due_ns = monotonic_ns();
+	assert_int_equal(loop_run(&loop), 0); /* one turn */
+	assert_int_equal(hooks.dying[0].pid, 0);
+	errno = 0;
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD); /* no zombie */
 	put("1", "echo again >>$OUT", 0755);
 	assert_int_equal(wait_for(hooks_start(&hooks, &how)), 0);
 	assert_int_equal(calls, 1);
