@@ -139,7 +139,7 @@ uninstall:
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
 	-rmdir $(DESTDIR)$(datadir)/vmfork
 
-C_FOLDERS := shared host guest-agent guest-kmod tests
+C_FOLDERS := shared host guest-agent guest-kmod initramfs tests
 
 format:
 	$(Q)find $(C_FOLDERS) -name '*.[ch]' -exec clang-format -i {} +

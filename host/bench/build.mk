@@ -2,5 +2,11 @@
 bench_srcs := \
 	host/bench/apply.c \
 	host/bench/bench.c \
+	host/bench/pause.c \
+	host/bench/pause_plot.c \
+	host/bench/pause_report.c \
+	host/bench/pause_take.c \
 	host/bench/shell.c \
-	host/bench/start.c
+	host/bench/start.c \
+	host/bench/stats.c \
+	host/bench/watch.c
