@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 vmm_srcs := \
+	host/vmm/check.c \
 	host/vmm/copy.c \
 	host/vmm/memory.c \
 	host/vmm/migration.c \

@@ -247,6 +247,25 @@ struct vmm_ops {
 
 extern const struct vmm_ops qemu_ops;
 
+/* Something that the kernel has, or has not. */
+struct vmm_check {
+	const char *name; /* a literal */
+	bool ok;
+	char detail[192]; /* what is lacking without it */
+};
+
+#define VMM_CHECKS_MAX 8
+
+/**
+ * vmm_check() - What the kernel here lacks of what branches need
+ * @checks:	out: userfaultfd, live for booted VMs and for forks, PAGEMAP_SCAN,
+ *		collapse
+ * @room:	for so many
+ *
+ * Return: how many there are
+ */
+unsigned int vmm_check(struct vmm_check *checks, unsigned int room);
+
 /**
  * vmm_find() - Find an engine
  * @name:	its name
