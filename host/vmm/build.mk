@@ -5,9 +5,11 @@ vmm_srcs := \
 	host/vmm/memory.c \
 	host/vmm/migration.c \
 	host/vmm/pagemap.c \
+	host/vmm/qcow2.c \
 	host/vmm/qemu.c \
 	host/vmm/qemu_args.c \
 	host/vmm/qemu_devices.c \
+	host/vmm/qemu_disks.c \
 	host/vmm/qemu_live.c \
 	host/vmm/qemu_memory.c \
 	host/vmm/qemu_migrate.c \
