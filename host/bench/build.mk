@@ -10,3 +10,12 @@ bench_srcs := \
 	host/bench/start.c \
 	host/bench/stats.c \
 	host/bench/watch.c
+
+# Minutes, on a machine that does nothing else.
+results-pause: vmfork initramfs
+	$(Q)VMFORK=$(BUILD)/vmfork \
+		VMFORK_KERNEL=$(abspath $(BUILD)/kernels/$(KERNEL)/vmlinuz) \
+		VMFORK_INITRD=$(abspath $(BUILD)/guest-$(KERNEL).cpio.gz) \
+		host/bench/results-pause.sh
+
+.PHONY: results-pause

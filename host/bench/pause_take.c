@@ -142,8 +142,8 @@ static int take_timed(struct pause_row *row, const struct vf_state *state,
 		.cancel_fd = plan->cancel_fd,
 	};
 	bool wait = row->mode != PAUSE_LIVE_ASYNC;
+	struct snapshot s = { .dir_fd = -1 };
 	int64_t start_us = vf_now_us();
-	struct snapshot s;
 	int ret = (wait ? snapshot_take
 			: snapshot_take_detached)(&s, state, vm, &request, err);
 
