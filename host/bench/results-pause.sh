@@ -142,8 +142,9 @@ line("4. live --no-wait, longest time above the pause"; $excess; " ms"; 50),
 (("booted", "fork") as $source
 	| ($w | of($source; "full")[0].fork_us.p50) as $full
 	| $w.variants[] | select(.source == $source and .mode != "full")
-	| line("5. fork of a \(.mode) (\(.taken)) of a \($source == "fork" |
-			if . then "fork" else "booted VM" end), \(.private_bytes.p50 | mib) MiB changed, over one of a full";
+	| (if $source == "fork" then "a fork" else "a booted VM" end) as $vm
+	| line("5. fork of a \(.mode) (\(.taken)) of \($vm) with "
+			+ "\(.private_bytes.p50 | mib) MiB of its own, over one of a full";
 		.fork_us.p50 / $full; ""; 1.2))' \
 		--slurpfile booted "$notes/booted.json" \
 		--slurpfile forks "$notes/forks.json" \
@@ -189,9 +190,9 @@ TEXT
 	cat <<'TEXT'
 
 A fork of a small layer takes longer because the layer's pages are written into
-its memory before it runs; a large layer is merged into a whole image by the first
-of its forks, whose time is the one that is measured here, for each snapshot is
-forked once. A full snapshot and a live one are whole images that a fork maps.
+its memory before it runs. What would be a large layer is merged into a whole image
+when it is taken, after the pause: then *ready* is longer, and its forks map it
+like a full or a live snapshot.
 
 ## Method
 

@@ -54,7 +54,7 @@ rows_are_there() { # KIND N VARIANTS
 prints_a_table() {
 	local text rc
 
-	text=$(vmfork bench start ready -n 1)
+	text=$(vmfork bench start layer -n 1)
 	rc=$?
 	echo "$text"
 	[[ $rc = [03] ]] && [ "$(wc -l <<<"$text")" = 4 ] &&
@@ -114,12 +114,15 @@ plot_is_refused() {
 
 boot src || bail "no source"
 vmfork snapshot src ready || bail "no snapshot"
+vmfork fork ready --name other >/dev/null &&
+	vmfork snapshot other-1 layer --mode diff || bail "no layer"
+vmfork stop other-1 >/dev/null
 note_state
 check "start runs through" runs_through start $N 2 1
 check "its rows are kept" rows_are_there start $N 2
 check "apply runs through" runs_through apply $N 4 2
 check "its rows are kept" rows_are_there apply $N 4
-check "without --json, a table" prints_a_table
+check "without --json, a table; also of a layer" prints_a_table
 check "nothing is left of that" left_nothing
 check_fails "a benchmark that nobody knows" 2 '^vmfork: ' vmfork bench dance ready
 check_fails "a snapshot that is not there" 1 'nosuch: does not exist' \
