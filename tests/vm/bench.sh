@@ -114,8 +114,8 @@ plot_is_refused() {
 
 boot src || bail "no source"
 vmfork snapshot src ready || bail "no snapshot"
-vmfork fork ready --name other >/dev/null &&
-	vmfork snapshot other-1 layer --mode diff || bail "no layer"
+vmfork fork ready --name other >/dev/null || bail "no fork"
+vmfork snapshot other-1 layer --mode diff || bail "no layer"
 vmfork stop other-1 >/dev/null
 note_state
 check "start runs through" runs_through start $N 2 1
