@@ -167,10 +167,7 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	struct pause_table table;
 	int ret = pause_run(&table, state, &order->plan, err);
 
-	if (!ret && order->csv)
-		ret = pause_csv(&table, order->csv, err);
-	if (!ret && order->plot)
-		ret = pause_plot(&table, order->plot, err);
+	/* first what took minutes, then what a bad file name may prevent */
 	if (!ret) {
 		report = pause_report(&table);
 		if (cmd->json)
@@ -178,6 +175,10 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		else
 			print_report(report);
 	}
+	if (!ret && order->csv)
+		ret = pause_csv(&table, order->csv, err);
+	if (!ret && order->plot)
+		ret = pause_plot(&table, order->plot, err);
 	pause_table_exit(&table);
 	return ret < 0 ? ret : CMD_EXIT_DONE;
 }
