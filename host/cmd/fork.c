@@ -124,6 +124,8 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	int ret = snapshot_await(state, order->snapshot, order->request.wait,
 				 order->request.cancel_fd, err);
 
+	if (!ret)
+		ret = snapshot_open(&snapshot, state, order->snapshot, err);
 	if (!ret && order->request.num_links > snapshot.num_nics)
 		ret = cmd_usage_error(cmd, err,
 				      "--net: named %u times, and snapshot %s "
@@ -131,8 +133,6 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 				      order->request.num_links, order->snapshot,
 				      snapshot.num_nics,
 				      snapshot.num_nics == 1 ? "" : "s");
-	if (!ret)
-		ret = snapshot_open(&snapshot, state, order->snapshot, err);
 	if (!ret)
 		ret = fork_snapshot(&result, state, &snapshot, &order->request,
 				    err);
