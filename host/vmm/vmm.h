@@ -113,6 +113,7 @@ struct vmm_devices;
 enum vmm_state {
 	VMM_STATE_RUNNING,
 	VMM_STATE_PAUSED,
+	VMM_STATE_STARVED, /* paused: there was no room for what it writes */
 	VMM_STATE_LOADING, /* waits for its image */
 	VMM_STATE_BROKEN,  /* the accelerator gave up on it */
 };
