@@ -105,6 +105,7 @@ struct vmm_slice {
 struct vmm_copy {
 	struct vmm_slice slices[VMM_COPY_SLICES];
 	unsigned int num;
+	uint64_t call_pages; /* so many with one call */
 };
 
 /* A paused VM's devices on their way into an image: the engine's. */

@@ -94,6 +94,27 @@ static void scan_and_file_agree(void **state)
 	munmap(mem, BYTES);
 }
 
+/* Return: how many pages were copied, each as it is in memory */
+static uint64_t check_copy(const struct vmm_copy *copy, const uint8_t *mem)
+{
+	uint64_t seen = 0;
+
+	for (unsigned int i = 0; i < copy->num; i++) {
+		const struct vmm_slice *slice = &copy->slices[i];
+		const uint8_t *at = slice->buf;
+
+		for (size_t k = 0; k < slice->pages.num; k++) {
+			const struct extent *e = &slice->pages.runs[k];
+
+			assert_memory_equal(at, mem + e->page * EXTENT_PAGE,
+					    e->num * EXTENT_PAGE);
+			at += e->num * EXTENT_PAGE;
+			seen += e->num;
+		}
+	}
+	return seen;
+}
+
 /* Many runs, more than one answer of the kernel's holds, all over the slices. */
 static void copies_are_true(void **state)
 {
@@ -102,7 +123,6 @@ static void copies_are_true(void **state)
 	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
 	struct vmm_copy copy;
 	struct extents set;
-	uint64_t seen = 0;
 	struct vf_err err;
 
 	(void)state;
@@ -115,21 +135,38 @@ static void copies_are_true(void **state)
 	change(mem, 9);
 	change(mem, PAGES - 1);
 	assert_int_equal(vmm_memory_copy(&vmm, &memory, &copy, &err), 0);
-	for (unsigned int i = 0; i < copy.num; i++) {
-		const struct vmm_slice *slice = &copy.slices[i];
-		const uint8_t *at = slice->buf;
-
-		for (size_t k = 0; k < slice->pages.num; k++) {
-			const struct extent *e = &slice->pages.runs[k];
-
-			assert_memory_equal(at, mem + e->page * EXTENT_PAGE,
-					    e->num * EXTENT_PAGE);
-			at += e->num * EXTENT_PAGE;
-			seen += e->num;
-		}
-	}
-	assert_int_equal(seen, PAGES / 2 + 2);
+	assert_int_equal(check_copy(&copy, mem), PAGES / 2 + 2);
 	vmm_copy_close(&copy);
+	extents_exit(&set);
+	munmap(mem, BYTES);
+}
+
+/* A run that one call cannot copy goes on in the next, and the one behind it. */
+static void runs_take_calls(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file();
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vmm_copy copy;
+	struct extents set;
+	struct vf_err err;
+
+	(void)state;
+	change(mem, 2);
+	for (uint64_t p = 5; p < 5 + 1000; p++)
+		change(mem, p);
+	change(mem, 2000);
+	assert_int_equal(vmm_memory_changed(&vmm, &memory, &set, &err), 0);
+	assert_int_equal(set.pages, 1002);
+	for (uint64_t pages = 1; pages < 2000; pages *= 3) {
+		assert_int_equal(
+			vmm_copy_open(&copy, &memory, &set, 1 << 20, &err), 0);
+		copy.call_pages = pages;
+		assert_int_equal(vmm_memory_copy(&vmm, &memory, &copy, &err),
+				 0);
+		assert_int_equal(check_copy(&copy, mem), 1002);
+		vmm_copy_close(&copy);
+	}
 	extents_exit(&set);
 	munmap(mem, BYTES);
 }
@@ -178,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scan_and_file_agree),
 		cmocka_unit_test(copies_are_true),
+		cmocka_unit_test(runs_take_calls),
 		cmocka_unit_test(too_little_room),
 		cmocka_unit_test(written_pages_stay_inside),
 	};
