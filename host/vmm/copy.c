@@ -171,7 +171,8 @@ static int copy_slice(struct copier *c)
 	int ret;
 
 	ret = pagemap_scan(c->vmm->proc.pid, c->memory->hva, slice->first,
-			   slice->num, PAGEMAP_PRIVATE, &slice->pages, &c->err);
+			   slice->num, pagemap_changed(c->memory->has_base),
+			   &slice->pages, &c->err);
 	if (ret < 0)
 		return ret;
 	if (slice->pages.pages * EXTENT_PAGE > slice->room)

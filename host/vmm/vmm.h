@@ -87,6 +87,7 @@ struct vmm_pause {
 struct vmm_memory {
 	uint64_t hva;
 	uint64_t bytes;
+	bool has_base; /* it began as a snapshot's memory, not as zeros */
 };
 
 #define VMM_COPY_SLICES 4
@@ -219,7 +220,10 @@ struct vmm_ops {
 	int (*live_end)(struct vmm *vmm, int64_t deadline_us,
 			struct vf_err *err);
 
-	/** @memory: where guest memory is; it stays there while the VM lives */
+	/**
+	 * @memory: where guest memory is; it stays there while the VM lives.
+	 * Whether it has a base is for the caller to say.
+	 */
 	int (*memory)(struct vmm *vmm, struct vmm_memory *memory,
 		      struct vf_err *err);
 

@@ -94,6 +94,39 @@ static void scan_and_file_agree(void **state)
 	munmap(mem, BYTES);
 }
 
+static uint64_t count(const uint8_t *mem, enum pagemap_kind kind)
+{
+	struct extents set;
+	struct vf_err err;
+	uint64_t pages;
+
+	assert_int_equal(pagemap_scan(getpid(), (uintptr_t)mem, 0, PAGES, kind,
+				      &set, &err),
+			 0);
+	pages = set.pages;
+	extents_exit(&set);
+	return pages;
+}
+
+/* The page of zeros is a change only where something else was before. */
+static void zeros_are_told_apart(void **state)
+{
+	uint8_t *mem = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	assert_int_equal(madvise(mem, BYTES, MADV_NOHUGEPAGE), 0);
+	assert_int_equal(count(mem, PAGEMAP_WRITTEN), 0);
+	assert_int_equal(((volatile uint8_t *)mem)[3 * EXTENT_PAGE], 0);
+	assert_int_equal(count(mem, PAGEMAP_WRITTEN), 1);
+	assert_int_equal(count(mem, PAGEMAP_PRIVATE), 0);
+	change(mem, 4);
+	assert_int_equal(count(mem, PAGEMAP_WRITTEN), 2);
+	assert_int_equal(count(mem, PAGEMAP_PRIVATE), 1);
+	munmap(mem, BYTES);
+}
+
 /* Return: how many pages were copied, each as it is in memory */
 static uint64_t check_copy(const struct vmm_copy *copy, const uint8_t *mem)
 {
@@ -115,12 +148,72 @@ static uint64_t check_copy(const struct vmm_copy *copy, const uint8_t *mem)
 	return seen;
 }
 
+/* Out of memory, a changed page is still changed, and copied as it was. */
+static void swapped_pages_are_found(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file();
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
+	__close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	struct vmm_copy copy;
+	struct extents set;
+	struct vf_err err;
+	uint64_t word;
+
+	(void)state;
+	change_some(mem);
+	assert_int_equal(madvise(mem, BYTES, MADV_PAGEOUT), 0);
+	assert_int_equal(
+		vf_pread_all(fd, &word, sizeof(word),
+			     (off_t)(((uintptr_t)mem / EXTENT_PAGE + 7) * 8)),
+		0);
+	assert_int_equal(vmm_memory_changed(&vmm, &memory, &set, &err), 0);
+	check_set(&set);
+	assert_int_equal(vmm_copy_open(&copy, &memory, &set, 1 << 20, &err), 0);
+	assert_int_equal(vmm_memory_copy(&vmm, &memory, &copy, &err), 0);
+	assert_int_equal(check_copy(&copy, mem), set.pages);
+	vmm_copy_close(&copy);
+	extents_exit(&set);
+	munmap(mem, BYTES);
+	/* without swap space they stayed where they were: all else was tested */
+	if (!(word & 1ULL << 62))
+		skip();
+}
+
+/* The file's words: what is swapped has changed, what is the image's has not. */
+static void words_are_read(void **state)
+{
+	const uint64_t words[] = {
+		0,
+		1ULL << 63,
+		1ULL << 62,
+		5ULL << 61 | 0x77,
+		1ULL << 62 | 1ULL << 61,
+		1ULL << 63 | 0x77,
+	};
+	__close int fd = memfd_create("pagemap", MFD_CLOEXEC);
+	struct extents set = { 0 };
+
+	(void)state;
+	assert_int_equal(pwrite(fd, words, sizeof(words), 8 * sizeof(*words)),
+			 sizeof(words));
+	assert_int_equal(
+		pagemap_read(fd, 8 * EXTENT_PAGE, 0, ARRAY_SIZE(words), &set),
+		0);
+	assert_int_equal(set.num, 2);
+	assert_int_equal(set.pages, 3);
+	assert_int_equal(set.runs[0].page, 1);
+	assert_int_equal(set.runs[0].num, 2);
+	assert_int_equal(set.runs[1].page, 5);
+	extents_exit(&set);
+}
+
 /* Many runs, more than one answer of the kernel's holds, all over the slices. */
 static void copies_are_true(void **state)
 {
 	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
 	uint8_t *mem = map_file();
-	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
 	struct vmm_copy copy;
 	struct extents set;
 	struct vf_err err;
@@ -146,7 +239,7 @@ static void runs_take_calls(void **state)
 {
 	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
 	uint8_t *mem = map_file();
-	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
 	struct vmm_copy copy;
 	struct extents set;
 	struct vf_err err;
@@ -175,7 +268,7 @@ static void too_little_room(void **state)
 {
 	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
 	uint8_t *mem = map_file();
-	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
 	struct extents none = { 0 };
 	struct vmm_copy copy;
 	struct vf_err err;
@@ -194,7 +287,7 @@ static void written_pages_stay_inside(void **state)
 {
 	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
 	uint8_t *mem = map_file(), page[EXTENT_PAGE];
-	struct vmm_memory memory = { (uintptr_t)mem, BYTES };
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
 	struct vf_err err;
 
 	(void)state;
@@ -214,6 +307,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scan_and_file_agree),
+		cmocka_unit_test(zeros_are_told_apart),
+		cmocka_unit_test(words_are_read),
+		cmocka_unit_test(swapped_pages_are_found),
 		cmocka_unit_test(copies_are_true),
 		cmocka_unit_test(runs_take_calls),
 		cmocka_unit_test(too_little_room),
