@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 base_srcs := \
 	host/base/err.c \
+	host/base/extent.c \
 	host/base/io.c \
 	host/base/json.c \
 	host/base/log.c \

@@ -4,36 +4,51 @@
 #include "cmd/cmd.h"
 #include "core/snapshot.h"
 
+struct order {
+	char **names;
+	bool cascade;
+	bool force;
+};
+
 static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		      struct vf_err *err)
 {
+	const struct order *order = ctx;
 	__json json_t *names = json_array();
+	json_t *name;
+	size_t i;
+	int ret;
 
-	/* all or none: a name that is wrong is found before anything is gone */
-	for (char **name = ctx; *name; name++) {
-		int ret = snapshot_exists(state, *name, err);
-
-		if (ret < 0)
-			return ret;
-	}
-	for (char **name = ctx; *name; name++) {
-		int ret = snapshot_remove(state, *name, err);
-
-		if (ret < 0)
-			return ret;
-		json_array_append_new(names, json_string(*name));
-		if (!cmd->json)
-			printf("%s\n", *name);
-	}
-	return cmd->json ? cmd_print_json(names, err) : CMD_EXIT_DONE;
+	for (char **arg = order->names; *arg; arg++)
+		json_array_append_new(names, json_string(*arg));
+	ret = snapshot_remove(state, names,
+			      order->cascade ? SNAPSHOT_ORPHANS_CASCADE
+			      : order->force ? SNAPSHOT_ORPHANS_FORCE
+					     : SNAPSHOT_ORPHANS_REFUSE,
+			      err);
+	if (ret < 0)
+		return ret;
+	if (cmd->json)
+		return cmd_print_json(names, err);
+	json_array_foreach(names, i, name)
+		printf("%s\n", json_string_value(name));
+	return CMD_EXIT_DONE;
 }
 
 int cmd_rmi(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
+	struct order order = { 0 };
+	const struct opt opts[] = {
+		{ "cascade", 0, OPT_FLAG, &order.cascade, NULL,
+		  "remove those that build on them, too" },
+		{ "force", 0, OPT_FLAG, &order.force, NULL,
+		  "leave those that build on them, which are lost" },
+		{ 0 },
+	};
 	const struct usage usage = {
 		"SNAPSHOT...",
 		"Remove snapshots. Forks that run are not disturbed.",
-		NULL,
+		opts,
 		1,
 		-1,
 	};
@@ -41,5 +56,10 @@ int cmd_rmi(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	return cmd_change(cmd, GC_FREES, remove_all, argv, err);
+	if (order.cascade && order.force)
+		return cmd_usage_error(cmd, err,
+				       "--cascade and --force exclude each "
+				       "other");
+	order.names = argv;
+	return cmd_change(cmd, GC_FREES, remove_all, &order, err);
 }

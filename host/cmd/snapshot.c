@@ -9,15 +9,28 @@
 
 struct order {
 	const char *vm;
+	bool wait;
 	struct snapshot_request request;
 };
 
-static void print(const struct snapshot *s)
+static int report(struct cmd *cmd, const struct snapshot *s, struct vf_err *err)
 {
-	printf("%s: paused %.1f ms, took %.1f ms, %.1f MiB written%s\n",
-	       s->name, (double)s->pause_us / 1000, (double)s->total_us / 1000,
-	       (double)s->dirty_bytes / (1 << 20),
-	       s->quiesced ? ", quiesced" : "");
+	__json json_t *json = NULL;
+
+	if (cmd->json) {
+		json = snapshot_describe(s);
+		return cmd_print_json(json, err);
+	}
+	printf("%s: %s: paused %.1f ms, ", s->name, snapshot_mode_name(s->mode),
+	       (double)s->pause_us / 1000);
+	if (s->writing)
+		printf("being written");
+	else
+		printf("took %.1f ms, %.1f MiB written",
+		       (double)s->total_us / 1000,
+		       (double)s->dirty_bytes / (1 << 20));
+	printf("%s\n", s->quiesced ? ", quiesced" : "");
+	return CMD_EXIT_DONE;
 }
 
 static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
@@ -25,22 +38,34 @@ static int take(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct order *order = ctx;
 	struct snapshot snapshot = { .dir_fd = -1 };
-	__json json_t *json = NULL;
 	struct vm vm;
 	int ret = vm_open(&vm, state, order->vm, err);
 
 	if (!ret)
-		ret = snapshot_take(&snapshot, state, &vm, &order->request,
-				    err);
-	if (!ret && cmd->json) {
-		json = snapshot_describe(&snapshot);
-		ret = cmd_print_json(json, err);
-	} else if (!ret) {
-		print(&snapshot);
-	}
+		ret = (order->wait ? snapshot_take : snapshot_take_detached)(
+			&snapshot, state, &vm, &order->request, err);
+	if (!ret)
+		ret = report(cmd, &snapshot, err);
 	snapshot_close(&snapshot);
 	vm_close(&vm);
 	return ret;
+}
+
+static int flatten(struct cmd *cmd, const struct vf_state *state, void *ctx,
+		   struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	bool done;
+	int ret = snapshot_flatten(state, ctx, &done, err);
+
+	if (ret < 0)
+		return ret;
+	if (cmd->json) {
+		json = json_pack("{s:s,s:b}", "name", ctx, "flattened", done);
+		return cmd_print_json(json, err);
+	}
+	printf("%s: %s\n", (char *)ctx, done ? "flattened" : "was whole");
+	return CMD_EXIT_DONE;
 }
 
 /* The options as they were given. */
@@ -51,10 +76,14 @@ struct words {
 };
 
 static int parse_words(struct cmd *cmd, const struct words *w,
-		       struct hold_wish *wish, struct vf_err *err)
+		       struct snapshot_request *request, struct vf_err *err)
 {
-	if (strcmp(w->mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
-		return cmd_usage_error(cmd, err, "--mode '%s': not full",
+	struct hold_wish *wish = &request->hold;
+
+	if (snapshot_mode_parse(&request->mode, w->mode) < 0)
+		return cmd_usage_error(cmd, err,
+				       "--mode '%s': not full, diff, live or "
+				       "auto",
 				       w->mode);
 	if (w->hooks && !wish->quiesce)
 		return cmd_usage_error(cmd, err,
@@ -72,18 +101,20 @@ static int parse_words(struct cmd *cmd, const struct words *w,
 int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	struct words w = {
-		.mode = snapshot_mode_name(SNAPSHOT_MODE_FULL),
+		.mode = snapshot_mode_name(SNAPSHOT_MODE_AUTO),
 		.timeout_s = QUIESCE_S,
 	};
 	/* who asks for a quiet guest wants to know that it was not */
 	struct order order = {
-		.request = { .mode = SNAPSHOT_MODE_FULL,
-			     .hold.policy = VMFORK_POLICY_FAIL,
+		.wait = true,
+		.request = { .hold.policy = VMFORK_POLICY_FAIL,
 			     .cancel_fd = cmd->cancel_fd },
 	};
 	const struct opt opts[] = {
 		{ "mode", 0, OPT_STRING, &w.mode, "MODE",
-		  "full: everything while the VM is paused" },
+		  "full, diff, live, or auto: the shortest pause (auto)" },
+		{ "no-wait", 0, OPT_NEGATE, &order.wait, NULL,
+		  "return when the VM runs again, not when all is written" },
 		{ "quiesce", 0, OPT_FLAG, &order.request.hold.quiesce, NULL,
 		  "run the guest's hooks, freeze its file systems first" },
 		{ "quiesce-timeout", 0, OPT_UINT, &w.timeout_s, "SECONDS",
@@ -93,17 +124,25 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"VM NAME", "Snapshot a running VM, which goes on afterwards.",
-		opts,	   2,
+		"VM NAME | flatten NAME",
+		"Snapshot a running VM, which goes on afterwards; or make a "
+		"snapshot whole\nthat builds on another.\n\n"
+		"full saves all memory while the VM is paused, diff only what "
+		"changed since\nit was forked or booted, live all while it "
+		"runs.",
+		opts,
+		2,
 		2,
 	};
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
-	ret = parse_words(cmd, &w, &order.request.hold, err);
+	ret = parse_words(cmd, &w, &order.request, err);
 	if (ret < 0)
 		return ret;
+	if (!strcmp(argv[0], "flatten"))
+		return cmd_change(cmd, GC_MAKES, flatten, argv[1], err);
 	order.vm = argv[0];
 	order.request.name = argv[1];
 	return cmd_change(cmd, GC_MAKES, take, &order, err);

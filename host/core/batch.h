@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/chain.h"
 #include "core/fork.h"
 #include "core/nets.h"
 
@@ -32,6 +33,7 @@ struct worker {
 struct batch {
 	const struct vf_state *state;
 	const struct snapshot *snapshot;
+	struct chain chain; /* the snapshot, and what it builds on */
 	const struct fork_request *request;
 	struct fork_result *result;
 	struct worker *workers;

@@ -3,12 +3,18 @@ core_srcs := \
 	host/core/accel.c \
 	host/core/ack.c \
 	host/core/boot.c \
+	host/core/chain.c \
+	host/core/choose.c \
+	host/core/detach.c \
+	host/core/disk.c \
 	host/core/fork.c \
 	host/core/forkinfo.c \
 	host/core/gc.c \
 	host/core/guard.c \
 	host/core/hold.c \
+	host/core/layer.c \
 	host/core/letter.c \
+	host/core/lineage.c \
 	host/core/listen.c \
 	host/core/mailbox.c \
 	host/core/manifest.c \
@@ -25,6 +31,10 @@ core_srcs := \
 	host/core/state.c \
 	host/core/tail.c \
 	host/core/take.c \
+	host/core/take_diff.c \
+	host/core/take_disks.c \
+	host/core/take_live.c \
+	host/core/take_mailbox.c \
 	host/core/timeline.c \
 	host/core/told.c \
 	host/core/vm.c \

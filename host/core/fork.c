@@ -198,6 +198,9 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	};
 	ret = alloc_batch(&b, request->num, err);
 	if (!ret)
+		ret = chain_open(&b.chain, state, snapshot->name, snapshot->id,
+				 err);
+	if (!ret)
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);
@@ -209,6 +212,7 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		finish_jobs(&b);
 	result->wall_us = vf_now_us() - result->start_us;
 	ack_desk_close(&b.desk);
+	chain_close(&b.chain);
 	nets_close(&b.nets);
 	vf_close_fd(&b.kernel_fd);
 	vf_close_fd(&b.initrd_fd);

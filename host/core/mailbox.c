@@ -45,7 +45,8 @@ static int search_chunk(const uint8_t *buf, uint64_t offset, size_t len,
 	return num;
 }
 
-static int search_region(int fd, const struct vmm_region *region,
+static int search_region(int fd, const char *file,
+			 const struct vmm_region *region,
 			 const struct vmm_image *image, uint64_t *found,
 			 int num, struct vf_err *err)
 {
@@ -64,7 +65,7 @@ static int search_region(int fd, const struct vmm_region *region,
 		if (at < 0 && errno == ENXIO)
 			break;
 		if (at < 0)
-			return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+			return vf_err_errno(err, errno, "%s", file);
 		at -= at % VMFORK_MAILBOX_SIZE;
 		if (at >= end)
 			break;
@@ -72,25 +73,26 @@ static int search_region(int fd, const struct vmm_region *region,
 					      : SEARCH_CHUNK;
 		ret = vf_pread_all(fd, buf, len, at);
 		if (ret < 0)
-			return vf_err_errno(err, ret, VMM_MEMORY_FILE);
+			return vf_err_errno(err, ret, "%s", file);
 		num = search_chunk(buf, (uint64_t)at, len, image, found, num);
 		at += (off_t)len;
 	}
 	return num;
 }
 
-int mailbox_search(int image_fd, const struct vmm_image *image,
+int mailbox_search(int image_fd, const char *file,
+		   const struct vmm_image *image,
 		   uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err)
 {
-	__close int fd = openat(image_fd, VMM_MEMORY_FILE,
-				O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	__close int fd =
+		openat(image_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int num = 0;
 
 	if (fd < 0)
-		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+		return vf_err_errno(err, errno, "%s", file);
 	for (unsigned int i = 0; num >= 0 && i < image->num_regions; i++)
-		num = search_region(fd, &image->regions[i], image, found, num,
-				    err);
+		num = search_region(fd, file, &image->regions[i], image, found,
+				    num, err);
 	return num;
 }
 

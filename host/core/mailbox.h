@@ -103,13 +103,15 @@ int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 /**
  * mailbox_search() - Look for mailboxes in a memory image
  * @image_fd:	directory of the image
+ * @file:	which of its files to search
  * @image:	image
  * @found:	out: guest-physical addresses
  * @err:	error
  *
  * Return: how many there are, at most MAILBOX_CANDIDATES, or -errno
  */
-int mailbox_search(int image_fd, const struct vmm_image *image,
+int mailbox_search(int image_fd, const char *file,
+		   const struct vmm_image *image,
 		   uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err);
 
 /**

@@ -12,15 +12,29 @@
 #include "core/manifest.h"
 #include "crc32c.h"
 
-#define MANIFEST_VERSION 3
+#define MANIFEST_VERSION 4
 #define STATE_MAX	 (128 << 20)
 
 static const char *const files[] = {
-	VMM_MEMORY_FILE,
-	VMM_STATE_FILE,
-	VM_KERNEL_FILE,
-	VM_INITRD_FILE,
+	VMM_MEMORY_FILE,  SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
+	VMM_STATE_FILE,	  VM_KERNEL_FILE,      VM_INITRD_FILE,
+	DISK_ORIGIN_FILE,
 };
+
+/* Does a snapshot consist of that file, too? */
+static bool has_file(const struct snapshot *s, const char *name)
+{
+	if (!strcmp(name, VM_INITRD_FILE))
+		return s->hardware.has_initrd;
+	if (!strcmp(name, DISK_ORIGIN_FILE))
+		return s->disks.num;
+	if (!strcmp(name, VMM_MEMORY_FILE))
+		return !s->parent[0];
+	if (!strcmp(name, SNAPSHOT_LAYER_FILE) ||
+	    !strcmp(name, SNAPSHOT_INDEX_FILE))
+		return s->parent[0];
+	return true;
+}
 
 static json_t *hex_pack(const uint8_t *bytes, size_t len)
 {
@@ -44,16 +58,25 @@ static int manifest_crc(const json_t *manifest, uint32_t *crc)
 	return 0;
 }
 
-/* The sizes of the files that a snapshot consists of. */
-static json_t *files_pack(int dir_fd)
+static void size_pack(int dir_fd, const char *name, json_t *sizes)
 {
-	json_t *json = json_object();
 	struct stat st;
 
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		json_object_set_new(sizes, name, json_integer(st.st_size));
+}
+
+/* The sizes of the files that a snapshot consists of. */
+static json_t *files_pack(const struct snapshot *s)
+{
+	json_t *json = json_object();
+	char name[VMM_LAYER_NAME];
+
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (fstatat(dir_fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			json_object_set_new(json, files[i],
-					    json_integer(st.st_size));
+		size_pack(s->dir_fd, files[i], json);
+	for (unsigned int i = 0; i < s->disks.num; i++)
+		for (unsigned int k = 0; k < s->disks.disk[i].layers; k++)
+			size_pack(s->dir_fd, vmm_layer_name(name, i, k), json);
 	return json;
 }
 
@@ -177,7 +200,7 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 {
 	__json json_t *json = json_pack(
 		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:I,s:I,"
-		"s:o}",
+		"s:o,s:o}",
 		"version", MANIFEST_VERSION, "name", s->name, "id",
 		hex_pack(s->id, sizeof(s->id)), "source", s->source, "mode",
 		snapshot_mode_name(s->mode), "created_s",
@@ -187,7 +210,8 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		(json_int_t)s->mailbox_gpa, "clock", clock_pack(s), "hold",
 		hold_pack(s), "pause_us", (json_int_t)s->pause_us, "total_us",
 		(json_int_t)s->total_us, "dirty_bytes",
-		(json_int_t)s->dirty_bytes, "files", files_pack(s->dir_fd));
+		(json_int_t)s->dirty_bytes, "files", files_pack(s), "disks",
+		disk_pack(&s->disks));
 	uint32_t crc = 0;
 	int ret = state_crc(s->dir_fd, &crc, err);
 
@@ -195,6 +219,12 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		return ret;
 	if (!json)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
+	if (s->parent[0])
+		json_object_set_new(json, "parent",
+				    json_pack("{s:s,s:o}", "name", s->parent,
+					      "id",
+					      hex_pack(s->parent_id,
+						       sizeof(s->parent_id))));
 	json_object_set_new(json, "state_crc32c", json_integer(crc));
 	if (manifest_crc(json, &crc) < 0)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
@@ -218,6 +248,23 @@ static int file_check(int dir_fd, const char *name, json_t *size,
 	return 0;
 }
 
+static int layers_check(const struct snapshot *s, json_t *sizes,
+			struct vf_err *err)
+{
+	char name[VMM_LAYER_NAME];
+	int ret = 0;
+
+	for (unsigned int i = 0; i < s->disks.num; i++)
+		for (unsigned int k = 0; !ret && k < s->disks.disk[i].layers;
+		     k++)
+			ret = file_check(
+				s->dir_fd, vmm_layer_name(name, i, k),
+				json_object_get(sizes,
+						vmm_layer_name(name, i, k)),
+				err);
+	return ret;
+}
+
 static int files_check(const struct snapshot *s, json_t *sizes,
 		       json_int_t state_crc_noted, struct vf_err *err)
 {
@@ -225,10 +272,11 @@ static int files_check(const struct snapshot *s, json_t *sizes,
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < ARRAY_SIZE(files); i++)
-		if (s->hardware.has_initrd ||
-		    strcmp(files[i], VM_INITRD_FILE) != 0)
+		if (has_file(s, files[i]))
 			ret = file_check(s->dir_fd, files[i],
 					 json_object_get(sizes, files[i]), err);
+	if (!ret)
+		ret = layers_check(s, sizes, err);
 	if (!ret)
 		ret = state_crc(s->dir_fd, &crc, err);
 	if (!ret && crc != state_crc_noted)
@@ -262,6 +310,21 @@ static int regions_unpack(struct vmm_image *image, json_t *json,
 	return 0;
 }
 
+static int parent_unpack(struct snapshot *s, json_t *json, struct vf_err *err)
+{
+	const char *name = "", *id = "";
+	int ret = vf_json_unpack(json, "parent", err, "{s:s,s:s}", "name",
+				 &name, "id", &id);
+
+	if (ret < 0)
+		return ret;
+	if (!vf_name_is_valid(name, VF_NAME_MAX) ||
+	    vf_unhex(s->parent_id, sizeof(s->parent_id), id) < 0)
+		return vf_err_set(err, EBADMSG, "parent: invalid");
+	snprintf(s->parent, sizeof(s->parent), "%s", name);
+	return 0;
+}
+
 static int manifest_verify(const json_t *json, struct vf_err *err)
 {
 	uint32_t crc;
@@ -292,6 +355,9 @@ static int parts_unpack(struct snapshot *s, const json_t *json,
 		ret = clock_unpack(s, json_object_get(json, "clock"), err);
 	if (!ret)
 		ret = hold_unpack(s, json_object_get(json, "hold"), err);
+	if (!ret)
+		ret = disk_unpack(&s->disks, json_object_get(json, "disks"),
+				  err);
 	return ret;
 }
 
@@ -301,7 +367,7 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	json_int_t created_s = 0, gpa = 0;
 	json_int_t pause_us = 0, total_us = 0, dirty_bytes = 0;
 	json_int_t state_crc_noted = 0;
-	json_t *sizes = NULL;
+	json_t *sizes = NULL, *parent = NULL;
 	__json json_t *json = NULL;
 	int ret;
 
@@ -311,21 +377,25 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (!ret)
 		ret = vf_json_unpack(
 			json, SNAPSHOT_MANIFEST_FILE, err,
-			"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "id", &id,
-			"source", &source, "mode", &mode, "created_s",
-			&created_s, "mailbox_gpa", &gpa, "pause_us", &pause_us,
-			"total_us", &total_us, "dirty_bytes", &dirty_bytes,
-			"state_crc32c", &state_crc_noted, "files", &sizes);
+			"{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:o,"
+			"s?o}",
+			"id", &id, "source", &source, "mode", &mode,
+			"created_s", &created_s, "mailbox_gpa", &gpa,
+			"pause_us", &pause_us, "total_us", &total_us,
+			"dirty_bytes", &dirty_bytes, "state_crc32c",
+			&state_crc_noted, "files", &sizes, "parent", &parent);
 	if (!ret)
 		ret = parts_unpack(s, json, err);
+	if (!ret && parent)
+		ret = parent_unpack(s, parent, err);
 	if (!ret)
 		ret = files_check(s, sizes, state_crc_noted, err);
 	if (ret < 0)
 		return ret;
 	if (vf_unhex(s->id, sizeof(s->id), id) < 0 ||
-	    strcmp(mode, snapshot_mode_name(SNAPSHOT_MODE_FULL)) != 0)
+	    snapshot_mode_parse(&s->mode, mode) < 0 ||
+	    s->mode == SNAPSHOT_MODE_AUTO)
 		return vf_err_set(err, EBADMSG, "the manifest is invalid");
-	s->mode = SNAPSHOT_MODE_FULL;
 	s->created_s = created_s;
 	s->mailbox_gpa = (uint64_t)gpa;
 	s->pause_us = pause_us;

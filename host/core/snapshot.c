@@ -3,19 +3,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "core/manifest.h"
 #include "core/stage.h"
 
+#define AWAIT_SLICE_US 500000
+
 static const char *const modes[SNAPSHOT_MODE_NUM] = {
 	[SNAPSHOT_MODE_FULL] = "full",
+	[SNAPSHOT_MODE_DIFF] = "diff",
+	[SNAPSHOT_MODE_LIVE] = "live",
+	[SNAPSHOT_MODE_AUTO] = "auto",
 };
 
 const char *snapshot_mode_name(enum snapshot_mode mode)
 {
 	return modes[mode];
+}
+
+int snapshot_mode_parse(enum snapshot_mode *mode, const char *name)
+{
+	for (unsigned int i = 0; i < SNAPSHOT_MODE_NUM; i++) {
+		if (!strcmp(modes[i], name)) {
+			*mode = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm)
@@ -51,10 +68,61 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 		return vf_err_errno(err, errno, "snapshot %s", name);
 	ret = manifest_load(snapshot, err);
 	if (ret < 0) {
-		vf_err_wrap(err, "snapshot %s: does not verify", name);
+		if (stage_why_broken(snapshot->dir_fd, err))
+			vf_err_wrap(err, "snapshot %s", name);
+		else
+			vf_err_wrap(err, "snapshot %s: does not verify", name);
+		ret = -err->num;
 		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
 	}
 	return ret;
+}
+
+/* One that is made whole is written, too, and is there all the time. */
+static bool is_awaited(const struct vf_state *state, const char *name)
+{
+	struct vf_err ignored;
+
+	return snapshot_exists(state, name, &ignored) == -ENOENT &&
+	       stage_is_writing(state, name);
+}
+
+static int await_give_up(const char *name, int64_t deadline_us,
+			 struct vf_err *err)
+{
+	if (!deadline_us)
+		return vf_err_set(err, EBUSY, "snapshot %s: is being written",
+				  name);
+	vf_err_set(err, ETIMEDOUT, "snapshot %s: is still being written", name);
+	vf_err_hint(err, "'vmfork snapshots' tells when it is ready");
+	return -ETIMEDOUT;
+}
+
+int snapshot_await(const struct vf_state *state, const char *name,
+		   int64_t deadline_us, int cancel_fd, struct vf_err *err)
+{
+	__close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char link[64], events[4096];
+	int ret;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", state->snapshots_fd);
+	if (fd < 0 || inotify_add_watch(fd, link, IN_MOVE | IN_DELETE) < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	while (is_awaited(state, name)) {
+		int64_t now_us = vf_now_us(),
+			slice_us = now_us + AWAIT_SLICE_US;
+
+		if (now_us >= deadline_us)
+			return await_give_up(name, deadline_us, err);
+		/* nothing tells of a writer that was killed: look again */
+		ret = vf_wait_readable(fd, cancel_fd,
+				       slice_us < deadline_us ? slice_us
+							      : deadline_us);
+		if (ret < 0 && ret != -ETIMEDOUT)
+			return vf_err_errno(err, ret, "snapshot %s", name);
+		(void)!read(fd, events, sizeof(events));
+	}
+	return 0;
 }
 
 void snapshot_close(struct snapshot *snapshot)
@@ -75,23 +143,6 @@ int snapshot_exists(const struct vf_state *state, const char *name,
 	return ret;
 }
 
-int snapshot_remove(const struct vf_state *state, const char *name,
-		    struct vf_err *err)
-{
-	char doomed[NAME_MAX + 1];
-	int ret = snapshot_exists(state, name, err);
-
-	if (ret < 0)
-		return ret;
-	/* out of sight first, so that no half of it is ever seen */
-	snprintf(doomed, sizeof(doomed), ".%s.removed.%d", name, getpid());
-	if (renameat(state->snapshots_fd, name, state->snapshots_fd, doomed) <
-	    0)
-		return vf_err_errno(err, errno, "snapshot %s", name);
-	ret = vf_remove_tree(state->snapshots_fd, doomed);
-	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
-}
-
 static json_t *networks_pack(const struct snapshot *s)
 {
 	json_t *names = json_array();
@@ -110,21 +161,30 @@ static json_t *us_pack(int64_t us)
 json_t *snapshot_describe(const struct snapshot *s)
 {
 	char id[2 * SNAPSHOT_ID_LEN + 1];
+	json_t *json;
 
 	vf_hex(id, s->id, sizeof(s->id));
-	return json_pack(
-		"{s:s,s:s,s:s,s:I,s:I,s:b,s:o,s:o,s:I,s:I,s:s,s:I,s:s,s:s,s:o,"
-		"s:s,s:s}",
-		"name", s->name, "mode", modes[s->mode], "status", "ready",
-		"pause_us", (json_int_t)s->pause_us, "total_us",
-		(json_int_t)s->total_us, "quiesced", s->quiesced, "prepare_us",
-		us_pack(s->prepare_us), "release_us", us_pack(s->release_us),
-		"dirty_bytes", (json_int_t)s->dirty_bytes, "memory_bytes",
-		(json_int_t)s->hardware.config.memory_bytes, "source",
-		s->source, "created", (json_int_t)s->created_s, "id", id,
-		"network", s->nics[0].net_name, "networks", networks_pack(s),
-		"engine", s->hardware.engine->name, "accel",
+	json = json_pack(
+		"{s:s,s:s,s:s,s:I,s:I,s:b,s:o,s:o,s:I,s:I,s:s?,s:s,s:I,s:s,s:s,"
+		"s:o,s:s,s:s}",
+		"name", s->name, "mode", modes[s->mode], "status",
+		s->writing ? "writing" : "ready", "pause_us",
+		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
+		"quiesced", s->quiesced, "prepare_us", us_pack(s->prepare_us),
+		"release_us", us_pack(s->release_us), "dirty_bytes",
+		(json_int_t)s->dirty_bytes, "memory_bytes",
+		(json_int_t)s->hardware.config.memory_bytes, "parent",
+		s->parent[0] ? s->parent : NULL, "source", s->source, "created",
+		(json_int_t)s->created_s, "id", id, "network",
+		s->nics[0].net_name, "networks", networks_pack(s), "engine",
+		s->hardware.engine->name, "accel",
 		vmm_accel_name(s->hardware.config.accel));
+	json_object_set_new(json, "disks", disk_describe(&s->disks, s->dir_fd));
+	if (s->writing) {
+		json_object_set_new(json, "total_us", json_null());
+		json_object_set_new(json, "dirty_bytes", json_null());
+	}
+	return json;
 }
 
 /* What is known of one that is not ready. */
@@ -137,6 +197,17 @@ static json_t *describe_unready(const char *name, const char *status,
 			 "dirty_bytes", "memory_bytes", "error", why);
 }
 
+static bool has_name(const json_t *names, const char *name)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(names, i, item)
+		if (!strcmp(json_string_value(item), name))
+			return true;
+	return false;
+}
+
 int snapshot_list(const struct vf_state *state, json_t **out,
 		  struct vf_err *err)
 {
@@ -145,9 +216,10 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 	json_t *name;
 	int ret;
 
-	ret = vf_list_dir(state->snapshots_fd, &names, err);
+	/* in this order: one that is published meanwhile is in both */
+	ret = stage_list(state, &writing, err);
 	if (!ret)
-		ret = stage_list(state, &writing, err);
+		ret = vf_list_dir(state->snapshots_fd, &names, err);
 	if (ret < 0)
 		return ret;
 	*out = json_array();
@@ -164,8 +236,9 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 		snapshot_close(&s);
 	}
 	json_array_foreach(writing, i, name)
-		json_array_append_new(*out,
-				      describe_unready(json_string_value(name),
+		if (!has_name(names, json_string_value(name)))
+			json_array_append_new(
+				*out, describe_unready(json_string_value(name),
 						       "writing", NULL));
 	return 0;
 }

@@ -3,7 +3,9 @@
  * Snapshots: a directory each, immutable once it is there.
  *
  *	memory, state	the engine's (vmm.h)
+ *	layer, index	in place of memory, where only changes are kept (layer.h)
  *	kernel, initrd	what its forks boot when they reboot
+ *	disks.json, diskD.L  the layers of its disks, all of them (disk.h)
  *	manifest.json	all else, with the sizes of the files and a crc of itself
  *
  * A snapshot is written into a hidden directory, synced, and renamed last: it
@@ -18,10 +20,15 @@
 #include "core/vm.h"
 
 #define SNAPSHOT_MANIFEST_FILE "manifest.json"
-#define SNAPSHOT_ID_LEN	       16
+#define SNAPSHOT_LAYER_FILE    "layer"
+#define SNAPSHOT_INDEX_FILE    "index"
+#define SNAPSHOT_ID_LEN	       VM_ORIGIN_LEN
 
 enum snapshot_mode {
 	SNAPSHOT_MODE_FULL, /* everything, while the VM is paused */
+	SNAPSHOT_MODE_DIFF, /* what changed, while the VM is paused */
+	SNAPSHOT_MODE_LIVE, /* everything, while the VM runs */
+	SNAPSHOT_MODE_AUTO, /* only in requests: the shortest pause */
 	SNAPSHOT_MODE_NUM
 };
 
@@ -32,12 +39,17 @@ struct snapshot_nic {
 	uint32_t mtu;	/* that it was told; 0: its own */
 };
 
+struct snapshot;
+
 /* What is asked for. */
 struct snapshot_request {
 	const char *name;
 	enum snapshot_mode mode;
 	struct hold_wish hold;
 	int cancel_fd; /* readable when the user gives up; or -1 */
+	/* called once the VM runs again, with all that is known by then */
+	void (*running)(const struct snapshot *snapshot, void *ctx);
+	void *ctx;
 };
 
 struct snapshot {
@@ -61,6 +73,11 @@ struct snapshot {
 	int64_t pause_us;
 	int64_t total_us;
 	uint64_t dirty_bytes; /* written */
+	/* of a layer: the snapshot that it changes, or an empty name */
+	char parent[VF_NAME_MAX + 1];
+	uint8_t parent_id[SNAPSHOT_ID_LEN];
+	bool writing; /* not there yet */
+	struct vmm_disks disks;
 };
 
 /**
@@ -81,6 +98,38 @@ struct snapshot {
 int snapshot_take(struct snapshot *snapshot, const struct vf_state *state,
 		  const struct vm *vm, const struct snapshot_request *request,
 		  struct vf_err *err);
+
+/**
+ * snapshot_take_detached() - snapshot_take() that returns when the VM runs again
+ * @snapshot:	out: what is known by then; snapshot_close() it
+ * @state:	state directory
+ * @vm:		VM
+ * @request:	name and mode; who wants to be called is not
+ * @err:	error
+ *
+ * A process of its own goes on and makes it ready, or broken. Only for a
+ * single-threaded caller.
+ *
+ * Return: see snapshot_take()
+ */
+int snapshot_take_detached(struct snapshot *snapshot,
+			   const struct vf_state *state, const struct vm *vm,
+			   const struct snapshot_request *request,
+			   struct vf_err *err);
+
+/**
+ * snapshot_await() - Wait while a snapshot that is not there is being written
+ * @state:		state directory
+ * @name:		name
+ * @deadline_us:	on vf_now_us()'s clock; 0: do not wait, say so
+ * @cancel_fd:		readable when the user gives up; or -1
+ * @err:		error
+ *
+ * Return: 0 if it is there, or nobody writes it (any more), -EBUSY, -ETIMEDOUT,
+ * -ECANCELED, -errno
+ */
+int snapshot_await(const struct vf_state *state, const char *name,
+		   int64_t deadline_us, int cancel_fd, struct vf_err *err);
 
 /**
  * snapshot_set_nics() - Note the interfaces of a snapshot's source
@@ -118,16 +167,40 @@ void snapshot_close(struct snapshot *snapshot);
 int snapshot_exists(const struct vf_state *state, const char *name,
 		    struct vf_err *err);
 
+/* What becomes of the snapshots that build on those that are removed. */
+enum snapshot_orphans {
+	SNAPSHOT_ORPHANS_REFUSE,
+	SNAPSHOT_ORPHANS_CASCADE, /* they are removed, too */
+	SNAPSHOT_ORPHANS_FORCE,	  /* they are left, and are of no use */
+};
+
 /**
- * snapshot_remove() - Remove a snapshot; its running forks are not disturbed
+ * snapshot_remove() - Remove snapshots; running forks are not disturbed
  * @state:	state directory
- * @name:	name
+ * @names:	which, an array of strings; out: all that were removed, too
+ * @orphans:	what to do with those that build on them
  * @err:	error
  *
- * Return: 0 or -errno, -ENOENT if there is none
+ * All or none: what is wrong is found before anything is gone.
+ *
+ * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if another builds on it
  */
-int snapshot_remove(const struct vf_state *state, const char *name,
-		    struct vf_err *err);
+int snapshot_remove(const struct vf_state *state, json_t *names,
+		    enum snapshot_orphans orphans, struct vf_err *err);
+
+/**
+ * snapshot_flatten() - Make a layer a whole snapshot, which needs no parent
+ * @state:	state directory
+ * @name:	name
+ * @done:	out: false if it was whole
+ * @err:	error
+ *
+ * It keeps its id: what builds on it still does.
+ *
+ * Return: 0 or -errno
+ */
+int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
+		     struct vf_err *err);
 
 /**
  * snapshot_list() - All snapshots, also those being written or broken
@@ -168,5 +241,14 @@ int snapshot_gc(const struct vf_state *state, json_t *removed,
  * Return: a literal
  */
 const char *snapshot_mode_name(enum snapshot_mode mode);
+
+/**
+ * snapshot_mode_parse() - The reverse
+ * @mode:	out
+ * @name:	name
+ *
+ * Return: 0 or -EINVAL
+ */
+int snapshot_mode_parse(enum snapshot_mode *mode, const char *name);
 
 #endif

@@ -11,6 +11,7 @@
 #include "core/stage.h"
 
 #define STAGE_SUFFIX ".stage"
+#define BROKEN_FILE  "broken"
 
 int stage_check_name(const char *name, struct vf_err *err)
 {
@@ -40,25 +41,14 @@ static bool is_alive(const struct vf_state *state, const char *path)
 	return fd >= 0 && process_mark_lives(fd, VM_CREATOR_FILE);
 }
 
-int stage_open(const struct vf_state *state, const char *name,
-	       struct vf_err *err)
+/* The hidden directory, with our mark; the state is locked. */
+static int stage_make(const struct vf_state *state, const char *name,
+		      struct vf_err *err)
 {
-	__close int fd = -1, lock_fd = -1;
+	__close int fd = -1;
 	char path[NAME_MAX + 1];
-	int ret = stage_check_name(name, err);
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	/* until its creator is on record it would be collected */
-	lock_fd = state_lock(state, err);
-	if (lock_fd < 0)
-		return lock_fd;
-	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
-	    0) {
-		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
-		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
-		return -EEXIST;
-	}
 	stage_path(path, name);
 	if (mkdirat(state->snapshots_fd, path, 0700) < 0) {
 		if (errno != EEXIST)
@@ -80,6 +70,52 @@ int stage_open(const struct vf_state *state, const char *name,
 		return ret;
 	}
 	return vf_steal_fd(&fd);
+}
+
+int stage_open(const struct vf_state *state, const char *name,
+	       struct vf_err *err)
+{
+	__close int lock_fd = -1;
+	int ret = stage_check_name(name, err);
+
+	if (ret < 0)
+		return ret;
+	/* until its creator is on record it would be collected */
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
+	    0) {
+		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
+		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
+		return -EEXIST;
+	}
+	return stage_make(state, name, err);
+}
+
+int stage_reopen(const struct vf_state *state, const char *name,
+		 struct vf_err *err)
+{
+	__close int lock_fd = state_lock(state, err);
+
+	return lock_fd < 0 ? lock_fd : stage_make(state, name, err);
+}
+
+int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
+		  struct vf_err *err)
+{
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	if (fsync(stage_fd) < 0 ||
+	    renameat2(state->snapshots_fd, path, state->snapshots_fd, name,
+		      RENAME_EXCHANGE) < 0 ||
+	    fsync(state->snapshots_fd) < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	unlinkat(stage_fd, VM_CREATOR_FILE, 0);
+	/* the old one stands there now */
+	vf_remove_tree(state->snapshots_fd, path);
+	return 0;
 }
 
 int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
@@ -104,6 +140,40 @@ void stage_discard(const struct vf_state *state, const char *name)
 
 	stage_path(path, name);
 	vf_remove_tree(state->snapshots_fd, path);
+}
+
+bool stage_is_writing(const struct vf_state *state, const char *name)
+{
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	return is_alive(state, path);
+}
+
+void stage_break(const struct vf_state *state, const char *name,
+		 const char *why)
+{
+	struct vf_err ignored;
+	__close int fd = stage_open(state, name, &ignored);
+
+	if (fd < 0)
+		return;
+	if (vf_write_file(fd, BROKEN_FILE, why, strlen(why), true, &ignored) <
+		    0 ||
+	    stage_publish(state, fd, name, &ignored) < 0)
+		stage_discard(state, name);
+}
+
+bool stage_why_broken(int dir_fd, struct vf_err *err)
+{
+	__free char *why = NULL;
+	struct vf_err ignored;
+
+	if (vf_read_file(dir_fd, BROKEN_FILE, VF_ERR_MSG_SIZE, &why, NULL,
+			 &ignored) < 0)
+		return false;
+	vf_err_set(err, EBADMSG, "could not be finished: %s", vf_ascii(why));
+	return true;
 }
 
 /* The names of hidden directories; alive: those in which somebody works. */

@@ -33,6 +33,31 @@ int stage_open(const struct vf_state *state, const char *name,
 	       struct vf_err *err);
 
 /**
+ * stage_reopen() - stage_open() for a snapshot that exists and is to be replaced
+ * @state:	state directory
+ * @name:	name of the snapshot
+ * @err:	error
+ *
+ * Return: see stage_open()
+ */
+int stage_reopen(const struct vf_state *state, const char *name,
+		 struct vf_err *err);
+
+/**
+ * stage_replace() - stage_publish() in the place of the one that exists
+ * @state:	state directory
+ * @stage_fd:	from stage_reopen()
+ * @name:	name of the snapshot
+ * @err:	error
+ *
+ * Who has opened the old one keeps it.
+ *
+ * Return: 0 or -errno
+ */
+int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
+		  struct vf_err *err);
+
+/**
  * stage_publish() - Make the snapshot exist: all is in place and synced
  * @state:	state directory
  * @stage_fd:	from stage_open()
@@ -50,6 +75,36 @@ int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
  * @name:	name of the snapshot
  */
 void stage_discard(const struct vf_state *state, const char *name);
+
+/**
+ * stage_is_writing() - Does somebody write that snapshot?
+ * @state:	state directory
+ * @name:	name of the snapshot
+ *
+ * Return: true if so
+ */
+bool stage_is_writing(const struct vf_state *state, const char *name);
+
+/**
+ * stage_break() - Make a snapshot that says why it is none
+ * @state:	state directory
+ * @name:	name of the snapshot, which nobody writes any more
+ * @why:	in words
+ *
+ * For one that was promised to somebody who has gone. If even that cannot be
+ * written, there is none.
+ */
+void stage_break(const struct vf_state *state, const char *name,
+		 const char *why);
+
+/**
+ * stage_why_broken() - Why is it none?
+ * @dir_fd:	the snapshot's directory
+ * @err:	out, if stage_break() made it
+ *
+ * Return: true if that made it
+ */
+bool stage_why_broken(int dir_fd, struct vf_err *err);
 
 /**
  * stage_list() - The snapshots that are being written

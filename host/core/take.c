@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Taking a snapshot. snapshot.h holds the contract. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,233 +10,212 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "core/guard.h"
-#include "core/hold.h"
 #include "core/mailbox.h"
 #include "core/manifest.h"
-#include "core/request.h"
 #include "core/stage.h"
+#include "core/take.h"
 
-#define NO_AGENT_HINT	"is vmfork-agent running in the guest?"
-#define PROBE_MS	2500 /* the guest looks once a second */
 #define ARM_TRIES	20
 #define ARM_SLEEP_US	5000
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
 
-/* Does that page live? */
-static int probe(const struct vm *vm, struct vmm *vmm, uint64_t gpa,
-		 struct vf_err *err)
-{
-	struct request_answer answer;
-	struct request_to to;
-
-	request_to_init(&to, vm, vmm, gpa);
-	return request_probe(&to, PROBE_MS, &answer, err);
-}
-
-/* The page that the guest told of, if it still lives. Return: address or 0 */
-static uint64_t told_mailbox(const struct vm *vm, struct vmm *vmm)
-{
-	struct vf_err err;
-
-	return probe(vm, vmm, vm->mailbox_gpa, &err) == 0 ? vm->mailbox_gpa : 0;
-}
-
-/*
- * The page that answers is the mailbox. One that does not was left by an agent
- * that has gone: mail in it would be lost.
- */
-static int choose_mailbox(const struct vm *vm, struct vmm *vmm,
-			  const uint64_t *found, int num, uint64_t *gpa,
-			  struct vf_err *err)
-{
-	uint64_t alive[MAILBOX_CANDIDATES];
-	int num_alive = 0;
-
-	for (int i = 0; i < num; i++)
-		if (probe(vm, vmm, found[i], err) == 0)
-			alive[num_alive++] = found[i];
-	if (num_alive == 1) {
-		*gpa = alive[0];
-		return 0;
-	}
-	if (num == 1) {
-		vf_err_hint(err, NO_AGENT_HINT);
-		return -err->num;
-	}
-	if (num_alive > 1)
-		found = alive;
-	return vf_err_set(err, ENOTUNIQ,
-			  "mailbox: ambiguous: pages at 0x%" PRIx64
-			  " and 0x%" PRIx64 " both claim to be it, and %s",
-			  found[0], found[1],
-			  num_alive ? "both answer" : "neither answers");
-}
-
-static int find_mailbox(struct snapshot *s, const struct vm *vm,
-			struct vmm *vmm, struct vf_err *err)
-{
-	uint64_t found[MAILBOX_CANDIDATES];
-	int num;
-
-	num = mailbox_search(s->dir_fd, &s->image, found, err);
-	if (num < 0)
-		return num;
-	if (num == 0) {
-		vf_err_set(err, ENOENT, "mailbox: none in the guest's memory");
-		vf_err_hint(err, NO_AGENT_HINT);
-		return -ENOENT;
-	}
-	return choose_mailbox(vm, vmm, found, num, &s->mailbox_gpa, err);
-}
-
-/* When the VM was paused: its clock stands since a moment between these two. */
-struct pause {
-	int64_t from_us;
-	int64_t to_us; /* also where the pause begins for its user */
+/* All that a mode may write. */
+static const char *const image_files[] = {
+	VMM_MEMORY_FILE,
+	VMM_STATE_FILE,
+	SNAPSHOT_LAYER_FILE,
+	SNAPSHOT_INDEX_FILE,
 };
 
+static const struct take_mode *const modes[] = {
+	[SNAPSHOT_MODE_FULL] = &take_full,
+	[SNAPSHOT_MODE_DIFF] = &take_diff,
+	[SNAPSHOT_MODE_LIVE] = &take_live,
+};
+static_assert(ARRAY_SIZE(modes) == SNAPSHOT_MODE_AUTO, "the last is none");
+
 /*
- * Pause the VM at a moment in which its mailbox is armed. The agent arms it anew
- * after each restore and takes the magic away for some instructions: a snapshot
- * of just that moment could never be told anything.
+ * The agent arms its mailbox anew after each restore and takes the magic away
+ * for some instructions: a snapshot of just that moment could never be told
+ * anything.
  */
-static int pause_armed(struct snapshot *s, struct vmm *vmm, struct pause *pause,
-		       struct vf_err *err)
+int take_pause(struct take *t, struct vf_err *err)
 {
 	struct vmfork_mailbox page;
+	struct vmm *vmm = t->vmm;
 	int64_t at_us;
 	int ret;
 
 	for (int i = 0;; i++) {
-		pause->from_us = vf_now_us();
-		ret = vmm->ops->pause(vmm, &pause->to_us, err);
-		if (ret < 0 || !s->mailbox_gpa)
-			return ret;
-		ret = mailbox_read(vmm, s->mailbox_gpa, &page, err);
+		t->asked_us = vf_now_us();
+		t->resumed = false;
+		ret = vmm->ops->pause(vmm, &t->pause.paused_us, err);
+		if (ret < 0 || !t->s->mailbox_gpa)
+			break;
+		ret = mailbox_read(vmm, t->s->mailbox_gpa, &page, err);
 		if (ret != -ENOENT || i == ARM_TRIES)
-			return ret;
+			break;
 		ret = vmm->ops->resume(vmm, &at_us, err);
 		if (ret < 0)
 			return ret;
 		usleep(ARM_SLEEP_US);
 	}
+	if (!ret)
+		ret = hold_check(t->hold, t->pause.paused_us, err);
+	return ret < 0 ? ret : take_disks_pivot(t, err);
 }
 
-/* The pause: all that happens while the guest stands still. */
-static int save_paused(struct snapshot *s, struct vmm *vmm,
-		       const struct hold *hold, struct pause *pause,
-		       bool *resumed, struct vf_err *err)
+int take_resume(struct take *t, int ret, struct vf_err *err)
 {
-	uint64_t mib = s->hardware.config.memory_bytes >> 20;
-	int64_t save_us =
-		(int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
-	int64_t resumed_us = 0;
-	struct vf_err resume_err;
-	int ret, resume_ret;
+	struct vf_err why;
+	int resume_ret;
 
-	ret = pause_armed(s, vmm, pause, err);
-	if (!ret)
-		ret = hold_check(hold, pause->to_us, err);
-	if (!ret)
-		ret = vmm->ops->save(vmm, s->dir_fd, vf_now_us() + save_us,
-				     err);
 	/* nothing may keep the source from going on */
-	vmm->cancel_fd = -1;
-	resume_ret = vmm->ops->resume(vmm, &resumed_us, &resume_err);
-	*resumed = resume_ret == 0;
+	t->vmm->cancel_fd = -1;
+	resume_ret = t->vmm->ops->resume(t->vmm, &t->pause.resumed_us, &why);
+	t->resumed = resume_ret == 0;
 	if (resume_ret < 0 && !ret) {
-		*err = resume_err;
+		*err = why;
 		ret = vf_err_wrap(err, "resuming");
 	}
-	s->pause_us = resumed_us - pause->to_us;
 	return ret;
 }
+
+int64_t take_deadline_us(const struct take *t)
+{
+	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
+
+	return vf_now_us() +
+	       (int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
+}
+
+static int shoot_full(struct take *t, struct vf_err *err)
+{
+	int ret = take_pause(t, err);
+
+	if (!ret)
+		ret = t->vmm->ops->save(t->vmm, t->s->dir_fd,
+					take_deadline_us(t), err);
+	return take_resume(t, ret, err);
+}
+
+static int settle_full(struct take *t, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	struct stat st;
+	int ret = t->vmm->ops->finish(s->dir_fd, &s->hardware.config, &s->image,
+				      err);
+
+	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
+		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
+	return ret;
+}
+
+const struct take_mode take_full = {
+	.shoot = shoot_full,
+	.settle = settle_full,
+};
 
 /*
  * What the guest's clock was as it was paused: its forks are told. Asked right
  * before, for two clocks do not run alike for long.
  */
-static void note_clock(struct snapshot *s, const struct request_answer *answer,
-		       const struct pause *pause)
+static void note_clock(struct take *t, const struct request_answer *answer)
 {
-	if (request_clock(answer, pause->from_us, pause->to_us,
-			  &s->guest_monotonic_ns, &s->monotonic_error_us) < 0)
+	if (request_clock(answer, t->asked_us, t->pause.paused_us,
+			  &t->s->guest_monotonic_ns,
+			  &t->s->monotonic_error_us) < 0)
 		vf_log(VF_LOG_DEBUG, "the guest does not say what time it is");
 }
 
 /* The guest goes on; if it does not say so, it does when its time is up. */
-static void release(struct snapshot *s, struct hold *hold)
+static void release(struct take *t, struct hold *hold)
 {
 	struct vf_err err;
 
 	if (hold_end(hold, &err) < 0)
-		vf_log(VF_LOG_WARN, "VM %s: %s", s->source, err.msg);
-	s->release_us = hold->release_us;
+		vf_log(VF_LOG_WARN, "VM %s: %s", t->s->source, err.msg);
+	t->s->release_us = hold->release_us;
 }
 
-/* All that its guest does for a snapshot, and what is written of it. */
-static int save_held(struct snapshot *s, const struct vm *vm, struct vmm *vmm,
-		     const struct hold_wish *wish, struct vf_err *err)
+/* All that its guest does for a snapshot, and what is taken of it. */
+static int shoot_held(struct take *t, struct vf_err *err)
 {
+	const struct hold_wish *wish = &t->request->hold;
 	struct request_answer answer = { 0 };
+	struct snapshot *s = t->s;
+	struct vmm *vmm = t->vmm;
 	struct request_to to;
-	struct pause pause;
 	struct guard guard;
 	struct hold hold;
 	int ret, cancel_fd = vmm->cancel_fd;
-	bool resumed = true;
 
-	request_to_init(&to, vm, vmm, s->mailbox_gpa);
+	request_to_init(&to, t->vm, vmm, s->mailbox_gpa);
 	hold_init(&hold, &to, wish);
-	ret = guard_start(&guard, vm, hold.wish ? to.gpa : 0, vmm, err);
+	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, err);
 	if (ret < 0)
 		return ret;
+	t->hold = &hold;
+	t->resumed = true;
 	ret = hold_begin(&hold, err);
 	if (!ret && to.gpa)
-		request_probe(&to, PROBE_MS, &answer, &(struct vf_err){ 0 });
+		take_probe(t, to.gpa, &answer, &(struct vf_err){ 0 });
 	if (!ret)
-		ret = save_paused(s, vmm, &hold, &pause, &resumed, err);
+		ret = modes[s->mode]->shoot(t, err);
 	/* from here on, giving up means to put everything back */
 	vmm->cancel_fd = -1;
-	release(s, &hold);
-	guard_stop(&guard, resumed && !hold.is_asked);
+	release(t, &hold);
+	guard_stop(&guard, t->resumed && !hold.is_asked);
 	vmm->cancel_fd = cancel_fd;
+	t->hold = NULL;
+	s->pause_us = t->pause.resumed_us - t->pause.paused_us;
 	s->prepare_us = hold.prepare_us;
 	s->quiesced = hold.prepare_us && wish->quiesce;
 	if (!ret)
-		note_clock(s, &answer, &pause);
+		note_clock(t, &answer);
 	return ret;
 }
 
-static int take_image(struct snapshot *s, const struct vm *vm, struct vmm *vmm,
-		      const struct hold_wish *wish, struct vf_err *err)
+static int take_image(struct take *t, struct vf_err *err)
 {
-	int ret = save_held(s, vm, vmm, wish, err);
+	const struct take_mode *mode = modes[t->s->mode];
+	int ret = mode->prepare ? mode->prepare(t, err) : 0;
 
-	return ret < 0 ? ret
-		       : vmm->ops->finish(s->dir_fd, &s->hardware.config,
-					  &s->image, err);
+	if (!ret)
+		ret = take_disks_open(t, err);
+	if (!ret)
+		ret = shoot_held(t, err);
+	if (!ret && t->request->running)
+		t->request->running(t->s, t->request->ctx);
+	if (!ret)
+		ret = mode->settle(t, err);
+	if (mode->clean)
+		mode->clean(t);
+	return ret;
+}
+
+void take_unlink(const struct take *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
+		unlinkat(t->s->dir_fd, image_files[i], 0);
 }
 
 /*
  * The mailbox was found only in the image: if the guest has something to do for
  * a snapshot, it can be asked only now, and that image is not the one.
  */
-static int take_again(struct snapshot *s, const struct vm *vm, struct vmm *vmm,
-		      const struct hold_wish *wish, struct vf_err *err)
+static int take_again(struct take *t, struct vf_err *err)
 {
 	struct request_to to;
 	struct hold hold;
 
-	request_to_init(&to, vm, vmm, s->mailbox_gpa);
-	hold_init(&hold, &to, wish);
+	request_to_init(&to, t->vm, t->vmm, t->s->mailbox_gpa);
+	hold_init(&hold, &to, &t->request->hold);
 	if (!hold.wish)
 		return 0;
-	unlinkat(s->dir_fd, VMM_MEMORY_FILE, 0);
-	unlinkat(s->dir_fd, VMM_STATE_FILE, 0);
-	return take_image(s, vm, vmm, wish, err);
+	take_unlink(t);
+	return take_image(t, err);
 }
 
 static int sync_file(int dir_fd, const char *name, struct vf_err *err)
@@ -261,59 +241,94 @@ static int keep_boot_files(struct snapshot *s, const struct vm *vm,
 	return ret;
 }
 
-static int take_attached(struct snapshot *s, const struct vm *vm,
-			 struct vmm *vmm, const struct hold_wish *wish,
-			 struct vf_err *err)
+static int take_attached(struct take *t, struct vf_err *err)
 {
+	struct snapshot *s = t->s;
 	enum vmm_state vm_state;
-	struct stat st;
-	int ret = vmm->ops->query(vmm, &vm_state, err);
+	int ret = t->vmm->ops->query(t->vmm, &vm_state, err);
 
 	if (ret < 0)
 		return ret;
-	if (vm_state != VMM_STATE_RUNNING)
-		return vf_err_set(err, EBUSY, "VM %s: not running", vm->name);
-	s->mailbox_gpa = told_mailbox(vm, vmm);
-	ret = keep_boot_files(s, vm, err);
-	if (!ret)
-		ret = take_image(s, vm, vmm, wish, err);
-	if (!ret && !s->mailbox_gpa) {
-		ret = find_mailbox(s, vm, vmm, err);
-		if (!ret)
-			ret = take_again(s, vm, vmm, wish, err);
+	if (vm_state == VMM_STATE_STARVED) {
+		vf_err_set(err, ENOSPC,
+			   "VM %s: stands still, for want of room "
+			   "for its disk",
+			   t->vm->name);
+		vf_err_hint(err, "make room in the state directory: 'vmfork "
+				 "gc' lets it go on then");
+		return -ENOSPC;
 	}
+	if (vm_state != VMM_STATE_RUNNING)
+		return vf_err_set(err, EBUSY, "VM %s: not running",
+				  t->vm->name);
+	/* the page that the guest told of, if it still lives */
+	if (take_probe(t, t->vm->mailbox_gpa, NULL, err) == 0)
+		s->mailbox_gpa = t->vm->mailbox_gpa;
+	if (s->mode == SNAPSHOT_MODE_AUTO)
+		ret = take_choose(t, &s->mode, err);
+	if (!ret)
+		ret = take_image(t, err);
+	if (!ret && !s->mailbox_gpa) {
+		ret = take_find_mailbox(t, err);
+		if (!ret)
+			ret = take_again(t, err);
+	}
+	if (!ret)
+		ret = take_disks_keep(t, err);
+	if (!ret)
+		ret = keep_boot_files(s, t->vm, err);
 	if (ret < 0)
 		return ret;
 	/* a fork has to be the same machine, also under a newer engine */
 	memcpy(s->hardware.config.machine, s->image.machine,
 	       sizeof(s->image.machine));
-	if (fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
-		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
 	return 0;
 }
 
-static int take_staged(struct snapshot *s, const struct vf_state *state,
-		       const struct vm *vm,
-		       const struct snapshot_request *request, int64_t start_us,
-		       struct vf_err *err)
+/* Nobody may have removed what a layer builds on. */
+static int publish(struct take *t, struct vf_err *err)
 {
-	struct vmm vmm;
-	int ret;
+	struct snapshot *s = t->s;
+	__close int lock_fd = -1;
+	struct snapshot parent = { .dir_fd = -1 };
+	int ret = 0;
 
-	ret = vf_random(s->id, sizeof(s->id));
+	if (s->parent[0]) {
+		lock_fd = state_lock(t->state, err);
+		if (lock_fd < 0)
+			return lock_fd;
+		ret = snapshot_open(&parent, t->state, s->parent, err);
+		if (!ret && memcmp(parent.id, s->parent_id, sizeof(parent.id)))
+			ret = vf_err_set(err, ESTALE,
+					 "snapshot %s: was removed meanwhile",
+					 s->parent);
+		snapshot_close(&parent);
+	}
+	return ret < 0 ? ret : stage_publish(t->state, s->dir_fd, s->name, err);
+}
+
+static int take_staged(struct take *t, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	int ret = vf_random(s->id, sizeof(s->id));
+
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
-	ret = vm_attach(vm, &vmm, request->cancel_fd, err);
+	ret = vm_attach(t->vm, t->vmm, t->request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
-	ret = take_attached(s, vm, &vmm, &request->hold, err);
-	vm_detach(&vmm);
+	ret = take_attached(t, err);
+	/* what does not become a snapshot gives its room back first */
+	if (ret < 0)
+		take_unlink(t);
+	take_disks_close(t);
+	vm_detach(t->vmm);
 	if (ret < 0)
 		return ret;
-	s->total_us = vf_now_us() - start_us;
+	s->total_us = vf_now_us() - t->start_us;
 	ret = manifest_save(s, err);
 	if (!ret)
-		ret = stage_publish(state, s->dir_fd, s->name, err);
+		ret = publish(t, err);
 	return ret;
 }
 
@@ -321,25 +336,32 @@ int snapshot_take(struct snapshot *s, const struct vf_state *state,
 		  const struct vm *vm, const struct snapshot_request *request,
 		  struct vf_err *err)
 {
-	const char *name = request->name;
-	int64_t start_us = vf_now_us();
+	struct vmm vmm;
+	struct take t = {
+		.s = s,
+		.state = state,
+		.vm = vm,
+		.vmm = &vmm,
+		.request = request,
+		.start_us = vf_now_us(),
+	};
 	int ret;
 
 	*s = (struct snapshot){
-		.dir_fd = stage_open(state, name, err),
+		.dir_fd = stage_open(state, request->name, err),
 		.mode = request->mode,
 		.created_s = time(NULL),
 		.hardware = vm->hardware,
 	};
 	if (s->dir_fd < 0)
 		return s->dir_fd;
-	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->name, sizeof(s->name), "%s", request->name);
 	snprintf(s->source, sizeof(s->source), "%s", vm->name);
 	snapshot_set_nics(s, vm);
-	ret = take_staged(s, state, vm, request, start_us, err);
+	ret = take_staged(&t, err);
 	if (ret < 0) {
-		stage_discard(state, name);
-		return vf_err_wrap(err, "snapshot %s", name);
+		stage_discard(state, request->name);
+		return vf_err_wrap(err, "snapshot %s", request->name);
 	}
 	return 0;
 }

@@ -105,13 +105,15 @@ int hardware_unpack(struct vm_hardware *hw, json_t *json, struct vf_err *err)
 int vm_save(const struct vm *vm, struct vf_err *err)
 {
 	__json json_t *json = NULL;
-	char gpa[32];
+	char gpa[32], id[2 * sizeof(vm->snapshot_id) + 1];
 
 	snprintf(gpa, sizeof(gpa), "0x%" PRIx64, vm->mailbox_gpa);
-	json = json_pack("{s:s,s:o,s:s,s:s,s:o}", "name", vm->name, "hardware",
-			 hardware_pack(&vm->hardware), "snapshot", vm->snapshot,
-			 "mailbox_gpa", gpa, "nics",
-			 nics_pack(vm->nics, vm->num_nics));
+	vf_hex(id, vm->snapshot_id, sizeof(vm->snapshot_id));
+	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:o,s:o}", "name", vm->name,
+			 "hardware", hardware_pack(&vm->hardware), "snapshot",
+			 vm->snapshot, "snapshot_id", id, "mailbox_gpa", gpa,
+			 "nics", nics_pack(vm->nics, vm->num_nics), "disks",
+			 disk_pack(&vm->disks));
 	if (!json)
 		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
 	return vf_json_save(vm->run_fd, VM_RECORD_FILE, json, false, err);
@@ -119,19 +121,24 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 
 static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
 {
-	const char *snapshot, *gpa;
-	json_t *hardware, *nics;
+	const char *snapshot, *id, *gpa;
+	json_t *hardware, *nics, *disks;
 	int ret;
 
-	ret = vf_json_unpack(json, VM_RECORD_FILE, err, "{s:o,s:s,s:s,s:o}",
-			     "hardware", &hardware, "snapshot", &snapshot,
-			     "mailbox_gpa", &gpa, "nics", &nics);
+	ret = vf_json_unpack(
+		json, VM_RECORD_FILE, err, "{s:o,s:s,s:s,s:s,s:o,s:o}",
+		"hardware", &hardware, "snapshot", &snapshot, "snapshot_id",
+		&id, "mailbox_gpa", &gpa, "nics", &nics, "disks", &disks);
 	if (!ret)
 		ret = hardware_unpack(&vm->hardware, hardware, err);
 	if (!ret)
 		ret = nics_unpack(vm->nics, &vm->num_nics, nics, err);
+	if (!ret)
+		ret = disk_unpack(&vm->disks, disks, err);
 	if (ret < 0)
 		return ret;
+	if (vf_unhex(vm->snapshot_id, sizeof(vm->snapshot_id), id) < 0)
+		return vf_err_set(err, EBADMSG, "snapshot_id: malformed");
 	snprintf(vm->snapshot, sizeof(vm->snapshot), "%s", snapshot);
 	vm->mailbox_gpa = strtoull(gpa, NULL, 16);
 	return 0;
@@ -246,8 +253,7 @@ void vm_spec_nics(const struct vm *vm, const int fds[VM_NICS_MAX],
 	}
 }
 
-static int place_file(int from_fd, int to_fd, const char *name,
-		      struct vf_err *err)
+int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err)
 {
 	__close int fd = -1;
 
@@ -262,10 +268,10 @@ static int place_file(int from_fd, int to_fd, const char *name,
 int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
 			struct vf_err *err)
 {
-	int ret = place_file(from_fd, to_fd, VM_KERNEL_FILE, err);
+	int ret = vm_place_file(from_fd, to_fd, VM_KERNEL_FILE, err);
 
 	if (!ret && hw->has_initrd)
-		ret = place_file(from_fd, to_fd, VM_INITRD_FILE, err);
+		ret = vm_place_file(from_fd, to_fd, VM_INITRD_FILE, err);
 	return ret;
 }
 

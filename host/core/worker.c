@@ -37,8 +37,9 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 		.kernel_fd = b->kernel_fd,
 		.initrd_fd = b->initrd_fd,
 		.mail_fd = mail_fd,
-		.image_fd = b->snapshot->dir_fd,
-		.image = &b->snapshot->image,
+		.disks = &job->vm.disks,
+		.image_fd = chain_base(&b->chain)->dir_fd,
+		.image = &chain_base(&b->chain)->image,
 	};
 	int ret;
 
@@ -70,6 +71,9 @@ static int run_job(struct worker *w, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	batch_reached(job, TIMELINE_READY);
+	ret = chain_apply(&b->chain, vmm, err);
+	if (ret < 0)
+		return ret;
 	ret = vmm->ops->load(vmm, b->snapshot->dir_fd,
 			     vf_now_us() + LOAD_MS * 1000, err);
 	if (ret < 0)

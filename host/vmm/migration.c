@@ -33,16 +33,16 @@
 #define RAM_SECTION  "ram"
 #define RAM_VERSION  4
 #define PAGE_BYTES   4096
-#define NAME_BYTES   256
-#define SMALL_BLOCKS 16
-#define SMALL_BYTES  (16 << 20)
 #define DEVICE_BYTES (64 << 20)
 
 struct ram_block {
-	char name[NAME_BYTES];
+	char name[MIGRATION_NAME_SIZE];
 	uint64_t bytes;
 	uint64_t pages_offset;
 };
+
+/* id of the RAM section where QEMU gave none; it gives small ones */
+#define RAM_OWN_ID 0x00ffffff
 
 /* A position in the file that is read; the first failure sticks. */
 struct reader {
@@ -85,7 +85,7 @@ static uint64_t read_u64(struct reader *r)
 }
 
 /* A string with its length in one byte. */
-static void read_name(struct reader *r, char name[NAME_BYTES])
+static void read_name(struct reader *r, char name[MIGRATION_NAME_SIZE])
 {
 	uint8_t len = read_u8(r);
 
@@ -129,7 +129,7 @@ static void put_name(FILE *out, const char *name)
  */
 static uint32_t head_read(struct reader *r, struct migration_layout *layout)
 {
-	char magic[4], name[NAME_BYTES];
+	char magic[4], name[MIGRATION_NAME_SIZE];
 	uint32_t len, count, id;
 	uint8_t type;
 
@@ -163,7 +163,7 @@ static uint32_t head_read(struct reader *r, struct migration_layout *layout)
 
 /* Read the list of RAM blocks, with where their pages stand. */
 static unsigned int blocks_read(struct reader *r,
-				struct ram_block blocks[SMALL_BLOCKS])
+				struct ram_block blocks[MIGRATION_BLOCKS])
 {
 	uint64_t word = read_u64(r), left = word & ~(uint64_t)RAM_FLAGS;
 	unsigned int num = 0;
@@ -172,7 +172,7 @@ static unsigned int blocks_read(struct reader *r,
 	while (left && !r->error) {
 		struct ram_block *b = &blocks[num];
 
-		expect(r, num < SMALL_BLOCKS);
+		expect(r, num < MIGRATION_BLOCKS);
 		if (r->error)
 			break;
 		read_name(r, b->name);
@@ -233,33 +233,25 @@ static void put_section_end(FILE *out, uint32_t id)
 	put_u32(out, id);
 }
 
-static void put_pages(FILE *out, struct reader *r, const struct ram_block *b)
+static void put_pages(FILE *out, const struct migration_block *b)
 {
-	uint8_t page[PAGE_BYTES];
-
-	r->pos = b->pages_offset;
-	for (uint64_t at = 0; at < b->bytes; at += sizeof(page)) {
-		read_bytes(r, page, sizeof(page));
+	for (uint64_t at = 0; at < b->bytes; at += PAGE_BYTES) {
 		put_u64(out, at | RAM_PAGE | (at ? RAM_CONTINUE : 0));
 		if (!at)
 			put_name(out, b->name);
-		fwrite(page, sizeof(page), 1, out);
+		fwrite(b->data + at, PAGE_BYTES, 1, out);
 	}
 }
 
 /* A RAM section that knows and holds the small blocks only. */
-static void put_small_blocks(FILE *out, struct reader *r, uint32_t id,
-			     const struct ram_block *blocks, unsigned int num,
-			     const char *main_block)
+static void put_small_blocks(FILE *out, uint32_t id,
+			     const struct migration_block *blocks,
+			     unsigned int num)
 {
 	uint64_t total = 0;
 
 	for (unsigned int i = 0; i < num; i++)
-		if (strcmp(blocks[i].name, main_block) != 0)
-			total += blocks[i].bytes;
-	expect(r, total <= SMALL_BYTES);
-	if (r->error)
-		return;
+		total += blocks[i].bytes;
 
 	put_u8(out, SECTION_START);
 	put_u32(out, id);
@@ -268,8 +260,6 @@ static void put_small_blocks(FILE *out, struct reader *r, uint32_t id,
 	put_u32(out, RAM_VERSION);
 	put_u64(out, total | RAM_MEM_SIZE);
 	for (unsigned int i = 0; i < num; i++) {
-		if (!strcmp(blocks[i].name, main_block))
-			continue;
 		put_name(out, blocks[i].name);
 		put_u64(out, blocks[i].bytes);
 	}
@@ -278,9 +268,46 @@ static void put_small_blocks(FILE *out, struct reader *r, uint32_t id,
 	put_u8(out, SECTION_END);
 	put_u32(out, id);
 	for (unsigned int i = 0; i < num; i++)
-		if (strcmp(blocks[i].name, main_block) != 0)
-			put_pages(out, r, &blocks[i]);
+		put_pages(out, &blocks[i]);
 	put_section_end(out, id);
+}
+
+/* Read all blocks but the main one, of which only the place is noted. */
+static unsigned int small_blocks_read(struct reader *r,
+				      const struct ram_block *blocks,
+				      unsigned int num, const char *main_block,
+				      struct migration_block *small,
+				      struct migration_layout *layout)
+{
+	unsigned int num_small = 0;
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < num; i++) {
+		const struct ram_block *b = &blocks[i];
+		struct migration_block *to = &small[num_small];
+
+		if (!strcmp(b->name, main_block)) {
+			layout->ram_offset = b->pages_offset;
+			layout->ram_bytes = b->bytes;
+			continue;
+		}
+		total += b->bytes;
+		expect(r, total <= MIGRATION_SMALL_BYTES);
+		if (r->error || !b->bytes)
+			continue;
+		snprintf(to->name, sizeof(to->name), "%s", b->name);
+		to->bytes = b->bytes;
+		to->data = malloc(b->bytes);
+		if (!to->data) {
+			r->error = -ENOMEM;
+			break;
+		}
+		r->pos = b->pages_offset;
+		read_bytes(r, to->data, b->bytes);
+		num_small++;
+	}
+	expect(r, layout->ram_bytes > 0);
+	return num_small;
 }
 
 static void put_devices(FILE *out, struct reader *r, uint64_t file_bytes)
@@ -298,46 +325,86 @@ static void put_devices(FILE *out, struct reader *r, uint64_t file_bytes)
 	}
 }
 
+static FILE *open_state(int state_fd)
+{
+	int fd = dup(state_fd);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!out && fd >= 0)
+		close(fd);
+	return out;
+}
+
+static int finish_state(FILE *out, const struct reader *r, const char *what,
+			struct vf_err *err)
+{
+	if (r->error)
+		return vf_err_set(err, -r->error,
+				  "%s: not as QEMU writes it, at byte %llu",
+				  what, (unsigned long long)r->pos);
+	if (fflush(out) || ferror(out))
+		return vf_err_errno(err, errno, "device state");
+	return 0;
+}
+
+void migration_blocks_exit(struct migration_block *blocks, unsigned int num)
+{
+	for (unsigned int i = 0; i < num; i++)
+		free(vf_steal(&blocks[i].data));
+}
+
 int migration_split(int image_fd, int state_fd, const char *main_block,
 		    struct migration_layout *layout, struct vf_err *err)
 {
-	__free struct ram_block *blocks = calloc(SMALL_BLOCKS, sizeof(*blocks));
+	__free struct ram_block *blocks =
+		calloc(MIGRATION_BLOCKS, sizeof(*blocks));
+	struct migration_block small[MIGRATION_BLOCKS] = { 0 };
 	struct reader r = { .fd = image_fd };
-	__fclose FILE *out = NULL;
+	__fclose FILE *out = open_state(state_fd);
 	unsigned int num;
 	uint64_t devices;
 	struct stat st;
 	uint32_t id;
-	int out_fd;
 
-	out_fd = dup(state_fd);
-	out = out_fd < 0 ? NULL : fdopen(out_fd, "w");
 	if (!blocks || !out || fstat(image_fd, &st) < 0)
 		return vf_err_errno(err, errno, "device state");
 
 	*layout = (struct migration_layout){ 0 };
 	id = head_read(&r, layout);
 	num = blocks_read(&r, blocks);
-	for (unsigned int i = 0; i < num; i++) {
-		if (strcmp(blocks[i].name, main_block) != 0)
-			continue;
-		layout->ram_offset = blocks[i].pages_offset;
-		layout->ram_bytes = blocks[i].bytes;
-	}
-	expect(&r, layout->ram_bytes > 0);
 	ram_skip(&r, id);
-
 	devices = r.pos;
-	put_head(out, layout->machine);
-	put_small_blocks(out, &r, id, blocks, num, main_block);
-	r.pos = devices;
-	put_devices(out, &r, (uint64_t)st.st_size);
-	if (r.error)
-		return vf_err_set(err, -r.error,
-				  "memory image: not as QEMU writes it, at "
-				  "byte %llu",
-				  (unsigned long long)r.pos);
-	if (fflush(out) || ferror(out))
+	num = small_blocks_read(&r, blocks, num, main_block, small, layout);
+	if (!r.error) {
+		put_head(out, layout->machine);
+		put_small_blocks(out, id, small, num);
+		r.pos = devices;
+		put_devices(out, &r, (uint64_t)st.st_size);
+	}
+	migration_blocks_exit(small, num);
+	return finish_state(out, &r, "memory image", err);
+}
+
+int migration_join(int devices_fd, int state_fd, const char *machine,
+		   const struct migration_block *blocks, unsigned int num,
+		   struct vf_err *err)
+{
+	struct reader r = { .fd = devices_fd };
+	__fclose FILE *out = open_state(state_fd);
+	char magic[4];
+	struct stat st;
+
+	if (!out || fstat(devices_fd, &st) < 0)
 		return vf_err_errno(err, errno, "device state");
-	return 0;
+	read_bytes(&r, magic, sizeof(magic));
+	expect(&r, !memcmp(magic, FILE_MAGIC, sizeof(magic)));
+	expect(&r, read_u32(&r) == FILE_VERSION);
+	expect(&r, read_u8(&r) == SECTION_FULL);
+	r.pos--;
+	if (!r.error) {
+		put_head(out, machine);
+		put_small_blocks(out, RAM_OWN_ID, blocks, num);
+		put_devices(out, &r, (uint64_t)st.st_size);
+	}
+	return finish_state(out, &r, "device state", err);
 }

@@ -11,7 +11,6 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/unix.h"
-#include "vmm/migration.h"
 #include "vmm/qemu.h"
 #include "vmm/qmp.h"
 
@@ -105,7 +104,8 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 			return vf_err_errno(err, errno, VMM_MEMORY_FILE);
 	}
 
-	ret = qemu_args_init(&args, spec, qmp_fd, console_fd, memory_fd);
+	ret = qemu_args_init(&args, spec, vmm->run_fd, qmp_fd, console_fd,
+			     memory_fd);
 	if (!ret)
 		ret = process_spawn(&vmm->proc, vmm->run_fd, VMM_ENGINE_LOG,
 				    args.argv, args.fds, args.num_fds, err);
@@ -143,59 +143,6 @@ static int qemu_connect(struct vmm *vmm, int64_t deadline_us,
 	return ret;
 }
 
-static int set_capability(struct qmp *qmp, const char *name, bool on,
-			  struct vf_err *err)
-{
-	return qmp_execute(qmp, "migrate-set-capabilities",
-			   json_pack("{s:[{s:s,s:b}]}", "capabilities",
-				     "capability", name, "state", on),
-			   NULL, qemu_soon(), err);
-}
-
-/* The argument that names a file of a directory as the channel of a migration. */
-static json_t *channel_pack(int dir_fd, const char *name)
-{
-	char link[64], dir[4096];
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
-	len = readlink(link, dir, sizeof(dir) - 1);
-	if (len < 0)
-		return NULL;
-	dir[len] = '\0';
-	return json_pack("{s:[{s:s,s:{s:s,s:s++,s:i}}]}", "channels",
-			 "channel-type", "main", "addr", "transport", "file",
-			 "filename", dir, "/", name, "offset", 0);
-}
-
-/* Wait for the end of a migration, whichever direction it has. */
-static int migration_wait(struct qmp *qmp, int64_t deadline_us,
-			  struct vf_err *err)
-{
-	for (;;) {
-		__json json_t *event = NULL, *info = NULL;
-		const char *status, *why;
-		int ret = qmp_wait_event(qmp, "MIGRATION", &event, deadline_us,
-					 err);
-
-		if (ret < 0)
-			return ret;
-		status = json_string_value(json_object_get(
-			json_object_get(event, "data"), "status"));
-		if (status && !strcmp(status, "completed"))
-			return 0;
-		if (!status || (strcmp(status, "failed") != 0 &&
-				strcmp(status, "cancelled") != 0))
-			continue;
-		vf_err_set(err, EIO, "migration %s", status);
-		if (qmp_execute(qmp, "query-migrate", NULL, &info, qemu_soon(),
-				&(struct vf_err){ 0 }) < 0)
-			return -EIO;
-		why = json_string_value(json_object_get(info, "error-desc"));
-		return why ? vf_err_set(err, EIO, "%.200s", why) : -EIO;
-	}
-}
-
 static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 		      struct vf_err *err)
 {
@@ -213,6 +160,8 @@ static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 		*state = VMM_STATE_RUNNING;
 	else if (!strcmp(status, "inmigrate"))
 		*state = VMM_STATE_LOADING;
+	else if (!strcmp(status, "io-error"))
+		*state = VMM_STATE_STARVED;
 	else if (!strcmp(status, "internal-error"))
 		*state = VMM_STATE_BROKEN;
 	else
@@ -223,14 +172,14 @@ static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		     struct vf_err *err)
 {
-	json_t *args = channel_pack(image_fd, VMM_STATE_FILE);
+	json_t *args = qemu_channel(image_fd, VMM_STATE_FILE);
 	struct qmp *qmp = qemu_client(vmm);
 	enum vmm_state state;
 	int ret;
 
 	if (!args)
 		return vf_err_errno(err, EBADF, VMM_STATE_FILE);
-	ret = set_capability(qmp, "events", true, err);
+	ret = qemu_set_capability(qmp, "events", true, err);
 	/*
 	 * QEMU, and the guest's driver at its behest, would announce a VM that
 	 * was moved: here, a copy with its parent's addresses.
@@ -246,7 +195,7 @@ static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	ret = qmp_execute(qmp, "migrate-incoming", args, NULL, qemu_soon(),
 			  err);
 	if (!ret)
-		ret = migration_wait(qmp, deadline_us, err);
+		ret = qemu_migration_wait(qmp, deadline_us, err);
 	/* the answer says that it began, the event that it ended; this, how */
 	if (!ret)
 		ret = qemu_query(vmm, &state, err);
@@ -273,12 +222,12 @@ static int run_command(struct vmm *vmm, const char *command, const char *event,
 	return ret;
 }
 
-static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
+int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
 	return run_command(vmm, "stop", "STOP", at_us, err);
 }
 
-static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
+int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
 	int64_t deadline_us = qemu_soon();
 	int ret;
@@ -300,100 +249,6 @@ static int qemu_boot(struct vmm *vmm, struct vf_err *err)
 	return ret < 0 ? ret : qemu_resume(vmm, &at_us, err);
 }
 
-static uint64_t memory_bytes_of(struct qmp *qmp, struct vf_err *err)
-{
-	__json json_t *result = NULL;
-
-	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result,
-			qemu_soon(), err) < 0)
-		return 0;
-	return (uint64_t)json_integer_value(
-		json_object_get(result, "base-memory"));
-}
-
-static int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
-		     struct vf_err *err)
-{
-	json_t *args = channel_pack(image_fd, VMM_MEMORY_FILE);
-	__close int memory_fd = -1;
-	struct vf_err ignored;
-	struct qmp *qmp = qemu_client(vmm);
-	int ret;
-
-	if (!args)
-		return vf_err_errno(err, EBADF, VMM_MEMORY_FILE);
-	ret = qemu_layout_check(qmp, memory_bytes_of(qmp, err), err);
-	if (!ret)
-		ret = set_capability(qmp, "events", true, err);
-	if (!ret)
-		ret = set_capability(qmp, "mapped-ram", true, err);
-	/* the default is 128 MiB/s, meant for a network that others use too */
-	if (!ret)
-		ret = qmp_execute(qmp, "migrate-set-parameters",
-				  json_pack("{s:I}", "max-bandwidth",
-					    (json_int_t)1 << 40),
-				  NULL, qemu_soon(), err);
-	if (ret < 0) {
-		json_decref(args);
-		return ret;
-	}
-	/* QEMU would make it readable for others */
-	memory_fd = openat(image_fd, VMM_MEMORY_FILE,
-			   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (memory_fd < 0) {
-		json_decref(args);
-		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
-	}
-	ret = qmp_execute(qmp, "migrate", args, NULL, qemu_soon(), err);
-	if (!ret)
-		ret = migration_wait(qmp, deadline_us, err);
-	/* whatever happened, the VM has to be able to go on */
-	qmp->cancel_fd = -1;
-	if (ret == -ETIMEDOUT || ret == -ECANCELED) {
-		qmp_execute(qmp, "migrate_cancel", NULL, NULL, qemu_soon(),
-			    &ignored);
-		migration_wait(qmp, qemu_soon(), &ignored);
-	}
-	set_capability(qmp, "mapped-ram", false, &ignored);
-	return ret;
-}
-
-static int qemu_finish(int image_fd, const struct vmm_config *config,
-		       struct vmm_image *image, struct vf_err *err)
-{
-	__close int memory_fd = openat(image_fd, VMM_MEMORY_FILE,
-				       O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	__close int state_fd = openat(image_fd, VMM_STATE_FILE,
-				      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-				      0600);
-	struct migration_layout layout;
-	int ret;
-
-	if (memory_fd < 0 || state_fd < 0)
-		return vf_err_errno(err, errno, "snapshot");
-	ret = migration_split(memory_fd, state_fd, QEMU_RAM_BLOCK, &layout,
-			      err);
-	if (ret < 0)
-		return ret;
-	if (layout.ram_bytes != config->memory_bytes)
-		return vf_err_set(err, EBADMSG,
-				  "memory image: %" PRIu64 " bytes of memory "
-				  "instead of %" PRIu64,
-				  layout.ram_bytes, config->memory_bytes);
-	/* QEMU does not sync what it writes */
-	if (fsync(memory_fd) < 0 || fsync(state_fd) < 0)
-		return vf_err_errno(err, errno, "snapshot");
-	snprintf(image->machine, sizeof(image->machine), "%s", layout.machine);
-	qemu_layout(layout.ram_offset, layout.ram_bytes, image);
-	return 0;
-}
-
-static int qemu_cancel(struct vmm *vmm, struct vf_err *err)
-{
-	return qmp_execute(qemu_client(vmm), "migrate_cancel", NULL, NULL,
-			   qemu_soon(), err);
-}
-
 const struct vmm_ops qemu_ops = {
 	.name = "qemu",
 	.check = qemu_check,
@@ -404,10 +259,26 @@ const struct vmm_ops qemu_ops = {
 	.load = qemu_load,
 	.peek = qemu_peek,
 	.poke = qemu_poke,
+	.locate = qemu_locate,
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.save = qemu_save,
 	.cancel = qemu_cancel,
 	.finish = qemu_finish,
+	.live_check = qemu_live_check,
+	.live_begin = qemu_live_begin,
+	.live_end = qemu_live_end,
+	.memory = qemu_memory,
+	.devices_open = qemu_devices_open,
+	.devices_begin = qemu_devices_begin,
+	.devices_end = qemu_devices_end,
+	.devices_finish = qemu_devices_finish,
+	.devices_close = qemu_devices_close,
+	.disk_probe = qemu_disk_probe,
+	.disk_create = qemu_disk_create,
+	.disks_query = qemu_disks_query,
+	.disks_add = qemu_disks_add,
+	.disks_drop = qemu_disks_drop,
+	.disks_pivot = qemu_disks_pivot,
 	.query = qemu_query,
 };

@@ -9,7 +9,7 @@
 #define QEMU_QMP_SOCKET	    "qmp.sock"
 #define QEMU_RAM_BLOCK	    "ram" /* id of the memory backend */
 #define QEMU_VERSION_NEEDED 10
-#define QEMU_ARGS_MAX	    80
+#define QEMU_ARGS_MAX	    96
 
 /* A connected QEMU: struct vmm.priv. */
 struct qemu {
@@ -35,9 +35,20 @@ struct qemu_args {
 const char *qemu_program(void);
 
 /**
+ * qemu_layer_node() - A layer of a disk as QEMU is to open it
+ * @dir_fd:	its directory
+ * @disk:	disk
+ * @layer:	layer
+ *
+ * Return: an object, a new reference, or NULL
+ */
+json_t *qemu_layer_node(int dir_fd, unsigned int disk, unsigned int layer);
+
+/**
  * qemu_args_init() - Put a command line together
  * @args:	out: it; qemu_args_exit() it, also after a failure
  * @spec:	what to start
+ * @run_fd:	run directory, with the layers of its disks
  * @qmp_fd:	listening socket of the control interface
  * @console_fd: listening socket of the console
  * @memory_fd:	memory file of the image, or -1
@@ -45,7 +56,7 @@ const char *qemu_program(void);
  * Return: 0 or -ENOMEM
  */
 int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
-		   int qmp_fd, int console_fd, int memory_fd);
+		   int run_fd, int qmp_fd, int console_fd, int memory_fd);
 
 /**
  * qemu_args_exit() - Free it
@@ -69,6 +80,105 @@ int64_t qemu_soon(void);
 struct qmp *qemu_client(struct vmm *vmm);
 
 /**
+ * qemu_set_capability() - Switch a capability of QEMU's migration
+ * @qmp:	connection
+ * @name:	capability
+ * @on:		to what
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int qemu_set_capability(struct qmp *qmp, const char *name, bool on,
+			struct vf_err *err);
+
+/**
+ * qemu_path() - The path of a file as QEMU can open it
+ * @dir_fd:	its directory
+ * @name:	file
+ * @path:	out
+ * @size:	room in @path
+ *
+ * Return: 0 or -errno
+ */
+int qemu_path(int dir_fd, const char *name, char *path, size_t size);
+
+/**
+ * qemu_channel() - The argument that names a file as the channel of a migration
+ * @dir_fd:	its directory
+ * @name:	file
+ *
+ * Return: an object, a new reference, or NULL
+ */
+json_t *qemu_channel(int dir_fd, const char *name);
+
+/**
+ * qemu_migration_wait() - Wait for a migration's end, whichever direction it has
+ * @qmp:	connection
+ * @deadline_us: on vf_now_us()'s clock
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EIO if it failed (its reason in @err)
+ */
+int qemu_migration_wait(struct qmp *qmp, int64_t deadline_us,
+			struct vf_err *err);
+
+/**
+ * qemu_save_open() - Make QEMU ready to save the VM
+ * @qmp:	connection
+ * @image_fd:	directory in which VMM_MEMORY_FILE is made
+ * @live:	while the VM runs
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int qemu_save_open(struct qmp *qmp, int image_fd, bool live,
+		   struct vf_err *err);
+
+/**
+ * qemu_save_close() - Undo qemu_save_open(), whatever became of the save
+ * @qmp:	connection
+ * @give_up:	it has not ended, and shall
+ */
+void qemu_save_close(struct qmp *qmp, bool give_up);
+
+/* Operations of the engine: see struct vmm_ops. */
+int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
+	      struct vf_err *err);
+int qemu_cancel(struct vmm *vmm, struct vf_err *err);
+int qemu_finish(int image_fd, const struct vmm_config *config,
+		struct vmm_image *image, struct vf_err *err);
+int qemu_live_check(struct vmm *vmm, struct vf_err *err);
+int qemu_live_begin(struct vmm *vmm, int image_fd,
+		    const struct vmm_disks *disks, struct vmm_pause *pause,
+		    int64_t deadline_us, struct vf_err *err);
+int qemu_live_end(struct vmm *vmm, int64_t deadline_us, struct vf_err *err);
+int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err);
+int qemu_devices_open(struct vmm *vmm, struct vmm_devices **devices,
+		      struct vf_err *err);
+int qemu_devices_begin(struct vmm *vmm, struct vmm_devices *devices,
+		       int image_fd, struct vf_err *err);
+int qemu_devices_end(struct vmm *vmm, struct vmm_devices *devices,
+		     struct vf_err *err);
+int qemu_devices_finish(struct vmm_devices *devices, int image_fd,
+			const struct vmm_config *config,
+			struct vmm_image *image, struct vf_err *err);
+void qemu_devices_close(struct vmm_devices *devices);
+int qemu_disk_probe(const char *path, enum vmm_format *format, uint64_t *bytes,
+		    struct vf_err *err);
+int qemu_disk_create(int dir_fd, unsigned int disk, unsigned int layer,
+		     const char *image, enum vmm_format format, uint64_t bytes,
+		     struct vf_err *err);
+int qemu_disks_query(struct vmm *vmm, struct vmm_disks *disks,
+		     struct vf_err *err);
+int qemu_disks_add(struct vmm *vmm, const struct vmm_disks *disks,
+		   struct vf_err *err);
+void qemu_disks_drop(struct vmm *vmm, const struct vmm_disks *disks);
+int qemu_disks_pivot(struct vmm *vmm, const struct vmm_disks *disks,
+		     struct vf_err *err);
+int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
+int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
+
+/**
  * qemu_memory_find() - Where does guest memory stand in QEMU's address space?
  * @qmp:	connection
  * @block:	the memory block that it has to belong to
@@ -82,6 +192,15 @@ int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
 		     uint64_t *hva, struct vf_err *err);
 
 /**
+ * qemu_memory_bytes() - The size of guest memory
+ * @qmp:	connection
+ * @err:	error
+ *
+ * Return: bytes; 0 after a failure
+ */
+uint64_t qemu_memory_bytes(struct qmp *qmp, struct vf_err *err);
+
+/**
  * qemu_peek() - See struct vmm_ops
  */
 int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
@@ -92,6 +211,12 @@ int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
  */
 int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
 	      struct vf_err *err);
+
+/**
+ * qemu_locate() - See struct vmm_ops
+ */
+int qemu_locate(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		struct vf_err *err);
 
 /**
  * qemu_layout() - Where guest memory stands in a file that holds it as one piece

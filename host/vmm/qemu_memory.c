@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "base/json.h"
 #include "vmm/qemu.h"
 
 #define GUEST_PAGE   4096
@@ -57,6 +58,20 @@ static int page_find(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
 	return 0;
 }
 
+uint64_t qemu_memory_bytes(struct qmp *qmp, struct vf_err *err)
+{
+	__json json_t *result = NULL;
+	json_int_t bytes;
+
+	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result,
+			qemu_soon(), err) < 0)
+		return 0;
+	bytes = json_integer_value(json_object_get(result, "base-memory"));
+	if (bytes <= 0)
+		vf_err_set(err, EBADMSG, "QEMU's memory: no size");
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
 		    bool write, struct vf_err *err)
 {
@@ -93,6 +108,13 @@ int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
 	      struct vf_err *err)
 {
 	return transfer(vmm, gpa, (void *)buf, len, true, err);
+}
+
+int qemu_locate(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		struct vf_err *err)
+{
+	return qemu_memory_find(qemu_client(vmm), QEMU_RAM_BLOCK, gpa, hva,
+				err);
 }
 
 /*
@@ -133,5 +155,19 @@ int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
 					  "this machine's memory is laid out "
 					  "in an unknown way");
 	}
+	return ret;
+}
+
+int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err)
+{
+	struct qmp *qmp = qemu_client(vmm);
+	uint64_t bytes = qemu_memory_bytes(qmp, err);
+	int ret = bytes ? qemu_layout_check(qmp, bytes, err) : -err->num;
+
+	if (!ret)
+		ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &memory->hva,
+				       err);
+	memory->bytes = bytes;
+	memory->has_base = false;
 	return ret;
 }

@@ -133,13 +133,21 @@ static bool is_answer(const struct qmp *qmp, const json_t *message)
 	return !id || json_integer_value(id) == qmp->last_id;
 }
 
-int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
-		json_t **result, int64_t deadline_us, struct vf_err *err)
+int qmp_begin(struct qmp *qmp, const char *command, json_t *args,
+	      struct vf_err *err)
 {
 	__json json_t *request = json_pack("{s:s,s:I,s:o*}", "execute", command,
 					   "id", ++qmp->last_id, "arguments",
 					   args);
 	int ret = transmit(qmp, request, err);
+
+	return ret < 0 ? vf_err_wrap(err, "%s", command) : 0;
+}
+
+int qmp_end(struct qmp *qmp, const char *command, json_t **result,
+	    int64_t deadline_us, struct vf_err *err)
+{
+	int ret = 0;
 
 	while (!ret) {
 		__json json_t *message = NULL;
@@ -169,6 +177,14 @@ int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
 	return vf_err_wrap(err, "%s", command);
 }
 
+int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
+		json_t **result, int64_t deadline_us, struct vf_err *err)
+{
+	int ret = qmp_begin(qmp, command, args, err);
+
+	return ret < 0 ? ret : qmp_end(qmp, command, result, deadline_us, err);
+}
+
 int qmp_monitor(struct qmp *qmp, const char *line, char *out, size_t size,
 		int64_t deadline_us, struct vf_err *err)
 {
@@ -185,15 +201,18 @@ int qmp_monitor(struct qmp *qmp, const char *line, char *out, size_t size,
 	return 0;
 }
 
-static bool event_is(const json_t *event, const char *name)
+static bool event_is(const json_t *event, const char *const names[])
 {
 	const char *value = json_string_value(json_object_get(event, "event"));
 
-	return value && !strcmp(value, name);
+	for (; value && *names; names++)
+		if (!strcmp(value, *names))
+			return true;
+	return false;
 }
 
-int qmp_wait_event(struct qmp *qmp, const char *name, json_t **event,
-		   int64_t deadline_us, struct vf_err *err)
+int qmp_wait_events(struct qmp *qmp, const char *const names[], json_t **event,
+		    int64_t deadline_us, struct vf_err *err)
 {
 	size_t i = 0;
 	int ret;
@@ -202,7 +221,7 @@ int qmp_wait_event(struct qmp *qmp, const char *name, json_t **event,
 		for (; i < json_array_size(qmp->events); i++) {
 			json_t *e = json_array_get(qmp->events, i);
 
-			if (!event_is(e, name))
+			if (!event_is(e, names))
 				continue;
 			if (event)
 				*event = json_incref(e);
@@ -214,11 +233,24 @@ int qmp_wait_event(struct qmp *qmp, const char *name, json_t **event,
 
 		ret = receive(qmp, &message, deadline_us, err);
 		if (ret < 0)
-			return vf_err_wrap(err, "waiting for %s", name);
+			return vf_err_wrap(err, "waiting for %s", names[0]);
 		if (json_object_get(message, "event"))
 			keep_event(qmp, message);
 		i = 0;
 	}
+}
+
+int qmp_wait_event(struct qmp *qmp, const char *name, json_t **event,
+		   int64_t deadline_us, struct vf_err *err)
+{
+	const char *const names[] = { name, NULL };
+
+	return qmp_wait_events(qmp, names, event, deadline_us, err);
+}
+
+void qmp_forget_events(struct qmp *qmp)
+{
+	json_array_clear(qmp->events);
 }
 
 int64_t qmp_event_us(const json_t *event)

@@ -61,6 +61,31 @@ int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
 		json_t **result, int64_t deadline_us, struct vf_err *err);
 
 /**
+ * qmp_begin() - Send a command; qmp_end() takes its answer
+ * @qmp:	connection
+ * @command:	its name
+ * @args:	see qmp_execute()
+ * @err:	error
+ *
+ * Return: 0 or -errno: then there is no answer to wait for
+ */
+int qmp_begin(struct qmp *qmp, const char *command, json_t *args,
+	      struct vf_err *err);
+
+/**
+ * qmp_end() - Wait for the answer to qmp_begin()
+ * @qmp:	connection
+ * @command:	the command, for the error
+ * @result:	see qmp_execute()
+ * @deadline_us: see qmp_open()
+ * @err:	error
+ *
+ * Return: see qmp_execute()
+ */
+int qmp_end(struct qmp *qmp, const char *command, json_t **result,
+	    int64_t deadline_us, struct vf_err *err);
+
+/**
  * qmp_monitor() - Run a command of the human monitor
  * @qmp:	connection
  * @line:	the command
@@ -86,6 +111,25 @@ int qmp_monitor(struct qmp *qmp, const char *line, char *out, size_t size,
  */
 int qmp_wait_event(struct qmp *qmp, const char *name, json_t **event,
 		   int64_t deadline_us, struct vf_err *err);
+
+/**
+ * qmp_wait_events() - qmp_wait_event() for the first of several
+ * @qmp:	connection
+ * @names:	their names; ends with NULL
+ * @event:	out: the event, a new reference; or NULL
+ * @deadline_us: see qmp_open()
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int qmp_wait_events(struct qmp *qmp, const char *const names[], json_t **event,
+		    int64_t deadline_us, struct vf_err *err);
+
+/**
+ * qmp_forget_events() - Drop those that nobody asked for: they are of the past
+ * @qmp:	connection
+ */
+void qmp_forget_events(struct qmp *qmp);
 
 /**
  * qmp_event_us() - When did an event happen?

@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/extent.h"
 #include "base/process.h"
+#include "vmm/disk.h"
 
 #define VMM_NICS_MAX	4
 #define VMM_REGIONS_MAX 2
@@ -70,13 +72,50 @@ struct vmm_spec {
 	int mail_fd;   /* mail at boot; -1: none */
 	unsigned int num_nics;
 	struct vmm_nic nics[VMM_NICS_MAX];
+	const struct vmm_disks *disks; /* their layers: in the run directory */
 	int image_fd;		       /* directory of the image; -1: boot */
 	const struct vmm_image *image; /* NULL: boot */
 };
 
+/* When the vCPUs stood still, on vf_now_us()'s clock. */
+struct vmm_pause {
+	int64_t paused_us;
+	int64_t resumed_us;
+};
+
+/* Guest memory in the engine's process: one piece, in the order of an image. */
+struct vmm_memory {
+	uint64_t hva;
+	uint64_t bytes;
+	bool has_base; /* it began as a snapshot's memory, not as zeros */
+};
+
+#define VMM_COPY_SLICES 4
+
+/* The changed pages of one stretch of memory, copied. */
+struct vmm_slice {
+	uint64_t first; /* page of the stretch */
+	uint64_t num;
+	struct extents
+		pages; /* that changed, counted from memory's beginning */
+	uint8_t *buf;  /* the pages of all runs, one after the other */
+	uint64_t room; /* bytes */
+};
+
+/* The changed pages of a VM: a slice for each processor that copies. */
+struct vmm_copy {
+	struct vmm_slice slices[VMM_COPY_SLICES];
+	unsigned int num;
+	uint64_t call_pages; /* so many with one call */
+};
+
+/* A paused VM's devices on their way into an image: the engine's. */
+struct vmm_devices;
+
 enum vmm_state {
 	VMM_STATE_RUNNING,
 	VMM_STATE_PAUSED,
+	VMM_STATE_STARVED, /* paused: there was no room for what it writes */
 	VMM_STATE_LOADING, /* waits for its image */
 	VMM_STATE_BROKEN,  /* the accelerator gave up on it */
 };
@@ -131,6 +170,10 @@ struct vmm_ops {
 	int (*poke)(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
 		    struct vf_err *err);
 
+	/** @locate: where a page of guest memory is in the engine's process */
+	int (*locate)(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		      struct vf_err *err);
+
 	/** @pause: stop the vCPUs; @at_us: when they stood. */
 	int (*pause)(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
 
@@ -154,12 +197,117 @@ struct vmm_ops {
 	int (*finish)(int image_fd, const struct vmm_config *config,
 		      struct vmm_image *image, struct vf_err *err);
 
+	/**
+	 * @live_check: can this VM be saved while it runs? Its memory has to be
+	 * such that the kernel can write-protect it. -ENOTSUP if not.
+	 */
+	int (*live_check)(struct vmm *vmm, struct vf_err *err);
+
+	/**
+	 * @live_begin: begin to save a running VM. The engine pauses it itself,
+	 * for a moment; afterwards it runs, and the image becomes that moment's.
+	 * So do its @disks: those that are pivoted then, see @disks_pivot.
+	 */
+	int (*live_begin)(struct vmm *vmm, int image_fd,
+			  const struct vmm_disks *disks,
+			  struct vmm_pause *pause, int64_t deadline_us,
+			  struct vf_err *err);
+
+	/**
+	 * @live_end: wait until it is saved; @finish does the rest. With a
+	 * deadline that is over, or after a failure, it is given up.
+	 */
+	int (*live_end)(struct vmm *vmm, int64_t deadline_us,
+			struct vf_err *err);
+
+	/**
+	 * @memory: where guest memory is; it stays there while the VM lives.
+	 * Whether it has a base is for the caller to say.
+	 */
+	int (*memory)(struct vmm *vmm, struct vmm_memory *memory,
+		      struct vf_err *err);
+
+	/** @devices_open: all that can be done before the pause */
+	int (*devices_open)(struct vmm *vmm, struct vmm_devices **devices,
+			    struct vf_err *err);
+
+	/**
+	 * @devices_begin: begin to save a paused VM's devices, not its memory,
+	 * into a directory; it must not run before @devices_end
+	 */
+	int (*devices_begin)(struct vmm *vmm, struct vmm_devices *devices,
+			     int image_fd, struct vf_err *err);
+	int (*devices_end)(struct vmm *vmm, struct vmm_devices *devices,
+			   struct vf_err *err);
+
+	/**
+	 * @devices_finish: make what was saved loadable; the VM may run again.
+	 * @image: out: machine, and regions as if memory began at offset 0
+	 */
+	int (*devices_finish)(struct vmm_devices *devices, int image_fd,
+			      const struct vmm_config *config,
+			      struct vmm_image *image, struct vf_err *err);
+
+	void (*devices_close)(struct vmm_devices *devices);
+
+	/**
+	 * @disk_probe: what is in an image that somebody gave? @format says
+	 * what it is meant to be, and what it is.
+	 */
+	int (*disk_probe)(const char *path, enum vmm_format *format,
+			  uint64_t *bytes, struct vf_err *err);
+
+	/**
+	 * @disk_create: make an empty layer, on an image or, where that is
+	 * NULL, on the layer below; no VM is needed
+	 */
+	int (*disk_create)(int dir_fd, unsigned int disk, unsigned int layer,
+			   const char *image, enum vmm_format format,
+			   uint64_t bytes, struct vf_err *err);
+
+	/** @disks_query: how many layers has each by now? */
+	int (*disks_query)(struct vmm *vmm, struct vmm_disks *disks,
+			   struct vf_err *err);
+
+	/** @disks_add: get ready for one layer more, which is there */
+	int (*disks_add)(struct vmm *vmm, const struct vmm_disks *disks,
+			 struct vf_err *err);
+
+	/** @disks_drop: undo it; nothing to undo is no error */
+	void (*disks_drop)(struct vmm *vmm, const struct vmm_disks *disks);
+
+	/**
+	 * @disks_pivot: what a paused VM writes from here on goes to the layer
+	 * that was added; the one below does not change any more
+	 */
+	int (*disks_pivot)(struct vmm *vmm, const struct vmm_disks *disks,
+			   struct vf_err *err);
+
 	/** @query: what the VM is doing. */
 	int (*query)(struct vmm *vmm, enum vmm_state *state,
 		     struct vf_err *err);
 };
 
 extern const struct vmm_ops qemu_ops;
+
+/* Something that the kernel has, or has not. */
+struct vmm_check {
+	const char *name; /* a literal */
+	bool ok;
+	char detail[192]; /* what is lacking without it */
+};
+
+#define VMM_CHECKS_MAX 8
+
+/**
+ * vmm_check() - What the kernel here lacks of what branches need
+ * @checks:	out: userfaultfd, live for booted VMs and for forks, PAGEMAP_SCAN,
+ *		collapse
+ * @room:	for so many
+ *
+ * Return: how many there are
+ */
+unsigned int vmm_check(struct vmm_check *checks, unsigned int room);
 
 /**
  * vmm_find() - Find an engine
@@ -196,5 +344,85 @@ int vmm_accel_parse(enum vmm_accel *accel, const char *name);
  */
 int vmm_image_gpa(const struct vmm_image *image, uint64_t offset,
 		  uint64_t *gpa);
+
+/**
+ * vmm_memory_changed() - Which pages of guest memory has the VM made its own?
+ * @vmm:	engine
+ * @memory:	guest memory
+ * @set:	out: all that were written since it booted or was forked;
+ *		extents_exit() it, also after a failure
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
+		       struct extents *set, struct vf_err *err);
+
+/**
+ * vmm_copy_open() - Make room for changed pages, such that filling it is fast
+ * @copy:	out; vmm_copy_close() it, also after a failure
+ * @memory:	guest memory
+ * @changed:	what has changed by now
+ * @slack:	bytes that may change until the VM stands, in each slice
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOMEM also if the machine has not so much left
+ */
+int vmm_copy_open(struct vmm_copy *copy, const struct vmm_memory *memory,
+		  const struct extents *changed, uint64_t slack,
+		  struct vf_err *err);
+
+/**
+ * vmm_copy_close() - Free it
+ * @copy:	copy
+ */
+void vmm_copy_close(struct vmm_copy *copy);
+
+/**
+ * vmm_memory_copy() - Find and copy the changed pages of a paused VM
+ * @vmm:	engine
+ * @memory:	guest memory
+ * @copy:	where to
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOBUFS if there is not room enough
+ */
+int vmm_memory_copy(const struct vmm *vmm, const struct vmm_memory *memory,
+		    struct vmm_copy *copy, struct vf_err *err);
+
+/**
+ * vmm_memory_write() - Write pages of guest memory
+ * @vmm:	engine
+ * @memory:	guest memory
+ * @page:	the first one's number, from the memory's beginning
+ * @buf:	what they shall hold
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
+		     uint64_t page, const void *buf, uint64_t num,
+		     struct vf_err *err);
+
+/**
+ * vmm_memory_collapse() - Have guest memory mapped as huge pages again
+ * @vmm:	engine
+ * @memory:	guest memory
+ *
+ * A live save splits them, and protecting small pages takes ten times as long.
+ * It is the VM that pays for it, in memory: pages that it never wrote, but which
+ * were read by the save, become its own. So nothing is done if that would take
+ * more than a quarter of what the machine has left, nor where it cannot be done.
+ */
+void vmm_memory_collapse(const struct vmm *vmm,
+			 const struct vmm_memory *memory);
+
+/**
+ * vmm_memory_available() - How much memory has this machine left?
+ *
+ * Return: bytes, as the kernel estimates; 0 if unknown
+ */
+uint64_t vmm_memory_available(void);
 
 #endif

@@ -69,6 +69,7 @@ static struct snapshot example(int dir_fd)
 		.pause_us = 77500,
 		.total_us = 110100,
 		.dirty_bytes = 86824960,
+		.disks = { .num = 1, .disk = { { 1 << 20, 2 } } },
 	};
 
 	for (unsigned int i = 0; i < sizeof(s.id); i++)
@@ -96,6 +97,9 @@ static int setup(void **state)
 	write_file(fix, VMM_STATE_FILE, "what its devices do");
 	write_file(fix, VM_KERNEL_FILE, "kernel");
 	write_file(fix, VM_INITRD_FILE, "initrd");
+	write_file(fix, DISK_ORIGIN_FILE, "images");
+	write_file(fix, "disk0.0", "what is below");
+	write_file(fix, "disk0.1", "what its disk has");
 	*state = fix;
 	return manifest_save(&fix->saved, &fix->err);
 }
@@ -159,6 +163,7 @@ static void round_trip(void **state)
 	assert_int_equal(a->pause_us, b->pause_us);
 	assert_int_equal(a->total_us, b->total_us);
 	assert_int_equal(a->dirty_bytes, b->dirty_bytes);
+	assert_memory_equal(&a->disks, &b->disks, sizeof(a->disks));
 }
 
 static void each_bit(void **state)
@@ -212,8 +217,10 @@ static void cut(void **state)
 /* The files that it speaks of: their sizes, their kind, whether they are. */
 static void files(void **state)
 {
-	static const char *const names[] = { VMM_MEMORY_FILE, VMM_STATE_FILE,
-					     VM_KERNEL_FILE, VM_INITRD_FILE };
+	static const char *const names[] = { VMM_MEMORY_FILE,  VMM_STATE_FILE,
+					     VM_KERNEL_FILE,   VM_INITRD_FILE,
+					     DISK_ORIGIN_FILE, "disk0.0",
+					     "disk0.1" };
 	struct fixture *fix = *state;
 	int dir_fd = fix->saved.dir_fd;
 
@@ -235,15 +242,39 @@ static void files(void **state)
 	assert_int_equal(load(fix), -ENOENT);
 }
 
+/* A layer has no memory of its own, and names what it builds on. */
+static void layer(void **state)
+{
+	struct fixture *fix = *state;
+	int dir_fd = fix->saved.dir_fd;
+
+	fix->saved.mode = SNAPSHOT_MODE_DIFF;
+	snprintf(fix->saved.parent, sizeof(fix->saved.parent), "below");
+	memset(fix->saved.parent_id, 0x5a, sizeof(fix->saved.parent_id));
+	assert_int_equal(unlinkat(dir_fd, VMM_MEMORY_FILE, 0), 0);
+	write_file(fix, SNAPSHOT_LAYER_FILE, "what is different");
+	assert_int_equal(manifest_save(&fix->saved, &fix->err), 0);
+	/* nothing says which pages it has */
+	assert_int_equal(load(fix), -ENOENT);
+	write_file(fix, SNAPSHOT_INDEX_FILE, "and where");
+	assert_int_equal(manifest_save(&fix->saved, &fix->err), 0);
+	assert_int_equal(load(fix), 0);
+	assert_int_equal(fix->loaded.mode, SNAPSHOT_MODE_DIFF);
+	assert_string_equal(fix->loaded.parent, "below");
+	assert_memory_equal(fix->loaded.parent_id, fix->saved.parent_id,
+			    sizeof(fix->saved.parent_id));
+	assert_int_equal(unlinkat(dir_fd, SNAPSHOT_LAYER_FILE, 0), 0);
+	assert_int_equal(load(fix), -ENOENT);
+}
+
 #define manifest_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		manifest_test(round_trip),
-		manifest_test(each_bit),
-		manifest_test(cut),
-		manifest_test(files),
+		manifest_test(round_trip), manifest_test(each_bit),
+		manifest_test(cut),	   manifest_test(files),
+		manifest_test(layer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,21 +86,31 @@ static void put_configuration(struct text *t)
 	fputs(MACHINE, t->file);
 }
 
-static void put_ram_start(struct text *t, uint64_t bytes)
+static void put_ram_start_id(struct text *t, uint32_t id, uint64_t bytes)
 {
 	put8(t, 0x01);
-	put32(t, RAM_ID);
+	put32(t, id);
 	put_name(t, "ram");
 	put32(t, 0);
 	put32(t, 4);
 	put64(t, bytes | 0x04);
 }
 
-static void put_ram_end(struct text *t)
+static void put_ram_start(struct text *t, uint64_t bytes)
+{
+	put_ram_start_id(t, RAM_ID, bytes);
+}
+
+static void put_ram_end_id(struct text *t, uint32_t id)
 {
 	put64(t, 0x10);
 	put8(t, 0x7e);
-	put32(t, RAM_ID);
+	put32(t, id);
+}
+
+static void put_ram_end(struct text *t)
+{
+	put_ram_end_id(t, RAM_ID);
 }
 
 /* A block's record, and its pages at the next page boundary but one. */
@@ -154,18 +164,18 @@ static void make_image(struct fixture *fix)
 	fclose(t->file);
 }
 
-static void make_expected(struct text *t)
+static void make_expected(struct text *t, uint32_t ram_id)
 {
 	t->file = open_memstream(&t->buf, &t->len);
 	put_configuration(t);
-	put_ram_start(t, (BIOS_PAGES + ACPI_PAGES) * PAGE);
+	put_ram_start_id(t, ram_id, (BIOS_PAGES + ACPI_PAGES) * PAGE);
 	put_name(t, "pc.bios");
 	put64(t, BIOS_PAGES * PAGE);
 	put_name(t, "acpi");
 	put64(t, ACPI_PAGES * PAGE);
-	put_ram_end(t);
+	put_ram_end_id(t, ram_id);
 	put8(t, 0x03);
-	put32(t, RAM_ID);
+	put32(t, ram_id);
 	put64(t, 0 | 0x08);
 	put_name(t, "pc.bios");
 	put_page(t, 'k');
@@ -174,7 +184,7 @@ static void make_expected(struct text *t)
 	put64(t, 0 | 0x08);
 	put_name(t, "acpi");
 	put_page(t, 't');
-	put_ram_end(t);
+	put_ram_end_id(t, ram_id);
 	fputs(DEVICES, t->file);
 	fclose(t->file);
 }
@@ -217,7 +227,7 @@ static void exact(void **state)
 	struct text expected = { 0 };
 	__free char *got = NULL;
 
-	make_expected(&expected);
+	make_expected(&expected, RAM_ID);
 	got = calloc(1, expected.len + 1);
 	assert_int_equal(split(fix), 0);
 	assert_string_equal(fix->layout.machine, MACHINE);
@@ -226,6 +236,46 @@ static void exact(void **state)
 	assert_int_equal(pread(fix->state_fd, got, expected.len + 1, 0),
 			 expected.len);
 	assert_memory_equal(got, expected.buf, expected.len);
+	free(expected.buf);
+}
+
+/* The same of devices that were saved without any memory, to the byte. */
+static void joined(void **state)
+{
+	struct fixture *fix = *state;
+	__close int devices_fd = memfd_create("devices", MFD_CLOEXEC);
+	struct migration_block blocks[2] = {
+		{ .name = "pc.bios", .bytes = BIOS_PAGES * PAGE },
+		{ .name = "acpi", .bytes = ACPI_PAGES * PAGE },
+	};
+	static const char devices[] = "QEVM\0\0\0\3" DEVICES;
+	struct text expected = { 0 };
+	__free char *got = NULL;
+
+	blocks[0].data = calloc(1, blocks[0].bytes);
+	memset(blocks[0].data, 'k', PAGE);
+	memset(blocks[0].data + PAGE, 'l', PAGE);
+	blocks[1].data = calloc(1, blocks[1].bytes);
+	memset(blocks[1].data, 't', PAGE);
+	assert_int_equal(vf_write_all(devices_fd, devices, sizeof(devices) - 1),
+			 0);
+	assert_int_equal(migration_join(devices_fd, fix->state_fd, MACHINE,
+					blocks, 2, &fix->err),
+			 0);
+	make_expected(&expected, 0x00ffffff);
+	got = calloc(1, expected.len + 1);
+	assert_int_equal(pread(fix->state_fd, got, expected.len + 1, 0),
+			 expected.len);
+	assert_memory_equal(got, expected.buf, expected.len);
+	for (off_t len = sizeof(devices) - 2; len >= 0; len--) {
+		assert_int_equal(ftruncate(devices_fd, len), 0);
+		if (len <= 8)
+			assert_in_set(-migration_join(devices_fd, fix->state_fd,
+						      MACHINE, blocks, 2,
+						      &fix->err),
+				      ((uintmax_t[]){ ENODATA, EBADMSG }), 2);
+	}
+	migration_blocks_exit(blocks, 2);
 	free(expected.buf);
 }
 
@@ -300,9 +350,8 @@ static void flips(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		migration_test(exact),
-		migration_test(no_main_block),
-		migration_test(cut),
+		migration_test(exact),	       migration_test(joined),
+		migration_test(no_main_block), migration_test(cut),
 		migration_test(flips),
 	};
 

@@ -72,7 +72,8 @@ check "a wait begins" retry_until 10 guest src 'pidof vmfork-agent | grep -q " "
 
 snapshot=$(vmfork snapshot src ready --json) || bail "no snapshot"
 check "a snapshot has its record" holds "$snapshot" '
-	.name == "ready" and .mode == "full" and .status == "ready"
+	.name == "ready" and (.mode == "live" or .mode == "diff")
+	and .status == "ready" and .parent == null
 	and .pause_us > 0 and .total_us >= .pause_us
 	and .dirty_bytes > 0 and .memory_bytes == 268435456'
 hashed=$(hashes)

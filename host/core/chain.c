@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "core/chain.h"
+#include "core/layer.h"
+
+#define CHUNK_PAGES 256
+
+static bool is_base(const struct chain_link *link)
+{
+	return !link->snapshot.parent[0];
+}
+
+static int link_open(struct chain_link *link, const struct vf_state *state,
+		     const char *name, const uint8_t *id, struct vf_err *err)
+{
+	struct snapshot *s = &link->snapshot;
+	int ret = snapshot_open(s, state, name, err);
+
+	link->fd = -1;
+	if (ret < 0)
+		return ret;
+	if (id && memcmp(id, s->id, sizeof(s->id)) != 0)
+		return vf_err_set(err, ESTALE,
+				  "snapshot %s: is not the one that it was",
+				  name);
+	link->fd = openat(s->dir_fd,
+			  is_base(link) ? VMM_MEMORY_FILE : SNAPSHOT_LAYER_FILE,
+			  O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (link->fd < 0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	if (is_base(link))
+		return 0;
+	ret = layer_index_load(s->dir_fd, s->hardware.config.memory_bytes,
+			       &link->pages, err);
+	return ret < 0 ? vf_err_wrap(err, "snapshot %s", name) : 0;
+}
+
+int chain_open(struct chain *chain, const struct vf_state *state,
+	       const char *name, const uint8_t *id, struct vf_err *err)
+{
+	int ret;
+
+	*chain = (struct chain){ 0 };
+	chain->links = calloc(CHAIN_MAX, sizeof(*chain->links));
+	if (!chain->links)
+		return vf_err_errno(err, ENOMEM, "snapshot %s", name);
+	for (;;) {
+		struct chain_link *link = &chain->links[chain->num];
+		const struct chain_link *top = &chain->links[0];
+
+		if (chain->num == CHAIN_MAX)
+			return vf_err_set(err, ELOOP,
+					  "snapshot %s: more than %d layers",
+					  name, CHAIN_MAX - 1);
+		chain->num++;
+		ret = link_open(link, state, name, id, err);
+		if (ret < 0 && link != top)
+			vf_err_wrap(err, "snapshot %s: its chain",
+				    top->snapshot.name);
+		if (ret < 0)
+			return ret;
+		if (link->snapshot.hardware.config.memory_bytes !=
+		    top->snapshot.hardware.config.memory_bytes)
+			return vf_err_set(err, EBADMSG,
+					  "snapshot %s: its chain changes size",
+					  top->snapshot.name);
+		chain->layer_pages += link->pages.pages;
+		if (is_base(link))
+			return 0;
+		name = link->snapshot.parent;
+		id = link->snapshot.parent_id;
+	}
+}
+
+int chain_push(struct chain *chain, struct extents *pages, int *fd)
+{
+	struct chain_link *links = chain->links;
+
+	if (chain->num == CHAIN_MAX)
+		return -ELOOP;
+	memmove(links + 1, links, chain->num * sizeof(*links));
+	links[0] = (struct chain_link){
+		.snapshot.dir_fd = -1,
+		.pages = *pages,
+		.fd = vf_steal_fd(fd),
+	};
+	*pages = (struct extents){ 0 };
+	chain->num++;
+	chain->layer_pages += links[0].pages.pages;
+	return 0;
+}
+
+void chain_close(struct chain *chain)
+{
+	while (chain->num) {
+		struct chain_link *link = &chain->links[--chain->num];
+
+		snapshot_close(&link->snapshot);
+		extents_exit(&link->pages);
+		vf_close_fd(&link->fd);
+	}
+	free(vf_steal(&chain->links));
+}
+
+const struct snapshot *chain_base(const struct chain *chain)
+{
+	return &chain->links[chain->num - 1].snapshot;
+}
+
+/* Regions are in the order of memory, and without gaps in the file. */
+static uint64_t base_offset(const struct chain *chain)
+{
+	return chain_base(chain)->image.regions[0].offset;
+}
+
+/* Which link has a page, and (@num) how many behind it, of so many wanted? */
+static const struct chain_link *owner(const struct chain *chain, uint64_t page,
+				      uint64_t *num)
+{
+	unsigned int i;
+
+	for (i = 0; i + 1 < chain->num; i++) {
+		const struct extent *e =
+			extents_next(&chain->links[i].pages, page);
+
+		if (!e)
+			continue;
+		if (e->page <= page) {
+			if (*num > e->page + e->num - page)
+				*num = e->page + e->num - page;
+			break;
+		}
+		/* from there on it is this higher one's */
+		if (*num > e->page - page)
+			*num = e->page - page;
+	}
+	return &chain->links[i];
+}
+
+int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
+	       uint64_t num)
+{
+	while (num) {
+		uint64_t run = num;
+		const struct chain_link *link = owner(chain, page, &run);
+		bool whole = link == &chain->links[chain->num - 1];
+		uint64_t from = whole ? base_offset(chain) : 0;
+		int ret = vf_pread_all(link->fd, buf, run * EXTENT_PAGE,
+				       (off_t)(from + page * EXTENT_PAGE));
+
+		if (ret < 0)
+			return ret;
+		buf += run * EXTENT_PAGE;
+		page += run;
+		num -= run;
+	}
+	return 0;
+}
+
+/* All pages that any layer has; each once. */
+static int layers_union(const struct chain *chain, struct extents *all)
+{
+	uint64_t pages =
+		chain_base(chain)->hardware.config.memory_bytes / EXTENT_PAGE;
+	__free uint8_t *has = calloc(1, pages / 8 + 1);
+	int ret = has ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; !ret && i + 1 < chain->num; i++) {
+		const struct extents *set = &chain->links[i].pages;
+
+		for (size_t k = 0; k < set->num; k++)
+			for (uint64_t p = set->runs[k].page;
+			     p < set->runs[k].page + set->runs[k].num; p++)
+				has[p / 8] |= (uint8_t)(1 << p % 8);
+	}
+	for (uint64_t p = 0; !ret && p < pages; p++)
+		if (has[p / 8] & 1 << p % 8)
+			ret = extents_add(all, p, 1);
+	return ret;
+}
+
+int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
+{
+	__free uint8_t *buf = malloc(CHUNK_PAGES * EXTENT_PAGE);
+	struct extents all = { 0 };
+	struct vmm_memory memory;
+	int ret = 0;
+
+	if (chain->num < 2)
+		return 0;
+	if (!buf || layers_union(chain, &all) < 0)
+		ret = vf_err_errno(err, ENOMEM, "layers");
+	if (!ret)
+		ret = vmm->ops->memory(vmm, &memory, err);
+	for (size_t i = 0; !ret && i < all.num; i++) {
+		uint64_t page = all.runs[i].page, left = all.runs[i].num;
+
+		while (!ret && left) {
+			uint64_t n = left < CHUNK_PAGES ? left : CHUNK_PAGES;
+
+			ret = chain_read(chain, page, buf, n);
+			if (ret < 0) {
+				vf_err_errno(err, ret, "layers");
+				break;
+			}
+			ret = vmm_memory_write(vmm, &memory, page, buf, n, err);
+			page += n;
+			left -= n;
+		}
+	}
+	extents_exit(&all);
+	return ret;
+}
+
+static bool is_zero(const uint8_t *buf, size_t len)
+{
+	return !buf[0] && !memcmp(buf, buf + 1, len - 1);
+}
+
+static int write_unless_zero(int fd, const uint8_t *buf, uint64_t page)
+{
+	ssize_t n;
+
+	if (is_zero(buf, EXTENT_PAGE))
+		return 0;
+	n = pwrite(fd, buf, EXTENT_PAGE, (off_t)(page * EXTENT_PAGE));
+	if (n < 0)
+		return -errno;
+	return n == EXTENT_PAGE ? 0 : -ENOSPC;
+}
+
+int chain_merge(const struct chain *chain, int fd)
+{
+	uint64_t bytes = chain_base(chain)->hardware.config.memory_bytes;
+	__free uint8_t *buf = malloc(CHUNK_PAGES * EXTENT_PAGE);
+	int ret = buf ? 0 : -ENOMEM;
+
+	if (!ret && ftruncate(fd, (off_t)bytes) < 0)
+		ret = -errno;
+	for (uint64_t at = 0; !ret && at < bytes / EXTENT_PAGE;) {
+		uint64_t n = bytes / EXTENT_PAGE - at;
+
+		n = n < CHUNK_PAGES ? n : CHUNK_PAGES;
+		ret = chain_read(chain, at, buf, n);
+		for (uint64_t i = 0; !ret && i < n; i++)
+			ret = write_unless_zero(fd, buf + i * EXTENT_PAGE,
+						at + i);
+		at += n;
+	}
+	return ret;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A snapshot with all that it builds on: from the one that was asked for down to
+ * the one that holds a whole memory image, which its forks map. The layers above
+ * that are written into each fork's own memory before it runs.
+ */
+#ifndef VF_CHAIN_H
+#define VF_CHAIN_H
+
+#include "core/snapshot.h"
+
+#define CHAIN_MAX 64
+
+struct chain_link {
+	struct snapshot snapshot;
+	struct extents pages; /* of its layer; none in the lowest link */
+	int fd;		      /* of its layer, or of the memory image */
+};
+
+struct chain {
+	struct chain_link *links; /* the top one first */
+	unsigned int num;
+	uint64_t layer_pages; /* in all layers: at most so many are written */
+};
+
+/**
+ * chain_open() - Open a snapshot and all that it builds on
+ * @chain:	out; chain_close() it, also after a failure
+ * @state:	state directory
+ * @name:	snapshot
+ * @id:		the id that it must have; NULL: any
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if one is missing, -ESTALE if one has another id
+ */
+int chain_open(struct chain *chain, const struct vf_state *state,
+	       const char *name, const uint8_t *id, struct vf_err *err);
+
+/**
+ * chain_close() - Close it
+ * @chain:	chain
+ */
+void chain_close(struct chain *chain);
+
+/**
+ * chain_push() - Put a layer that is being made on top
+ * @chain:	chain
+ * @pages:	what it has; taken over
+ * @fd:		its file, readable; taken over
+ *
+ * Return: 0 or -ELOOP if there is no room: then nothing is taken over
+ */
+int chain_push(struct chain *chain, struct extents *pages, int *fd);
+
+/**
+ * chain_base() - The snapshot whose memory file the forks map
+ * @chain:	chain
+ *
+ * Return: it
+ */
+const struct snapshot *chain_base(const struct chain *chain);
+
+/**
+ * chain_read() - Read pages of the memory that the chain comes to
+ * @chain:	chain
+ * @page:	the first one's number
+ * @buf:	out
+ * @num:	how many
+ *
+ * Return: 0 or -errno
+ */
+int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
+	       uint64_t num);
+
+/**
+ * chain_apply() - Write the layers into the memory of a fork that does not run
+ * @chain:	chain
+ * @vmm:	fork, which maps the base
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err);
+
+/**
+ * chain_merge() - Write the memory that the chain comes to into one file
+ * @chain:	chain
+ * @fd:		empty file; memory begins at offset 0, zeros are holes
+ *
+ * Return: 0 or -errno
+ */
+int chain_merge(const struct chain *chain, int fd);
+
+#endif

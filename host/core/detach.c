@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A snapshot that somebody else finishes: a process of its own takes it from the
+ * first moment on, and tells the command when the VM runs again. So it does not
+ * matter what becomes of the command. snapshot.h holds the contract.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "core/gc.h"
+#include "core/snapshot.h"
+#include "core/stage.h"
+
+#define REPORT_S 120 /* the longest way to a VM that runs again */
+
+/* What the finisher tells the command. */
+struct report {
+	struct vf_err err; /* num is 0: the VM runs again */
+	struct snapshot snapshot;
+};
+static_assert(sizeof(struct report) <= PIPE_BUF, "written at once");
+
+struct finisher {
+	int fd; /* to the command; -1: it was told */
+};
+
+static void tell(struct finisher *f, const struct snapshot *s,
+		 const struct vf_err *err)
+{
+	struct report report = { 0 };
+
+	if (f->fd < 0)
+		return;
+	if (s)
+		report.snapshot = *s;
+	if (err)
+		report.err = *err;
+	(void)!write(f->fd, &report, sizeof(report));
+	close(vf_steal_fd(&f->fd));
+}
+
+static void on_running(const struct snapshot *s, void *ctx)
+{
+	tell(ctx, s, NULL);
+}
+
+/* Leave nothing open that somebody waits for the end of. */
+static void detach(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	for (int i = 0; fd >= 0 && i < 3; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
+static _Noreturn void finisher_run(const struct vf_state *state,
+				   const struct vm *vm,
+				   const struct snapshot_request *request,
+				   int fd)
+{
+	struct finisher f = { .fd = fd };
+	struct snapshot_request own = *request;
+	struct snapshot s = { .dir_fd = -1 };
+	struct vf_err err = { 0 };
+	int ret;
+
+	detach();
+	own.running = on_running;
+	own.ctx = &f;
+	ret = gc_command_begin(state, GC_MAKES, &err);
+	if (!ret)
+		ret = snapshot_take(&s, state, vm, &own, &err);
+	/* the command has gone, and said that all is well: say it here */
+	if (ret < 0 && f.fd < 0)
+		stage_break(state, request->name, err.msg);
+	tell(&f, NULL, &err);
+	gc_command_end(state);
+	_exit(0);
+}
+
+static int report_read(int fd, pid_t pid, int cancel_fd, struct report *report,
+		       struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + REPORT_S * 1000000LL;
+	int ret = vf_wait_readable(fd, cancel_fd, deadline_us);
+
+	/* then it undoes what it began, and says so */
+	if (ret < 0) {
+		kill(pid, SIGTERM);
+		ret = vf_wait_readable(fd, -1, deadline_us);
+	}
+	if (ret < 0)
+		return vf_err_errno(err, ret, "snapshot");
+	if (read(fd, report, sizeof(*report)) != sizeof(*report))
+		return vf_err_set(err, ECHILD,
+				  "snapshot: its process was killed");
+	if (report->err.num) {
+		*err = report->err;
+		return -err->num;
+	}
+	return 0;
+}
+
+int snapshot_take_detached(struct snapshot *s, const struct vf_state *state,
+			   const struct vm *vm,
+			   const struct snapshot_request *request,
+			   struct vf_err *err)
+{
+	struct report report;
+	int fds[2], ret;
+	pid_t pid;
+
+	*s = (struct snapshot){ .dir_fd = -1 };
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return vf_err_errno(err, errno, "snapshot");
+	pid = fork();
+	if (pid == 0) {
+		close(fds[0]);
+		finisher_run(state, vm, request, fds[1]);
+	}
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return vf_err_errno(err, errno, "snapshot");
+	}
+	ret = report_read(fds[0], pid, request->cancel_fd, &report, err);
+	close(fds[0]);
+	if (ret < 0) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		return ret;
+	}
+	*s = report.snapshot;
+	s->dir_fd = -1;
+	s->writing = true;
+	return 0;
+}

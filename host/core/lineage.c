@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Who builds on whom: removing snapshots without orphans, and making one whole
+ * that was a layer. snapshot.h holds the contract.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "core/chain.h"
+#include "core/manifest.h"
+#include "core/stage.h"
+
+/* Where a name stands; behind the end if it does not. */
+static size_t first_of(const json_t *names, const char *name)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(names, i, item)
+		if (!strcmp(json_string_value(item), name))
+			break;
+	return i;
+}
+
+static bool has_name(const json_t *names, const char *name)
+{
+	return first_of(names, name) < json_array_size(names);
+}
+
+/* The name of each snapshot that is a layer, and of its parent. */
+static int parents_list(const struct vf_state *state, json_t **parents,
+			struct vf_err *err)
+{
+	__json json_t *names = NULL;
+	size_t i;
+	json_t *name;
+	int ret = vf_list_dir(state->snapshots_fd, &names, err);
+
+	if (ret < 0)
+		return ret;
+	*parents = json_object();
+	json_array_foreach(names, i, name) {
+		struct snapshot s;
+		struct vf_err ignored;
+
+		/* one that is broken has no use for a parent */
+		if (snapshot_open(&s, state, json_string_value(name),
+				  &ignored) == 0 &&
+		    s.parent[0])
+			json_object_set_new(*parents, s.name,
+					    json_string(s.parent));
+		snapshot_close(&s);
+	}
+	return 0;
+}
+
+/* Add those that build on the ones named, and on these; or refuse. */
+static int find_orphans(json_t *names, json_t *parents,
+			enum snapshot_orphans orphans, struct vf_err *err)
+{
+	const char *child;
+	json_t *parent;
+	bool found = true;
+
+	while (found) {
+		found = false;
+		json_object_foreach(parents, child, parent) {
+			const char *name = json_string_value(parent);
+
+			if (!has_name(names, name) || has_name(names, child))
+				continue;
+			if (orphans == SNAPSHOT_ORPHANS_REFUSE) {
+				vf_err_set(err, EBUSY,
+					   "snapshot %s: snapshot %s builds on "
+					   "it",
+					   name, child);
+				vf_err_hint(err,
+					    "'vmfork snapshot flatten %s' "
+					    "makes that one whole; --cascade "
+					    "removes it, too",
+					    child);
+				return -EBUSY;
+			}
+			json_array_append_new(names, json_string(child));
+			found = true;
+		}
+	}
+	return 0;
+}
+
+static int remove_one(const struct vf_state *state, const char *name,
+		      struct vf_err *err)
+{
+	char doomed[NAME_MAX + 1];
+	int ret;
+
+	/* out of sight first, so that no half of it is ever seen */
+	snprintf(doomed, sizeof(doomed), ".%s.removed.%d", name, getpid());
+	if (renameat(state->snapshots_fd, name, state->snapshots_fd, doomed) <
+	    0)
+		return vf_err_errno(err, errno, "snapshot %s", name);
+	ret = vf_remove_tree(state->snapshots_fd, doomed);
+	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
+}
+
+int snapshot_remove(const struct vf_state *state, json_t *names,
+		    enum snapshot_orphans orphans, struct vf_err *err)
+{
+	__json json_t *parents = NULL;
+	__close int lock_fd = -1;
+	json_t *name;
+	size_t i;
+	int ret = 0;
+
+	for (i = json_array_size(names); i-- > 0;) {
+		name = json_array_get(names, i);
+		ret = snapshot_exists(state, json_string_value(name), err);
+		if (ret < 0)
+			return ret;
+		if (first_of(names, json_string_value(name)) < i)
+			json_array_remove(names, i);
+	}
+	/* no layer is published meanwhile */
+	lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	if (orphans != SNAPSHOT_ORPHANS_FORCE) {
+		ret = parents_list(state, &parents, err);
+		if (!ret)
+			ret = find_orphans(names, parents, orphans, err);
+	}
+	/* those that build on others were added behind them */
+	for (i = json_array_size(names); !ret && i-- > 0;)
+		ret = remove_one(state,
+				 json_string_value(json_array_get(names, i)),
+				 err);
+	return ret;
+}
+
+static int sync_link(int from_fd, int to_fd, const char *name,
+		     struct vf_err *err)
+{
+	__close int fd = openat(from_fd, name, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	if (linkat(from_fd, name, to_fd, name, 0) == 0)
+		return 0;
+	ret = vf_copy_file(fd, to_fd, name, err);
+	return ret;
+}
+
+static int write_whole(const struct chain *chain, int dir_fd,
+		       struct vf_err *err)
+{
+	struct snapshot s = chain->links[0].snapshot;
+	__close int fd = openat(dir_fd, VMM_MEMORY_FILE,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	uint64_t offset = 0;
+	int ret = fd < 0 ? -errno : chain_merge(chain, fd);
+
+	if (!ret && fsync(fd) < 0)
+		ret = -errno;
+	if (ret < 0)
+		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
+	ret = sync_link(s.dir_fd, dir_fd, VMM_STATE_FILE, err);
+	if (!ret)
+		ret = vm_place_boot_files(&s.hardware, s.dir_fd, dir_fd, err);
+	if (!ret)
+		ret = disk_place(&s.disks, s.dir_fd, dir_fd, false, err);
+	if (ret < 0)
+		return ret;
+	for (unsigned int i = 0; i < s.image.num_regions; i++) {
+		s.image.regions[i].offset = offset;
+		offset += s.image.regions[i].bytes;
+	}
+	s.parent[0] = '\0';
+	s.dir_fd = dir_fd;
+	return manifest_save(&s, err);
+}
+
+int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
+		     struct vf_err *err)
+{
+	struct chain chain;
+	int ret = chain_open(&chain, state, name, NULL, err);
+
+	*done = false;
+	if (!ret && chain.num > 1) {
+		__close int dir_fd = stage_reopen(state, name, err);
+
+		ret = dir_fd < 0 ? dir_fd : write_whole(&chain, dir_fd, err);
+		if (!ret)
+			ret = stage_replace(state, dir_fd, name, err);
+		if (ret < 0 && dir_fd >= 0)
+			stage_discard(state, name);
+		*done = ret == 0;
+	}
+	chain_close(&chain);
+	return ret < 0 ? vf_err_wrap(err, "flatten") : 0;
+}

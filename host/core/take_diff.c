@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A snapshot of what changed. The base of a fork is the snapshot that it was
+ * forked from, and what changed are the pages that it made its own; a VM that
+ * booted began with zeros, so what it made its own is all there is. Inside the
+ * pause, pages are only copied, into memory that is there already, while the
+ * engine writes its devices; everything else comes after. take.h: the contract.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "core/chain.h"
+#include "core/layer.h"
+#include "core/take.h"
+
+#define TRIES 3
+/* From here on a fork pays more for layers than for a whole image once. */
+#define LAYERS_PAGES 8192
+#define LAYERS_NUM   16
+
+#define SLACK_BYTES (8 << 20) /* what may change until the VM stands */
+
+struct diff {
+	struct chain base; /* empty: the VM booted */
+	struct vmm_memory memory;
+	struct vmm_devices *devices;
+	struct vmm_copy copy;
+};
+
+static int copy_open(struct take *t, struct diff *d, struct vf_err *err)
+{
+	struct extents changed;
+	int ret = vmm_memory_changed(t->vmm, &d->memory, &changed, err);
+
+	if (!ret)
+		ret = vmm_copy_open(&d->copy, &d->memory, &changed, SLACK_BYTES,
+				    err);
+	extents_exit(&changed);
+	return ret;
+}
+
+/* All that happens while the guest stands still. */
+static int copy_paused(struct take *t, struct diff *d, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct vf_err why;
+	int ret = ops->devices_begin(t->vmm, d->devices, t->s->dir_fd, err);
+	int copied;
+
+	if (ret < 0)
+		return ret;
+	copied = vmm_memory_copy(t->vmm, &d->memory, &d->copy, &why);
+	ret = ops->devices_end(t->vmm, d->devices, err);
+	if (!ret && copied < 0) {
+		*err = why;
+		ret = copied;
+	}
+	return ret;
+}
+
+static int shoot_diff(struct take *t, struct vf_err *err)
+{
+	struct diff *d = t->priv;
+	int ret = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		/* there was too little room: the guest changes a lot */
+		if (i > 0) {
+			vmm_copy_close(&d->copy);
+			ret = copy_open(t, d, err);
+			if (ret < 0)
+				break;
+		}
+		ret = take_pause(t, err);
+		if (!ret)
+			ret = copy_paused(t, d, err);
+		ret = take_resume(t, ret, err);
+		if (ret != -ENOBUFS)
+			break;
+	}
+	return ret;
+}
+
+static bool is_zero(const uint8_t *page)
+{
+	return !page[0] && !memcmp(page, page + 1, EXTENT_PAGE - 1);
+}
+
+/* Is a page what the base has there anyhow? */
+static int is_unchanged(const struct diff *d, uint64_t page,
+			const uint8_t *data)
+{
+	uint8_t old[EXTENT_PAGE];
+	int ret;
+
+	if (!d->base.num)
+		return is_zero(data);
+	ret = chain_read(&d->base, page, old, 1);
+	return ret < 0 ? ret : !memcmp(old, data, sizeof(old));
+}
+
+static int write_pages(int fd, uint64_t page, const uint8_t *data, uint64_t num)
+{
+	size_t left = num * EXTENT_PAGE;
+	off_t at = (off_t)(page * EXTENT_PAGE);
+
+	while (left) {
+		ssize_t n = pwrite(fd, data, left, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		data += n;
+		at += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Write one run, but for what did not really change, and note what is written. */
+static int write_run(const struct diff *d, int fd, const struct extent *run,
+		     const uint8_t *data, struct extents *kept)
+{
+	uint64_t from = 0;
+	int ret = 0;
+
+	for (uint64_t i = 0; i <= run->num; i++) {
+		int same = i == run->num ||
+			   (ret = is_unchanged(d, run->page + i,
+					       data + i * EXTENT_PAGE));
+
+		if (ret < 0)
+			return ret;
+		if (!same)
+			continue;
+		ret = write_pages(fd, run->page + from,
+				  data + from * EXTENT_PAGE, i - from);
+		if (!ret)
+			ret = extents_add(kept, run->page + from, i - from);
+		if (ret < 0)
+			return ret;
+		from = i + 1;
+	}
+	return 0;
+}
+
+static int write_slice(const struct diff *d, int fd,
+		       const struct vmm_slice *slice, struct extents *kept)
+{
+	const uint8_t *data = slice->buf;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < slice->pages.num; i++) {
+		const struct extent *run = &slice->pages.runs[i];
+
+		ret = write_run(d, fd, run, data, kept);
+		data += run->num * EXTENT_PAGE;
+	}
+	return ret;
+}
+
+static int write_slices(const struct diff *d, int fd, struct extents *kept)
+{
+	int ret = ftruncate(fd, (off_t)d->memory.bytes) < 0 ? -errno : 0;
+
+	for (unsigned int i = 0; !ret && i < d->copy.num; i++)
+		ret = write_slice(d, fd, &d->copy.slices[i], kept);
+	if (!ret && fsync(fd) < 0)
+		ret = -errno;
+	return ret;
+}
+
+/* Put together what the layer and all below it come to; the layer goes. */
+static int write_whole(struct snapshot *s, struct diff *d, struct extents *kept,
+		       int *layer_fd, struct vf_err *err)
+{
+	__close int fd = openat(s->dir_fd, VMM_MEMORY_FILE,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st = { 0 };
+	int ret = fd < 0 ? -errno : chain_push(&d->base, kept, layer_fd);
+
+	if (!ret)
+		ret = chain_merge(&d->base, fd);
+	if (!ret && (fsync(fd) < 0 || fstat(fd, &st) < 0 ||
+		     unlinkat(s->dir_fd, SNAPSHOT_LAYER_FILE, 0) < 0))
+		ret = -errno;
+	if (ret < 0)
+		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
+	s->parent[0] = '\0';
+	s->dirty_bytes = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+static int write_layer(struct take *t, struct diff *d, struct vf_err *err)
+{
+	struct snapshot *s = t->s;
+	const char *name = s->parent[0] ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE;
+	__close int fd = openat(s->dir_fd, name,
+				O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct extents kept = { 0 };
+	int ret = fd < 0 ? -errno : write_slices(d, fd, &kept);
+
+	s->dirty_bytes = kept.pages * EXTENT_PAGE;
+	if (ret < 0)
+		vf_err_errno(err, ret, "%s", name);
+	else if (s->parent[0] &&
+		 (d->base.layer_pages + kept.pages > LAYERS_PAGES ||
+		  d->base.num > LAYERS_NUM))
+		ret = write_whole(s, d, &kept, &fd, err);
+	else if (s->parent[0])
+		ret = layer_index_save(s->dir_fd, &kept, err);
+	extents_exit(&kept);
+	return ret;
+}
+
+static int prepare_diff(struct take *t, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct diff *d = calloc(1, sizeof(*d));
+	int ret = 0;
+
+	t->priv = d;
+	if (!d)
+		return vf_err_errno(err, ENOMEM, "snapshot");
+	if (t->vm->snapshot[0]) {
+		ret = chain_open(&d->base, t->state, t->vm->snapshot,
+				 t->vm->snapshot_id, err);
+		if (ret < 0)
+			vf_err_hint(err, "use --mode live or full: what it was "
+					 "forked from is not there any more");
+	}
+	if (!ret)
+		ret = ops->memory(t->vmm, &d->memory, err);
+	d->memory.has_base = t->vm->snapshot[0];
+	if (!ret)
+		ret = ops->devices_open(t->vmm, &d->devices, err);
+	return ret < 0 ? ret : copy_open(t, d, err);
+}
+
+static int settle_diff(struct take *t, struct vf_err *err)
+{
+	struct diff *d = t->priv;
+	struct snapshot *s = t->s;
+	int ret = t->vmm->ops->devices_finish(
+		d->devices, s->dir_fd, &s->hardware.config, &s->image, err);
+
+	if (!ret && d->base.num) {
+		const struct snapshot *parent = &d->base.links[0].snapshot;
+
+		snprintf(s->parent, sizeof(s->parent), "%s", parent->name);
+		memcpy(s->parent_id, parent->id, sizeof(s->parent_id));
+	}
+	return ret < 0 ? ret : write_layer(t, d, err);
+}
+
+static void clean_diff(struct take *t)
+{
+	struct diff *d = t->priv;
+
+	if (d) {
+		t->vmm->ops->devices_close(d->devices);
+		vmm_copy_close(&d->copy);
+		chain_close(&d->base);
+	}
+	free(d);
+	t->priv = NULL;
+}
+
+const struct take_mode take_diff = {
+	.prepare = prepare_diff,
+	.shoot = shoot_diff,
+	.settle = settle_diff,
+	.clean = clean_diff,
+};

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/* A snapshot of a VM that runs on while it is written. take.h: the contract. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "core/mailbox.h"
+#include "core/take.h"
+
+#define BEGIN_MS     10000
+#define ARM_TRIES    20
+#define ARM_SLEEP_US 5000
+
+struct live {
+	struct guard guard;
+	bool has_guard;
+};
+
+/* The arm sequence of the mailbox; 0 where none is armed or known. */
+static uint64_t arm_sequence(struct take *t)
+{
+	struct vmfork_mailbox page;
+	struct vf_err ignored;
+
+	if (!t->s->mailbox_gpa ||
+	    mailbox_read(t->vmm, t->s->mailbox_gpa, &page, &ignored) < 0)
+		return 0;
+	return page.header.arm_seq;
+}
+
+/* Whatever happened: a failure inside the pause leaves the VM paused. */
+static void make_run(struct take *t)
+{
+	enum vmm_state state;
+	struct vf_err ignored;
+	int64_t at_us;
+
+	t->vmm->cancel_fd = -1;
+	t->resumed = t->vmm->ops->query(t->vmm, &state, &ignored) == 0;
+	if (t->resumed && state == VMM_STATE_PAUSED)
+		t->resumed = t->vmm->ops->resume(t->vmm, &at_us, &ignored) == 0;
+}
+
+/* Pause and begin to write. The engine chooses the moment. */
+static int begin(struct take *t, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct vf_err ignored;
+	int ret;
+
+	ret = take_disks_open(t, err);
+	if (ret < 0)
+		return ret;
+	t->asked_us = vf_now_us();
+	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks, &t->pause,
+			      vf_now_us() + BEGIN_MS * 1000, err);
+	if (!ret)
+		take_disks_pivoted(t);
+	if (!ret)
+		ret = hold_check(t->hold, t->pause.paused_us, err);
+	if (ret < 0) {
+		ops->live_end(t->vmm, 0, &ignored);
+		make_run(t);
+	}
+	return ret;
+}
+
+/*
+ * The mailbox is looked at before and after: no two armings have the same
+ * sequence, so one that did not change was armed in between, too. Where it did,
+ * that image is given up for another.
+ */
+static int shoot_live(struct take *t, struct vf_err *err)
+{
+	struct live *live = t->priv;
+	struct vf_err ignored;
+
+	for (int i = 0;; i++) {
+		uint64_t before = arm_sequence(t);
+		int ret;
+
+		if (t->s->mailbox_gpa && !before && i < ARM_TRIES) {
+			usleep(ARM_SLEEP_US);
+			continue;
+		}
+		ret = begin(t, err);
+		if (ret < 0)
+			return ret;
+		if (i >= ARM_TRIES || arm_sequence(t) == before)
+			break;
+		t->vmm->ops->live_end(t->vmm, 0, &ignored);
+		unlinkat(t->s->dir_fd, VMM_MEMORY_FILE, 0);
+	}
+	/* the one that is set goes with the hold; writing takes longer */
+	live->has_guard =
+		guard_start(&live->guard, t->vm, 0, t->vmm, &ignored) == 0;
+	return 0;
+}
+
+/* The page is part of the image: the last word on whether it was armed. */
+static int check_mailbox(const struct snapshot *s, struct vf_err *err)
+{
+	__close int fd = openat(s->dir_fd, VMM_MEMORY_FILE,
+				O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct vmfork_mailbox page;
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+	for (unsigned int i = 0; i < s->image.num_regions; i++) {
+		const struct vmm_region *r = &s->image.regions[i];
+
+		if (s->mailbox_gpa < r->gpa ||
+		    s->mailbox_gpa - r->gpa >= r->bytes)
+			continue;
+		if (vf_pread_all(fd, &page, sizeof(page),
+				 (off_t)(r->offset + s->mailbox_gpa -
+					 r->gpa)) == 0 &&
+		    header_check(&page.header, s->mailbox_gpa) == 0)
+			return 0;
+	}
+	return vf_err_set(err, EAGAIN,
+			  "the mailbox was not armed at that moment");
+}
+
+static int prepare_live(struct take *t, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct vmm_memory memory;
+	int ret;
+
+	t->priv = calloc(1, sizeof(struct live));
+	if (!t->priv)
+		return vf_err_errno(err, ENOMEM, "snapshot");
+	ret = ops->live_check(t->vmm, err);
+	if (!ret)
+		ret = ops->memory(t->vmm, &memory, err);
+	/* a fork's memory is its image's file, and that one stays as it is */
+	if (!ret && !t->vm->snapshot[0])
+		vmm_memory_collapse(t->vmm, &memory);
+	return ret;
+}
+
+static int settle_live(struct take *t, struct vf_err *err)
+{
+	const struct vmm_ops *ops = t->vmm->ops;
+	struct snapshot *s = t->s;
+	struct stat st;
+	int ret = ops->live_end(t->vmm, take_deadline_us(t), err);
+
+	if (ret < 0) {
+		make_run(t);
+		return ret;
+	}
+	ret = ops->finish(s->dir_fd, &s->hardware.config, &s->image, err);
+	if (!ret && s->mailbox_gpa)
+		ret = check_mailbox(s, err);
+	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
+		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
+	return ret;
+}
+
+static void clean_live(struct take *t)
+{
+	struct live *live = t->priv;
+
+	if (live && live->has_guard)
+		guard_stop(&live->guard, true);
+	free(live);
+	t->priv = NULL;
+}
+
+const struct take_mode take_live = {
+	.prepare = prepare_live,
+	.shoot = shoot_live,
+	.settle = settle_live,
+	.clean = clean_live,
+};

@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# time: 300
+#
+# Branches of a VM that works as hard as it can: whatever the mode, an image is
+# the memory of one moment, and that of its devices. Layers on layers come to the
+# memory that their source had.
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+PAGES=1024
+ROUNDS=3 # enough that each page was looked at since the snapshot
+
+# rounds=N broken=N of the guest's program
+invariant() { # VM
+	guest "$1" 'invariant say /tmp/invariant'
+}
+
+value() { # WORD TEXT
+	sed -n "s/.*$1=\([0-9]*\).*/\1/p" <<<"$2"
+}
+
+has_gone_on() { # VM ROUNDS
+	[ "$(value rounds "$(invariant "$1")")" -ge "$2" ]
+}
+
+# Nothing is broken, also after all of it was looked at once more.
+check_invariant() { # WHAT VM
+	local rounds
+
+	rounds=$(value rounds "$(invariant "$2")")
+	check "$1: the program goes on" retry_until 30 has_gone_on "$2" \
+		$((${rounds:-0} + ROUNDS))
+	check "$1: its memory is of one moment" same 0 \
+		"$(value broken "$(invariant "$2")")"
+}
+
+is_broken() { # VM
+	[ "$(value broken "$(invariant "$1")")" -gt 0 ]
+}
+
+check_branch() { # MODE VM SNAPSHOT [MODE_TAKEN]
+	local said
+
+	said=$(vmfork snapshot "$2" "$3" --mode "$1" --json)
+	check "$1 of $2: it is ready" holds "$said" ".status == \"ready\" and
+		.mode == \"${4:-$1}\" and .pause_us > 0"
+	check "$1 of $2: a fork" holds "$(vmfork fork "$3" --name "of-$3" \
+		--json)" '.acked == 1 and .failed == 0'
+	check "$1 of $2: it has its own network" has_own_network "of-$3-1"
+	check_invariant "$1 of $2" "of-$3-1"
+}
+
+boot_id() { # VM
+	guest "$1" 'cat /proc/sys/kernel/random/boot_id' 5
+}
+
+booted_again() { # VM BOOT_ID
+	local now
+
+	now=$(boot_id "$1") && [ -n "$now" ] && [ "$now" != "$2" ]
+}
+
+check_reboot() { # WHAT VM
+	local was
+
+	was=$(boot_id "$2")
+	guest "$2" '(sleep 1; reboot -f) >/dev/null 2>&1 &'
+	check "$1: it reboots" retry_until 60 booted_again "$2" "$was"
+	check "$1: and is itself" retry_until 30 has_own_network "$2"
+}
+
+export VMFORK_INITRD=$notes/guest.cpio.gz
+"$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
+	--agent "$BUILD/vmfork-agent" --out "$VMFORK_INITRD" \
+	--add "/bin/invariant=$BUILD/tests/vm/guest/invariant" ||
+	bail "no initramfs"
+boot src --memory 192M || bail "no source"
+guest src "invariant run /tmp/invariant $PAGES </dev/null >/dev/null 2>&1 &"
+check "the program works" retry_until 30 has_gone_on src 2
+
+check_branch live src live
+check_branch diff src diff
+vmfork stop of-diff-1 >/dev/null
+check_branch auto src auto live
+vmfork stop of-auto-1 >/dev/null
+check_invariant "the source" src
+vmfork stop src >/dev/null
+
+check_branch diff of-live-1 layer
+vmfork stop of-live-1 >/dev/null
+check_branch auto of-layer-1 second diff
+check "layers build on each other" holds "$(vmfork snapshots --json)" '
+	[.[] | select(.parent) | "\(.name) \(.parent)"]
+	== ["layer live", "second layer"]'
+check_branch live of-layer-1 whole
+check "a live branch of a layer's fork is whole" holds \
+	"$(vmfork inspect whole --json)" '.parent == null'
+check_reboot "a fork of that" of-whole-1
+check_reboot "a fork of a layer" of-second-1
+vmfork stop of-whole-1 of-second-1 of-layer-1 >/dev/null
+
+check_fails "one that others build on is not removed" 1 \
+	'snapshot live: snapshot layer builds on it' vmfork rmi live
+check "a layer is flattened" vmfork snapshot flatten second
+check "then it needs no other" vmfork rmi live --cascade
+check "those that did are gone" holds "$(vmfork snapshots --json)" '
+	[.[].name] | sort == ["auto", "diff", "second", "whole"]'
+check "it can be forked" holds "$(vmfork fork second --name flat --json)" \
+	'.acked == 1'
+check_invariant "a fork of what was a layer" flat-1
+# the program can tell: an old page in place of one of its own
+guest flat-1 'dd if=/dev/zero of=/tmp/invariant bs=4096 seek=9 count=1 \
+	conv=notrunc 2>/dev/null'
+check "a page of another moment would be found" retry_until 30 is_broken flat-1
+done_testing
