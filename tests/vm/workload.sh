@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # kernels: 6.12 7.2
-# time: 240
+# time: 360
 #
 # What a workload sees of its snapshot and of being forked: hooks, a command
 # that begins once the fork is settled, a signal, and random numbers of its own
