@@ -89,6 +89,7 @@ help:
 	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
 	@echo '  check-long           fuzzers for minutes, modules thousands of times'
 	@echo '  signals-table        which signal wakes a fork on which kernel'
+	@echo '  results-pause        measure branches, write host/bench/RESULTS-pause.md'
 	@echo '  install, uninstall   DESTDIR=$(DESTDIR) prefix=$(prefix)'
 	@echo '  format               clang-format all sources'
 	@echo '  compile_commands.json  for clangd and other tools'
@@ -139,7 +140,7 @@ uninstall:
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
 	-rmdir $(DESTDIR)$(datadir)/vmfork
 
-C_FOLDERS := shared host guest-agent guest-kmod tests
+C_FOLDERS := shared host guest-agent guest-kmod initramfs tests
 
 format:
 	$(Q)find $(C_FOLDERS) -name '*.[ch]' -exec clang-format -i {} +

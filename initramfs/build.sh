@@ -20,7 +20,7 @@ export LC_ALL=C
 MODULES='virtio_pci virtio_net qemu_fw_cfg'
 MODULES_OPTIONAL='ptp_vmclock'
 # What the kernel, or a test, loads by modprobe when it is wanted.
-MODULES_DEMAND='tcp_diag loop dummy'
+MODULES_DEMAND='tcp_diag loop dummy virtio_blk'
 
 here=$(cd "$(dirname "$0")" && pwd)
 kernel='' agent='' out='' busybox=/bin/busybox adds='' extras=''

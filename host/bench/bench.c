@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "bench/bench.h"
+#include "bench/stats.h"
 
 void bench_init(struct bench *bench, const char *const *names, unsigned int num)
 {
@@ -54,21 +55,6 @@ int bench_csv(const struct bench *bench, const char *path, struct vf_err *err)
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The nearest-rank percentile of sorted samples. */
-static int64_t percentile(const struct bench_series *s, unsigned int percent)
-{
-	unsigned int rank = (s->num * percent + 99) / 100;
-
-	return s->num ? s->samples[rank ? rank - 1 : 0] : 0;
-}
-
 /* The first of a run pays for what all others find warm. */
 static void series_drop_first(struct bench_series *s)
 {
@@ -78,20 +64,31 @@ static void series_drop_first(struct bench_series *s)
 	memmove(s->samples, s->samples + 1, s->num * sizeof(*s->samples));
 }
 
+/* As stats_pack() has it, with the unit in each name. */
 static json_t *series_pack(const struct bench_series *s)
 {
-	int64_t sum = 0;
+	json_t *json = json_pack("{s:s,s:i,s:I}", "name", s->name, "n",
+				 (int)s->num, "mean_us",
+				 (json_int_t)stats_mean(s->samples, s->num));
+	static const struct {
+		const char *name;
+		unsigned int percent;
+	} ranks[] = {
+		{ "min_us", 0 },  { "p50_us", 50 },  { "p90_us", 90 },
+		{ "p99_us", 99 }, { "max_us", 100 },
+	};
 
-	for (unsigned int i = 0; i < s->num; i++)
-		sum += s->samples[i];
-	return json_pack("{s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:I}", "name", s->name,
-			 "n", (int)s->num, "mean_us",
-			 (json_int_t)(s->num ? sum / s->num : 0), "min_us",
-			 (json_int_t)percentile(s, 0), "p50_us",
-			 (json_int_t)percentile(s, 50), "p90_us",
-			 (json_int_t)percentile(s, 90), "p99_us",
-			 (json_int_t)percentile(s, 99), "max_us",
-			 (json_int_t)percentile(s, 100));
+	for (size_t i = 0; i < ARRAY_SIZE(ranks); i++)
+		json_object_set_new(
+			json, ranks[i].name,
+			json_integer(stats_percentile(s->samples, s->num,
+						      ranks[i].percent)));
+	return json;
+}
+
+static double median(const struct bench_series *s)
+{
+	return (double)stats_percentile(s->samples, s->num, 50);
 }
 
 json_t *bench_report(struct bench *bench, const struct bench_ratio *ratios,
@@ -103,14 +100,13 @@ json_t *bench_report(struct bench *bench, const struct bench_ratio *ratios,
 		struct bench_series *s = &bench->series[i];
 
 		series_drop_first(s);
-		qsort(s->samples, s->num, sizeof(*s->samples), compare);
+		stats_sort(s->samples, s->num);
 		json_array_append_new(variants, series_pack(s));
 	}
 	for (unsigned int i = 0; i < num; i++) {
 		const struct bench_ratio *r = &ratios[i];
-		double of = (double)percentile(&bench->series[r->of], 50);
-		double against =
-			(double)percentile(&bench->series[r->against], 50);
+		double of = median(&bench->series[r->of]);
+		double against = median(&bench->series[r->against]);
 
 		json_array_append_new(
 			quotients,

@@ -2,5 +2,20 @@
 bench_srcs := \
 	host/bench/apply.c \
 	host/bench/bench.c \
+	host/bench/pause.c \
+	host/bench/pause_plot.c \
+	host/bench/pause_report.c \
+	host/bench/pause_take.c \
 	host/bench/shell.c \
-	host/bench/start.c
+	host/bench/start.c \
+	host/bench/stats.c \
+	host/bench/watch.c
+
+# Minutes, on a machine that does nothing else.
+results-pause: vmfork initramfs
+	$(Q)VMFORK=$(BUILD)/vmfork \
+		VMFORK_KERNEL=$(abspath $(BUILD)/kernels/$(KERNEL)/vmlinuz) \
+		VMFORK_INITRD=$(abspath $(BUILD)/guest-$(KERNEL).cpio.gz) \
+		host/bench/results-pause.sh
+
+.PHONY: results-pause

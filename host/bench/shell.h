@@ -17,4 +17,17 @@
 int shell_time(const struct vm *vm, const char *commands, int64_t *us,
 	       int timeout_ms, struct vf_err *err);
 
+/**
+ * shell_ask() - Run a command in that shell which prints one number
+ * @vm:		VM whose console has a shell
+ * @command:	what to run; prints the number as C writes it
+ * @value:	out
+ * @timeout_ms:	how long to wait for the end
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EIO if the command failed
+ */
+int shell_ask(const struct vm *vm, const char *command, uint64_t *value,
+	      int timeout_ms, struct vf_err *err);
+
 #endif

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/unix.h"
 #include "bench/bench.h"
+#include "core/chain.h"
 #include "core/fork.h"
 #include "core/reap.h"
 
@@ -86,8 +87,8 @@ static int converse(int fd, const char *state_path)
 }
 
 static int run_engine(const struct vm *vm, const struct bench_setup *setup,
-		      struct vmm *vmm, const int *tap_fds, int64_t *us,
-		      struct vf_err *err)
+		      const struct snapshot *base, struct vmm *vmm,
+		      const int *tap_fds, int64_t *us, struct vf_err *err)
 {
 	const struct snapshot *s = setup->snapshot;
 	__close int kernel_fd =
@@ -103,8 +104,8 @@ static int run_engine(const struct vm *vm, const struct bench_setup *setup,
 		.kernel_fd = kernel_fd,
 		.initrd_fd = initrd_fd,
 		.mail_fd = mail_fd,
-		.image_fd = s->dir_fd,
-		.image = &s->image,
+		.image_fd = base->dir_fd,
+		.image = &base->image,
 	};
 	char link[64], path[4096];
 	__close int fd = -1;
@@ -153,8 +154,8 @@ static int open_taps(struct vm *vm, const struct snapshot *s,
 	return vm_open_taps(vm, tap_fds, err);
 }
 
-static int sample_floor(struct bench *bench, const struct bench_setup *setup,
-			struct vf_err *err)
+static int sample_on(struct bench *bench, const struct bench_setup *setup,
+		     const struct snapshot *base, struct vf_err *err)
 {
 	struct vm vm = { .run_fd = -1 };
 	struct vf_err ignored;
@@ -174,7 +175,7 @@ static int sample_floor(struct bench *bench, const struct bench_setup *setup,
 	if (!ret)
 		ret = write_mail(&vm, err);
 	if (!ret)
-		ret = run_engine(&vm, setup, &vmm, tap_fds, &us, err);
+		ret = run_engine(&vm, setup, base, &vmm, tap_fds, &us, err);
 	if (!ret)
 		bench_add(bench, SERIES_FLOOR, us);
 	vm_close_taps(tap_fds);
@@ -182,6 +183,20 @@ static int sample_floor(struct bench *bench, const struct bench_setup *setup,
 	process_close(&vmm.proc);
 	reap_vm(setup->state, vm.name, &ignored);
 	vm_close(&vm);
+	return ret;
+}
+
+/* A layer is not written into the floor's memory: it has what the base has. */
+static int sample_floor(struct bench *bench, const struct bench_setup *setup,
+			struct vf_err *err)
+{
+	struct chain chain;
+	int ret = chain_open(&chain, setup->state, setup->snapshot->name,
+			     setup->snapshot->id, err);
+
+	if (!ret)
+		ret = sample_on(bench, setup, chain_base(&chain), err);
+	chain_close(&chain);
 	return ret;
 }
 

@@ -119,19 +119,24 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"start|apply SNAPSHOT",
+		"start|apply SNAPSHOT | pause",
 		"Measure. start: the host's share of a fork against QEMU "
 		"started by hand;\napply: the guest's reconfiguration against "
 		"busybox ip commands, for which\nthe guest needs a root shell "
-		"on its console. The first sample of each variant\nis left "
-		"out. "
+		"on its console; pause: what a branch costs\nits source "
+		"('vmfork bench pause --help'). The first sample of each "
+		"variant is\nleft out. "
 		"Exits with 3 if a ratio is above what is allowed.",
 		opts,
 		2,
 		2,
 	};
-	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+	int ret;
 
+	/* it takes no snapshot, and options of its own */
+	if (argc > 1 && !strcmp(argv[1], "pause"))
+		return cmd_bench_pause(cmd, argc, argv, err);
+	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	order.kind = find_kind(argv[0]);

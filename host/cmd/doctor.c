@@ -28,6 +28,16 @@ static void check_engine(json_t *checks)
 		add(checks, "qemu", true, version);
 }
 
+/* What pauses of running VMs depend on. */
+static void check_branches(json_t *checks)
+{
+	struct vmm_check found[VMM_CHECKS_MAX];
+	unsigned int num = vmm_check(found, ARRAY_SIZE(found));
+
+	for (unsigned int i = 0; i < num; i++)
+		add(checks, found[i].name, found[i].ok, found[i].detail);
+}
+
 static void check_kvm(json_t *checks, const struct vf_state *state)
 {
 	__close int fd = open(KVM_PATH, O_RDWR | O_CLOEXEC);
@@ -102,6 +112,7 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	check_engine(checks);
 	check_state(checks, cmd->state_path);
+	check_branches(checks);
 	net_check(checks);
 	json_array_foreach(checks, i, check) {
 		bool needed = is_essential(

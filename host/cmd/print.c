@@ -44,6 +44,8 @@ static void format_cell(char *cell, const json_t *row, const struct column *c)
 			 (long long)json_integer_value(value));
 	else if (json_is_string(value) && json_string_length(value))
 		snprintf(cell, CELL_SIZE, "%s", json_string_value(value));
+	else if (json_array_size(value))
+		snprintf(cell, CELL_SIZE, "%zu", json_array_size(value));
 	else if (json_is_boolean(value))
 		snprintf(cell, CELL_SIZE, "%s",
 			 json_is_true(value) ? "yes" : "no");

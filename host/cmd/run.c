@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,32 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 	return 0;
 }
 
+static int parse_disks(struct cmd *cmd, struct boot_request *r,
+		       const struct opt_words *words, struct vf_err *err)
+{
+	if (words->num > VMM_DISKS_MAX)
+		return cmd_usage_error(cmd, err, "--disk: more than %d",
+				       VMM_DISKS_MAX);
+	r->num_disks = words->num;
+	for (unsigned int i = 0; i < words->num; i++) {
+		const char *why = "too long";
+
+		switch (disk_parse(&r->disks[i], words->word[i])) {
+		case 0:
+			continue;
+		case -EINVAL:
+			why = "format is neither raw nor qcow2";
+			break;
+		case -ENOENT:
+			why = "names no file";
+			break;
+		}
+		return cmd_usage_error(cmd, err, "--disk '%.64s': %s",
+				       words->word[i], why);
+	}
+	return 0;
+}
+
 static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
@@ -77,6 +104,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		.cancel_fd = cmd->cancel_fd,
 	};
 	unsigned int timeout_s = TIMEOUT_S;
+	struct opt_words disks = { 0 };
 	const char *accel = "auto";
 	struct opt links[LINKS_OPTS];
 	struct opt_order order;
@@ -91,6 +119,8 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "memory, with K, M or G (256M)" },
 		{ "cpus", 'c', OPT_UINT, &r.config.cpus, "N",
 		  "virtual CPUs (1)" },
+		{ "disk", 'd', OPT_WORDS, &disks, "FILE",
+		  "image for a disk, never written; up to 4 times" },
 		{ "accel", 0, OPT_STRING, &accel, "NAME",
 		  "auto, kvm or tcg (auto)" },
 		{ "no-vmclock", 0, OPT_NEGATE, &r.config.has_vmclock, NULL,
@@ -126,6 +156,8 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		strcpy(r.links[0].net_name, NET_DEFAULT_NAME);
 		r.num_links = 1;
 	}
+	if (!ret)
+		ret = parse_disks(cmd, &r, &disks, err);
 	if (!ret)
 		ret = check_request(cmd, &r, accel, err);
 	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, &r, err);

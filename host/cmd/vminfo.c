@@ -67,6 +67,7 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 	json_object_set_new(
 		json, "accel",
 		json_string(vmm_accel_name(vm.hardware.config.accel)));
+	json_object_set_new(json, "disks", disk_describe(&vm.disks, vm.run_fd));
 	if (vm_state == VM_STATE_RUNNING)
 		nets_look(state, &vm);
 	links = nics_describe(vm.nics, vm.num_nics);

@@ -128,6 +128,7 @@ static int spawn(struct boot *b, const int tap_fds[VM_NICS_MAX],
 		.kernel_fd = kernel_fd,
 		.initrd_fd = initrd_fd,
 		.mail_fd = mail_fd,
+		.disks = &vm->disks,
 		.image_fd = -1,
 	};
 
@@ -347,6 +348,9 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 	snprintf(vm->hardware.append, sizeof(vm->hardware.append), "%s",
 		 request->append);
 	ret = copy_boot_files(&b, err);
+	if (!ret)
+		ret = disk_make(&vm->disks, request->engine, request->disks,
+				request->num_disks, vm->run_fd, err);
 	if (!ret)
 		ret = boot_prepared(&b, err);
 	if (b.vmm.ops)

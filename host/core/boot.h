@@ -14,6 +14,8 @@ struct boot_request {
 	struct vm_link links[VM_NICS_MAX]; /* each with a network */
 	const struct vmm_ops *engine;
 	struct vmm_config config;
+	unsigned int num_disks;
+	struct disk_wish disks[VMM_DISKS_MAX];
 	bool wait; /* until the guest is armed */
 	int timeout_ms;
 	int cancel_fd; /* readable when the user gives up; or -1 */

@@ -6,6 +6,7 @@ core_srcs := \
 	host/core/chain.c \
 	host/core/choose.c \
 	host/core/detach.c \
+	host/core/disk.c \
 	host/core/fork.c \
 	host/core/forkinfo.c \
 	host/core/gc.c \
@@ -31,6 +32,7 @@ core_srcs := \
 	host/core/tail.c \
 	host/core/take.c \
 	host/core/take_diff.c \
+	host/core/take_disks.c \
 	host/core/take_live.c \
 	host/core/take_mailbox.c \
 	host/core/timeline.c \

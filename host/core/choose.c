@@ -8,10 +8,12 @@
 #include "core/chain.h"
 #include "core/take.h"
 
-#define DIFF_US		3000 /* pausing, devices, resuming */
-#define DIFF_US_PER_MIB 200  /* finding and copying changed pages */
-#define LIVE_US		1500 /* huge pages are protected for next to nothing */
-#define LIVE_US_PER_MIB 18   /* of a file's memory, which has small ones */
+#define DIFF_US		 3000 /* pausing, devices, resuming */
+#define DIFF_US_PER_MIB	 200  /* finding and copying changed pages */
+#define LIVE_US		 1500 /* huge pages are protected for next to nothing */
+#define LIVE_US_PER_MIB	 18   /* of a file's memory, which has small ones */
+#define DISKS_US	 4000 /* with disks, QEMU prepares it inside the pause */
+#define DISKS_US_PER_MIB 4    /* looking at each page */
 
 static bool has_base(struct take *t)
 {
@@ -47,9 +49,13 @@ static int64_t predict_live(const struct take *t)
 {
 	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
 
+	int64_t us = t->vm->disks.num
+			     ? DISKS_US + DISKS_US_PER_MIB * (int64_t)mib
+			     : 0;
+
 	/* a booted VM's memory is made huge again before each pause */
-	return t->vm->snapshot[0] ? LIVE_US + LIVE_US_PER_MIB * (int64_t)mib
-				  : LIVE_US;
+	return us + LIVE_US +
+	       (t->vm->snapshot[0] ? LIVE_US_PER_MIB * (int64_t)mib : 0);
 }
 
 int take_choose(struct take *t, enum snapshot_mode *mode, struct vf_err *err)

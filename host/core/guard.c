@@ -28,6 +28,7 @@ static int restore(const struct vm *vm, uint64_t gpa)
 		ret = vmm.ops->query(&vmm, &state, &err);
 	if (!ret && state == VMM_STATE_PAUSED)
 		ret = vmm.ops->resume(&vmm, &at_us, &err);
+	disk_tidy(vm, &vmm);
 	request_to_init(&to, vm, &vmm, gpa);
 	if (!ret && gpa)
 		ret = hold_drop(&to, &err);

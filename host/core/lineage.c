@@ -169,6 +169,8 @@ static int write_whole(const struct chain *chain, int dir_fd,
 	ret = sync_link(s.dir_fd, dir_fd, VMM_STATE_FILE, err);
 	if (!ret)
 		ret = vm_place_boot_files(&s.hardware, s.dir_fd, dir_fd, err);
+	if (!ret)
+		ret = disk_place(&s.disks, s.dir_fd, dir_fd, false, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < s.image.num_regions; i++) {

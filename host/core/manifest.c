@@ -12,12 +12,13 @@
 #include "core/manifest.h"
 #include "crc32c.h"
 
-#define MANIFEST_VERSION 3
+#define MANIFEST_VERSION 4
 #define STATE_MAX	 (128 << 20)
 
 static const char *const files[] = {
-	VMM_MEMORY_FILE, SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
-	VMM_STATE_FILE,	 VM_KERNEL_FILE,      VM_INITRD_FILE,
+	VMM_MEMORY_FILE,  SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
+	VMM_STATE_FILE,	  VM_KERNEL_FILE,      VM_INITRD_FILE,
+	DISK_ORIGIN_FILE,
 };
 
 /* Does a snapshot consist of that file, too? */
@@ -25,6 +26,8 @@ static bool has_file(const struct snapshot *s, const char *name)
 {
 	if (!strcmp(name, VM_INITRD_FILE))
 		return s->hardware.has_initrd;
+	if (!strcmp(name, DISK_ORIGIN_FILE))
+		return s->disks.num;
 	if (!strcmp(name, VMM_MEMORY_FILE))
 		return !s->parent[0];
 	if (!strcmp(name, SNAPSHOT_LAYER_FILE) ||
@@ -55,16 +58,25 @@ static int manifest_crc(const json_t *manifest, uint32_t *crc)
 	return 0;
 }
 
-/* The sizes of the files that a snapshot consists of. */
-static json_t *files_pack(int dir_fd)
+static void size_pack(int dir_fd, const char *name, json_t *sizes)
 {
-	json_t *json = json_object();
 	struct stat st;
 
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		json_object_set_new(sizes, name, json_integer(st.st_size));
+}
+
+/* The sizes of the files that a snapshot consists of. */
+static json_t *files_pack(const struct snapshot *s)
+{
+	json_t *json = json_object();
+	char name[VMM_LAYER_NAME];
+
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (fstatat(dir_fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			json_object_set_new(json, files[i],
-					    json_integer(st.st_size));
+		size_pack(s->dir_fd, files[i], json);
+	for (unsigned int i = 0; i < s->disks.num; i++)
+		for (unsigned int k = 0; k < s->disks.disk[i].layers; k++)
+			size_pack(s->dir_fd, vmm_layer_name(name, i, k), json);
 	return json;
 }
 
@@ -188,7 +200,7 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 {
 	__json json_t *json = json_pack(
 		"{s:i,s:s,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:I,s:I,"
-		"s:o}",
+		"s:o,s:o}",
 		"version", MANIFEST_VERSION, "name", s->name, "id",
 		hex_pack(s->id, sizeof(s->id)), "source", s->source, "mode",
 		snapshot_mode_name(s->mode), "created_s",
@@ -198,7 +210,8 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 		(json_int_t)s->mailbox_gpa, "clock", clock_pack(s), "hold",
 		hold_pack(s), "pause_us", (json_int_t)s->pause_us, "total_us",
 		(json_int_t)s->total_us, "dirty_bytes",
-		(json_int_t)s->dirty_bytes, "files", files_pack(s->dir_fd));
+		(json_int_t)s->dirty_bytes, "files", files_pack(s), "disks",
+		disk_pack(&s->disks));
 	uint32_t crc = 0;
 	int ret = state_crc(s->dir_fd, &crc, err);
 
@@ -235,6 +248,23 @@ static int file_check(int dir_fd, const char *name, json_t *size,
 	return 0;
 }
 
+static int layers_check(const struct snapshot *s, json_t *sizes,
+			struct vf_err *err)
+{
+	char name[VMM_LAYER_NAME];
+	int ret = 0;
+
+	for (unsigned int i = 0; i < s->disks.num; i++)
+		for (unsigned int k = 0; !ret && k < s->disks.disk[i].layers;
+		     k++)
+			ret = file_check(
+				s->dir_fd, vmm_layer_name(name, i, k),
+				json_object_get(sizes,
+						vmm_layer_name(name, i, k)),
+				err);
+	return ret;
+}
+
 static int files_check(const struct snapshot *s, json_t *sizes,
 		       json_int_t state_crc_noted, struct vf_err *err)
 {
@@ -245,6 +275,8 @@ static int files_check(const struct snapshot *s, json_t *sizes,
 		if (has_file(s, files[i]))
 			ret = file_check(s->dir_fd, files[i],
 					 json_object_get(sizes, files[i]), err);
+	if (!ret)
+		ret = layers_check(s, sizes, err);
 	if (!ret)
 		ret = state_crc(s->dir_fd, &crc, err);
 	if (!ret && crc != state_crc_noted)
@@ -323,6 +355,9 @@ static int parts_unpack(struct snapshot *s, const json_t *json,
 		ret = clock_unpack(s, json_object_get(json, "clock"), err);
 	if (!ret)
 		ret = hold_unpack(s, json_object_get(json, "hold"), err);
+	if (!ret)
+		ret = disk_unpack(&s->disks, json_object_get(json, "disks"),
+				  err);
 	return ret;
 }
 

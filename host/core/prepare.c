@@ -76,6 +76,9 @@ static int name_jobs(struct batch *b, struct vf_err *err)
 		memcpy(job->vm.snapshot_id, b->snapshot->id,
 		       sizeof(job->vm.snapshot_id));
 		job->vm.mailbox_gpa = b->snapshot->mailbox_gpa;
+		job->vm.disks = b->snapshot->disks;
+		for (unsigned int k = 0; k < job->vm.disks.num; k++)
+			job->vm.disks.disk[k].layers++;
 	}
 	return 0;
 }
@@ -241,6 +244,8 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 					  b->snapshot->dir_fd, job->vm.run_fd,
 					  err);
 	if (!ret)
+		ret = disk_fork(&job->vm, b->snapshot->dir_fd, err);
+	if (!ret)
 		ret = write_boot_mail(b, w, err);
 	if (ret < 0)
 		return ret;
@@ -263,7 +268,9 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b->kernel_fd < 0 || b->wake_fd < 0)
 		return vf_err_errno(err, errno, "fork");
-	ret = open_nets(b, err);
+	ret = disk_check(&s->disks, s->dir_fd, err);
+	if (!ret)
+		ret = open_nets(b, err);
 	if (!ret)
 		ret = ack_desk_open(&b->desk, nets_gateway(&b->nets),
 				    b->result->num, err);

@@ -158,6 +158,7 @@ json_t *snapshot_describe(const struct snapshot *s)
 		s->nics[0].net_name, "networks", networks_pack(s), "engine",
 		s->hardware.engine->name, "accel",
 		vmm_accel_name(s->hardware.config.accel));
+	json_object_set_new(json, "disks", disk_describe(&s->disks, s->dir_fd));
 	if (s->writing) {
 		json_object_set_new(json, "total_us", json_null());
 		json_object_set_new(json, "dirty_bytes", json_null());

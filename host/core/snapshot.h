@@ -5,6 +5,7 @@
  *	memory, state	the engine's (vmm.h)
  *	layer, index	in place of memory, where only changes are kept (layer.h)
  *	kernel, initrd	what its forks boot when they reboot
+ *	disks.json, diskD.L  the layers of its disks, all of them (disk.h)
  *	manifest.json	all else, with the sizes of the files and a crc of itself
  *
  * A snapshot is written into a hidden directory, synced, and renamed last: it
@@ -76,6 +77,7 @@ struct snapshot {
 	char parent[VF_NAME_MAX + 1];
 	uint8_t parent_id[SNAPSHOT_ID_LEN];
 	bool writing; /* not there yet */
+	struct vmm_disks disks;
 };
 
 /**

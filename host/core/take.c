@@ -61,7 +61,9 @@ int take_pause(struct take *t, struct vf_err *err)
 			return ret;
 		usleep(ARM_SLEEP_US);
 	}
-	return ret < 0 ? ret : hold_check(t->hold, t->pause.paused_us, err);
+	if (!ret)
+		ret = hold_check(t->hold, t->pause.paused_us, err);
+	return ret < 0 ? ret : take_disks_pivot(t, err);
 }
 
 int take_resume(struct take *t, int ret, struct vf_err *err)
@@ -181,6 +183,8 @@ static int take_image(struct take *t, struct vf_err *err)
 	int ret = mode->prepare ? mode->prepare(t, err) : 0;
 
 	if (!ret)
+		ret = take_disks_open(t, err);
+	if (!ret)
 		ret = shoot_held(t, err);
 	if (!ret && t->request->running)
 		t->request->running(t->s, t->request->ctx);
@@ -256,6 +260,8 @@ static int take_attached(struct take *t, struct vf_err *err)
 			ret = take_again(t, err);
 	}
 	if (!ret)
+		ret = take_disks_keep(t, err);
+	if (!ret)
 		ret = keep_boot_files(s, t->vm, err);
 	if (ret < 0)
 		return ret;
@@ -298,6 +304,7 @@ static int take_staged(struct take *t, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	ret = take_attached(t, err);
+	take_disks_close(t);
 	vm_detach(t->vmm);
 	if (ret < 0)
 		return ret;

@@ -20,8 +20,10 @@ struct take {
 	const struct hold *hold; /* on the guest, while it is shot */
 	int64_t asked_us;	 /* before the VM was paused */
 	struct vmm_pause pause;
-	bool resumed; /* the VM runs */
-	void *priv;   /* the mode's */
+	bool resumed;		/* the VM runs */
+	struct vmm_disks disks; /* before the pivot that is prepared */
+	bool has_layer;		/* it is prepared */
+	void *priv;		/* the mode's */
 };
 
 /**
@@ -50,7 +52,8 @@ struct take_mode {
 extern const struct take_mode take_full, take_live, take_diff;
 
 /**
- * take_pause() - Pause the VM at a moment in which its mailbox is armed
+ * take_pause() - Pause the VM at a moment in which its mailbox is armed, and
+ * pivot its disks
  * @t:		snapshot; out: asked_us, pause.paused_us
  * @err:	error
  *
@@ -67,6 +70,45 @@ int take_pause(struct take *t, struct vf_err *err);
  * Return: @ret, or -errno if that was 0 and the VM does not run
  */
 int take_resume(struct take *t, int ret, struct vf_err *err);
+
+/**
+ * take_disks_open() - Make ready for a pivot of all disks, before the pause
+ * @t:		snapshot; out: disks; take_disks_close() them
+ * @err:	error
+ *
+ * Return: 0, also if that has been done or there are none, -errno
+ */
+int take_disks_open(struct take *t, struct vf_err *err);
+
+/**
+ * take_disks_pivot() - The paused VM's disks are the snapshot's from here on
+ * @t:		snapshot
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int take_disks_pivot(struct take *t, struct vf_err *err);
+
+/**
+ * take_disks_pivoted() - So they are, and it was the engine that did it
+ * @t:		snapshot; out: its disks
+ */
+void take_disks_pivoted(struct take *t);
+
+/**
+ * take_disks_keep() - Put them into the snapshot's directory, durably
+ * @t:		snapshot
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int take_disks_keep(struct take *t, struct vf_err *err);
+
+/**
+ * take_disks_close() - Take back what was not used
+ * @t:		snapshot
+ */
+void take_disks_close(struct take *t);
 
 /**
  * take_deadline_us() - When all memory should be written

@@ -51,9 +51,14 @@ static int begin(struct take *t, struct vf_err *err)
 	struct vf_err ignored;
 	int ret;
 
+	ret = take_disks_open(t, err);
+	if (ret < 0)
+		return ret;
 	t->asked_us = vf_now_us();
-	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->pause,
+	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks, &t->pause,
 			      vf_now_us() + BEGIN_MS * 1000, err);
+	if (!ret)
+		take_disks_pivoted(t);
 	if (!ret)
 		ret = hold_check(t->hold, t->pause.paused_us, err);
 	if (ret < 0) {

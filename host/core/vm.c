@@ -109,10 +109,11 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 
 	snprintf(gpa, sizeof(gpa), "0x%" PRIx64, vm->mailbox_gpa);
 	vf_hex(id, vm->snapshot_id, sizeof(vm->snapshot_id));
-	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:o}", "name", vm->name,
+	json = json_pack("{s:s,s:o,s:s,s:s,s:s,s:o,s:o}", "name", vm->name,
 			 "hardware", hardware_pack(&vm->hardware), "snapshot",
 			 vm->snapshot, "snapshot_id", id, "mailbox_gpa", gpa,
-			 "nics", nics_pack(vm->nics, vm->num_nics));
+			 "nics", nics_pack(vm->nics, vm->num_nics), "disks",
+			 disk_pack(&vm->disks));
 	if (!json)
 		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
 	return vf_json_save(vm->run_fd, VM_RECORD_FILE, json, false, err);
@@ -121,17 +122,19 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
 {
 	const char *snapshot, *id, *gpa;
-	json_t *hardware, *nics;
+	json_t *hardware, *nics, *disks;
 	int ret;
 
-	ret = vf_json_unpack(json, VM_RECORD_FILE, err, "{s:o,s:s,s:s,s:s,s:o}",
-			     "hardware", &hardware, "snapshot", &snapshot,
-			     "snapshot_id", &id, "mailbox_gpa", &gpa, "nics",
-			     &nics);
+	ret = vf_json_unpack(
+		json, VM_RECORD_FILE, err, "{s:o,s:s,s:s,s:s,s:o,s:o}",
+		"hardware", &hardware, "snapshot", &snapshot, "snapshot_id",
+		&id, "mailbox_gpa", &gpa, "nics", &nics, "disks", &disks);
 	if (!ret)
 		ret = hardware_unpack(&vm->hardware, hardware, err);
 	if (!ret)
 		ret = nics_unpack(vm->nics, &vm->num_nics, nics, err);
+	if (!ret)
+		ret = disk_unpack(&vm->disks, disks, err);
 	if (ret < 0)
 		return ret;
 	if (vf_unhex(vm->snapshot_id, sizeof(vm->snapshot_id), id) < 0)
@@ -250,8 +253,7 @@ void vm_spec_nics(const struct vm *vm, const int fds[VM_NICS_MAX],
 	}
 }
 
-static int place_file(int from_fd, int to_fd, const char *name,
-		      struct vf_err *err)
+int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err)
 {
 	__close int fd = -1;
 
@@ -266,10 +268,10 @@ static int place_file(int from_fd, int to_fd, const char *name,
 int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
 			struct vf_err *err)
 {
-	int ret = place_file(from_fd, to_fd, VM_KERNEL_FILE, err);
+	int ret = vm_place_file(from_fd, to_fd, VM_KERNEL_FILE, err);
 
 	if (!ret && hw->has_initrd)
-		ret = place_file(from_fd, to_fd, VM_INITRD_FILE, err);
+		ret = vm_place_file(from_fd, to_fd, VM_INITRD_FILE, err);
 	return ret;
 }
 

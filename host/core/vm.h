@@ -7,6 +7,7 @@
  *	pid		its engine's process (process.h)
  *	kernel, initrd	what it boots: links to immutable files of ours, so that
  *			a reboot gets what the first boot got
+ *	disks.json, diskD.L  the layers of its disks and what they stand on (disk.h)
  *	mail		its mail at boot
  *	record.json	a fork's timeline, as `vmfork fork --json` printed it
  *	*.sock, *.log	the engine's
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/disk.h"
 #include "core/mailbox.h"
 #include "core/nic.h"
 #include "core/state.h"
@@ -54,7 +56,8 @@ struct vm {
 	uint8_t snapshot_id[VM_ORIGIN_LEN];
 	unsigned int num_nics; /* 0: no leases yet */
 	struct vm_nic nics[VM_NICS_MAX];
-	uint64_t mailbox_gpa; /* as the guest told; 0: it did not */
+	uint64_t mailbox_gpa;	/* as the guest told; 0: it did not */
+	struct vmm_disks disks; /* as it began: each branch adds a layer */
 };
 
 enum vm_state {
@@ -165,13 +168,24 @@ void vm_spec_nics(const struct vm *vm, const int fds[VM_NICS_MAX],
 		  struct vmm_spec *spec);
 
 /**
- * vm_place_boot_files() - Put what hardware boots into another directory of ours
+ * vm_place_file() - Put a file that never changes into another directory of ours
+ * @from_fd:	directory that has it
+ * @to_fd:	directory on the same file system
+ * @name:	file
+ * @err:	error
+ *
+ * A hard link; a copy where links are refused.
+ *
+ * Return: 0 or -errno
+ */
+int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err);
+
+/**
+ * vm_place_boot_files() - vm_place_file() for what hardware boots
  * @hw:		hardware: says whether there is an initrd
  * @from_fd:	directory that has the files
  * @to_fd:	directory on the same file system
  * @err:	error
- *
- * Hard links, since these files never change; copies where links are refused.
  *
  * Return: 0 or -errno
  */

@@ -37,6 +37,7 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 		.kernel_fd = b->kernel_fd,
 		.initrd_fd = b->initrd_fd,
 		.mail_fd = mail_fd,
+		.disks = &job->vm.disks,
 		.image_fd = chain_base(&b->chain)->dir_fd,
 		.image = &chain_base(&b->chain)->image,
 	};

@@ -104,7 +104,8 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 			return vf_err_errno(err, errno, VMM_MEMORY_FILE);
 	}
 
-	ret = qemu_args_init(&args, spec, qmp_fd, console_fd, memory_fd);
+	ret = qemu_args_init(&args, spec, vmm->run_fd, qmp_fd, console_fd,
+			     memory_fd);
 	if (!ret)
 		ret = process_spawn(&vmm->proc, vmm->run_fd, VMM_ENGINE_LOG,
 				    args.argv, args.fds, args.num_fds, err);
@@ -219,12 +220,12 @@ static int run_command(struct vmm *vmm, const char *command, const char *event,
 	return ret;
 }
 
-static int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
+int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
 	return run_command(vmm, "stop", "STOP", at_us, err);
 }
 
-static int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
+int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err)
 {
 	int64_t deadline_us = qemu_soon();
 	int ret;
@@ -256,6 +257,7 @@ const struct vmm_ops qemu_ops = {
 	.load = qemu_load,
 	.peek = qemu_peek,
 	.poke = qemu_poke,
+	.locate = qemu_locate,
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.save = qemu_save,
@@ -270,5 +272,11 @@ const struct vmm_ops qemu_ops = {
 	.devices_end = qemu_devices_end,
 	.devices_finish = qemu_devices_finish,
 	.devices_close = qemu_devices_close,
+	.disk_probe = qemu_disk_probe,
+	.disk_create = qemu_disk_create,
+	.disks_query = qemu_disks_query,
+	.disks_add = qemu_disks_add,
+	.disks_drop = qemu_disks_drop,
+	.disks_pivot = qemu_disks_pivot,
 	.query = qemu_query,
 };

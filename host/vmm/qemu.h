@@ -9,7 +9,7 @@
 #define QEMU_QMP_SOCKET	    "qmp.sock"
 #define QEMU_RAM_BLOCK	    "ram" /* id of the memory backend */
 #define QEMU_VERSION_NEEDED 10
-#define QEMU_ARGS_MAX	    80
+#define QEMU_ARGS_MAX	    96
 
 /* A command line that is being put together. It owns its strings. */
 struct qemu_args {
@@ -28,9 +28,20 @@ struct qemu_args {
 const char *qemu_program(void);
 
 /**
+ * qemu_layer_node() - A layer of a disk as QEMU is to open it
+ * @dir_fd:	its directory
+ * @disk:	disk
+ * @layer:	layer
+ *
+ * Return: an object, a new reference, or NULL
+ */
+json_t *qemu_layer_node(int dir_fd, unsigned int disk, unsigned int layer);
+
+/**
  * qemu_args_init() - Put a command line together
  * @args:	out: it; qemu_args_exit() it, also after a failure
  * @spec:	what to start
+ * @run_fd:	run directory, with the layers of its disks
  * @qmp_fd:	listening socket of the control interface
  * @console_fd: listening socket of the console
  * @memory_fd:	memory file of the image, or -1
@@ -38,7 +49,7 @@ const char *qemu_program(void);
  * Return: 0 or -ENOMEM
  */
 int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
-		   int qmp_fd, int console_fd, int memory_fd);
+		   int run_fd, int qmp_fd, int console_fd, int memory_fd);
 
 /**
  * qemu_args_exit() - Free it
@@ -130,7 +141,8 @@ int qemu_cancel(struct vmm *vmm, struct vf_err *err);
 int qemu_finish(int image_fd, const struct vmm_config *config,
 		struct vmm_image *image, struct vf_err *err);
 int qemu_live_check(struct vmm *vmm, struct vf_err *err);
-int qemu_live_begin(struct vmm *vmm, int image_fd, struct vmm_pause *pause,
+int qemu_live_begin(struct vmm *vmm, int image_fd,
+		    const struct vmm_disks *disks, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err);
 int qemu_live_end(struct vmm *vmm, int64_t deadline_us, struct vf_err *err);
 int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err);
@@ -144,6 +156,20 @@ int qemu_devices_finish(struct vmm_devices *devices, int image_fd,
 			const struct vmm_config *config,
 			struct vmm_image *image, struct vf_err *err);
 void qemu_devices_close(struct vmm_devices *devices);
+int qemu_disk_probe(const char *path, enum vmm_format *format, uint64_t *bytes,
+		    struct vf_err *err);
+int qemu_disk_create(int dir_fd, unsigned int disk, unsigned int layer,
+		     const char *image, enum vmm_format format, uint64_t bytes,
+		     struct vf_err *err);
+int qemu_disks_query(struct vmm *vmm, struct vmm_disks *disks,
+		     struct vf_err *err);
+int qemu_disks_add(struct vmm *vmm, const struct vmm_disks *disks,
+		   struct vf_err *err);
+void qemu_disks_drop(struct vmm *vmm, const struct vmm_disks *disks);
+int qemu_disks_pivot(struct vmm *vmm, const struct vmm_disks *disks,
+		     struct vf_err *err);
+int qemu_pause(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
+int qemu_resume(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
 
 /**
  * qemu_memory_find() - Where does guest memory stand in QEMU's address space?
@@ -178,6 +204,12 @@ int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
  */
 int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
 	      struct vf_err *err);
+
+/**
+ * qemu_locate() - See struct vmm_ops
+ */
+int qemu_locate(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		struct vf_err *err);
 
 /**
  * qemu_layout() - Where guest memory stands in a file that holds it as one piece

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "vmm/qemu.h"
 
 const char *qemu_program(void)
@@ -127,8 +128,29 @@ static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
 	}
 }
 
+/*
+ * A guest is told of what its disk cannot take, rather than stopped where nobody
+ * looks.
+ */
+static void add_disks(struct qemu_args *args, const struct vmm_disks *disks,
+		      int run_fd)
+{
+	for (unsigned int i = 0; disks && i < disks->num; i++) {
+		unsigned int top = disks->disk[i].layers - 1;
+		__json json_t *node = qemu_layer_node(run_fd, i, top);
+		char name[VMM_LAYER_NAME];
+
+		add(args, "-blockdev");
+		add_string(args, node ? json_dumps(node, JSON_COMPACT) : NULL);
+		add_option(args, "-device",
+			   "virtio-blk-pci,id=disk%u,serial=disk%u,drive=%s,"
+			   "werror=report,rerror=report",
+			   i, i, vmm_layer_name(name, i, top));
+	}
+}
+
 int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
-		   int qmp_fd, int console_fd, int memory_fd)
+		   int run_fd, int qmp_fd, int console_fd, int memory_fd)
 {
 	*args = (struct qemu_args){ 0 };
 	add(args, qemu_program());
@@ -149,6 +171,7 @@ int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
 		   inherit(args, console_fd));
 	add_option(args, "-serial", "chardev:console");
 	add_devices(args, spec);
+	add_disks(args, spec->disks, run_fd);
 	/*
 	 * -S is essential: a state that was saved from a running VM would
 	 * otherwise run the moment it is loaded, and there would be no moment

@@ -85,7 +85,80 @@ static int moment(struct qmp *qmp, const char *name, int64_t *at_us,
 	}
 }
 
-int qemu_live_begin(struct vmm *vmm, int image_fd, struct vmm_pause *pause,
+/* Wait until all is prepared, and memory about to be protected. */
+static int active(struct qmp *qmp, int64_t deadline_us, struct vf_err *err)
+{
+	for (;;) {
+		__json json_t *event = NULL;
+		const char *status;
+		int ret = qmp_wait_event(qmp, "MIGRATION", &event, deadline_us,
+					 err);
+
+		if (ret < 0)
+			return ret;
+		status = json_string_value(json_object_get(
+			json_object_get(event, "data"), "status"));
+		if (!status || !strcmp(status, "setup"))
+			continue;
+		if (!strcmp(status, "active"))
+			return 0;
+		/* that it has ended is somebody else's to know, too */
+		json_array_insert(qmp->events, 0, event);
+		return strcmp(status, "completed") != 0
+			       ? qemu_migration_wait(qmp, deadline_us, err)
+			       : 0;
+	}
+}
+
+/* Has QEMU begun to write pages? Then all of them are protected. */
+static int has_begun(struct qmp *qmp, struct vf_err *err)
+{
+	__json json_t *info = NULL;
+	const char *status;
+	json_t *ram;
+	int ret = qmp_execute(qmp, "query-migrate", NULL, &info, qemu_soon(),
+			      err);
+
+	if (ret < 0)
+		return ret;
+	status = json_string_value(json_object_get(info, "status"));
+	ram = json_object_get(info, "ram");
+	if (!status || !strcmp(status, "failed"))
+		return vf_err_set(err, EIO, "migration failed");
+	return !strcmp(status, "completed") ||
+	       json_integer_value(json_object_get(ram, "normal")) ||
+	       json_integer_value(json_object_get(ram, "duplicate"));
+}
+
+/*
+ * QEMU would pause the VM at a moment of its own, in which no disk can be
+ * pivoted: so it is paused before. A VM that was paused stays so, and nothing
+ * tells that its memory is protected but the first pages that are written. The
+ * answer to that question comes when QEMU's own end of the pause has passed.
+ */
+static int begin_paused(struct vmm *vmm, int image_fd,
+			const struct vmm_disks *disks, struct vmm_pause *pause,
+			int64_t deadline_us, struct vf_err *err)
+{
+	struct qmp *qmp = qemu_client(vmm);
+	int ret = qemu_pause(vmm, &pause->paused_us, err);
+
+	if (!ret)
+		ret = qemu_disks_pivot(vmm, disks, err);
+	if (!ret)
+		ret = start(qmp, image_fd, err);
+	if (!ret)
+		ret = active(qmp, deadline_us, err);
+	while (!ret) {
+		ret = has_begun(qmp, err);
+		if (!ret && vf_now_us() > deadline_us)
+			ret = vf_err_errno(err, ETIMEDOUT, "migration");
+	}
+	return ret < 0 ? ret : qemu_resume(vmm, &pause->resumed_us, err);
+}
+
+int qemu_live_begin(struct vmm *vmm, int image_fd,
+		    const struct vmm_disks *disks, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
@@ -94,6 +167,9 @@ int qemu_live_begin(struct vmm *vmm, int image_fd, struct vmm_pause *pause,
 	if (ret < 0)
 		return ret;
 	qmp_forget_events(qmp);
+	if (disks->num)
+		return begin_paused(vmm, image_fd, disks, pause, deadline_us,
+				    err);
 	ret = start(qmp, image_fd, err);
 	if (!ret)
 		ret = moment(qmp, "STOP", &pause->paused_us, deadline_us, err);

@@ -85,6 +85,13 @@ int qemu_poke(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
 	return transfer(vmm, gpa, (void *)buf, len, true, err);
 }
 
+int qemu_locate(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		struct vf_err *err)
+{
+	return qemu_memory_find(qemu_client(vmm), QEMU_RAM_BLOCK, gpa, hva,
+				err);
+}
+
 /*
  * Where q35 puts memory: pc_q35_init() in hw/i386/pc_q35.c. What does not fit
  * under the PCI hole continues at 4 GiB.

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/extent.h"
 #include "base/process.h"
+#include "vmm/disk.h"
 
 #define VMM_NICS_MAX	4
 #define VMM_REGIONS_MAX 2
@@ -71,6 +72,7 @@ struct vmm_spec {
 	int mail_fd;   /* mail at boot; -1: none */
 	unsigned int num_nics;
 	struct vmm_nic nics[VMM_NICS_MAX];
+	const struct vmm_disks *disks; /* their layers: in the run directory */
 	int image_fd;		       /* directory of the image; -1: boot */
 	const struct vmm_image *image; /* NULL: boot */
 };
@@ -165,6 +167,10 @@ struct vmm_ops {
 	int (*poke)(struct vmm *vmm, uint64_t gpa, const void *buf, size_t len,
 		    struct vf_err *err);
 
+	/** @locate: where a page of guest memory is in the engine's process */
+	int (*locate)(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
+		      struct vf_err *err);
+
 	/** @pause: stop the vCPUs; @at_us: when they stood. */
 	int (*pause)(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
 
@@ -197,8 +203,10 @@ struct vmm_ops {
 	/**
 	 * @live_begin: begin to save a running VM. The engine pauses it itself,
 	 * for a moment; afterwards it runs, and the image becomes that moment's.
+	 * So do its @disks: those that are pivoted then, see @disks_pivot.
 	 */
 	int (*live_begin)(struct vmm *vmm, int image_fd,
+			  const struct vmm_disks *disks,
 			  struct vmm_pause *pause, int64_t deadline_us,
 			  struct vf_err *err);
 
@@ -236,12 +244,64 @@ struct vmm_ops {
 
 	void (*devices_close)(struct vmm_devices *devices);
 
+	/**
+	 * @disk_probe: what is in an image that somebody gave? @format says
+	 * what it is meant to be, and what it is.
+	 */
+	int (*disk_probe)(const char *path, enum vmm_format *format,
+			  uint64_t *bytes, struct vf_err *err);
+
+	/**
+	 * @disk_create: make an empty layer, on an image or, where that is
+	 * NULL, on the layer below; no VM is needed
+	 */
+	int (*disk_create)(int dir_fd, unsigned int disk, unsigned int layer,
+			   const char *image, enum vmm_format format,
+			   uint64_t bytes, struct vf_err *err);
+
+	/** @disks_query: how many layers has each by now? */
+	int (*disks_query)(struct vmm *vmm, struct vmm_disks *disks,
+			   struct vf_err *err);
+
+	/** @disks_add: get ready for one layer more, which is there */
+	int (*disks_add)(struct vmm *vmm, const struct vmm_disks *disks,
+			 struct vf_err *err);
+
+	/** @disks_drop: undo it; nothing to undo is no error */
+	void (*disks_drop)(struct vmm *vmm, const struct vmm_disks *disks);
+
+	/**
+	 * @disks_pivot: what a paused VM writes from here on goes to the layer
+	 * that was added; the one below does not change any more
+	 */
+	int (*disks_pivot)(struct vmm *vmm, const struct vmm_disks *disks,
+			   struct vf_err *err);
+
 	/** @query: what the VM is doing. */
 	int (*query)(struct vmm *vmm, enum vmm_state *state,
 		     struct vf_err *err);
 };
 
 extern const struct vmm_ops qemu_ops;
+
+/* Something that the kernel has, or has not. */
+struct vmm_check {
+	const char *name; /* a literal */
+	bool ok;
+	char detail[192]; /* what is lacking without it */
+};
+
+#define VMM_CHECKS_MAX 8
+
+/**
+ * vmm_check() - What the kernel here lacks of what branches need
+ * @checks:	out: userfaultfd, live for booted VMs and for forks, PAGEMAP_SCAN,
+ *		collapse
+ * @room:	for so many
+ *
+ * Return: how many there are
+ */
+unsigned int vmm_check(struct vmm_check *checks, unsigned int room);
 
 /**
  * vmm_find() - Find an engine

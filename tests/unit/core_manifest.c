@@ -69,6 +69,7 @@ static struct snapshot example(int dir_fd)
 		.pause_us = 77500,
 		.total_us = 110100,
 		.dirty_bytes = 86824960,
+		.disks = { .num = 1, .disk = { { 1 << 20, 2 } } },
 	};
 
 	for (unsigned int i = 0; i < sizeof(s.id); i++)
@@ -96,6 +97,9 @@ static int setup(void **state)
 	write_file(fix, VMM_STATE_FILE, "what its devices do");
 	write_file(fix, VM_KERNEL_FILE, "kernel");
 	write_file(fix, VM_INITRD_FILE, "initrd");
+	write_file(fix, DISK_ORIGIN_FILE, "images");
+	write_file(fix, "disk0.0", "what is below");
+	write_file(fix, "disk0.1", "what its disk has");
 	*state = fix;
 	return manifest_save(&fix->saved, &fix->err);
 }
@@ -159,6 +163,7 @@ static void round_trip(void **state)
 	assert_int_equal(a->pause_us, b->pause_us);
 	assert_int_equal(a->total_us, b->total_us);
 	assert_int_equal(a->dirty_bytes, b->dirty_bytes);
+	assert_memory_equal(&a->disks, &b->disks, sizeof(a->disks));
 }
 
 static void each_bit(void **state)
@@ -212,8 +217,10 @@ static void cut(void **state)
 /* The files that it speaks of: their sizes, their kind, whether they are. */
 static void files(void **state)
 {
-	static const char *const names[] = { VMM_MEMORY_FILE, VMM_STATE_FILE,
-					     VM_KERNEL_FILE, VM_INITRD_FILE };
+	static const char *const names[] = { VMM_MEMORY_FILE,  VMM_STATE_FILE,
+					     VM_KERNEL_FILE,   VM_INITRD_FILE,
+					     DISK_ORIGIN_FILE, "disk0.0",
+					     "disk0.1" };
 	struct fixture *fix = *state;
 	int dir_fd = fix->saved.dir_fd;
 

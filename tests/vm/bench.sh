@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 180
+# time: 600
 # alone
 #
 # The benchmarks run through and say what they should. Their figures are not
@@ -54,7 +54,7 @@ rows_are_there() { # KIND N VARIANTS
 prints_a_table() {
 	local text rc
 
-	text=$(vmfork bench start ready -n 1)
+	text=$(vmfork bench start layer -n 1)
 	rc=$?
 	echo "$text"
 	[[ $rc = [03] ]] && [ "$(wc -l <<<"$text")" = 4 ] &&
@@ -62,17 +62,80 @@ prints_a_table() {
 		grep -qE ': [0-9.]+ \(at most [0-9.]+\)$' <<<"$text"
 }
 
+# --- pause -------------------------------------------------------------------
+
+# The contract of `bench pause --json`: each mode on both kinds of sources, two
+# samples of three. A pause is part of the time that the command took; a guest
+# that stands still for long is seen to do so by who watches it.
+# shellcheck disable=SC2016 # jq's variables
+pause_contract='
+def spread: (keys == ["max", "mean", "min", "n", "p50", "p90", "p99"])
+	and .n == 2 and .min >= 0 and .min <= .mean and .mean <= .max
+	and ([.min, .p50, .p90, .p99, .max] | . == sort);
+(keys == ["method", "variants"]) and (.variants | length) == 10
+and ([.variants[] | "\(.source) \(.mode)"] | unique | length) == 10
+and (.variants | all(
+	.memory_mib == 256 and .fill_mib == 64 and .workload == "steady"
+	and .dirty_mib == (if .source == "fork" then 8 else 0 end)
+	and ([.pause_us, .gap_us, .calm_us, .blind_us, .round_trip_us,
+		.ready_us, .private_bytes, .bytes_written] | all(spread))
+	and .pause_us.min > 0 and .pause_us.max < .ready_us.max
+	and .round_trip_us.min <= .ready_us.min
+	and (.mode != "full" or .gap_us.min > .pause_us.min / 2)
+	and .taken == ({"live-async": "live",
+		"auto": (if .source == "fork" then "diff" else "live" end)
+		}[.mode] // .mode)
+	and .private_bytes.min > (if .source == "fork" then 8 else 64 end) * 1048576
+	and .bytes_written.min > 0))
+and (.variants | map(select(.source == "fork" and .mode == "diff"))
+	| all(.bytes_written.max < 64 * 1048576))'
+
+pause_runs_through() {
+	local report
+
+	report=$(timeout 400 "$VMFORK" bench pause -n 2 --fill 64 --dirty 8 \
+		--workload steady --rate 4 --csv "$notes/pause.csv" --json) ||
+		return
+	echo "$report"
+	jq -e "$pause_contract" <<<"$report" >/dev/null
+}
+
+pause_rows_are_there() {
+	[ "$(wc -l <"$notes/pause.csv")" = 31 ] &&
+		[ "$(awk -F, 'NR > 1 && NF == 17 && $9 > 0 && $15 == ""' \
+			"$notes/pause.csv" | wc -l)" = 30 ]
+}
+
+# Without gnuplot that is said at once, before anything is measured.
+plot_is_refused() {
+	says 1 "gnuplot does not run" env PATH="$notes" \
+		"$VMFORK" bench pause --plot "$notes/pause.svg"
+}
+
 boot src || bail "no source"
 vmfork snapshot src ready || bail "no snapshot"
+vmfork fork ready --name other >/dev/null || bail "no fork"
+vmfork snapshot other-1 layer --mode diff || bail "no layer"
+vmfork stop other-1 >/dev/null
 note_state
 check "start runs through" runs_through start $N 2 1
 check "its rows are kept" rows_are_there start $N 2
 check "apply runs through" runs_through apply $N 4 2
 check "its rows are kept" rows_are_there apply $N 4
-check "without --json, a table" prints_a_table
+check "without --json, a table; also of a layer" prints_a_table
 check "nothing is left of that" left_nothing
 check_fails "a benchmark that nobody knows" 2 '^vmfork: ' vmfork bench dance ready
 check_fails "a snapshot that is not there" 1 'nosuch: does not exist' \
 	vmfork bench start nosuch
 check "the source has not noticed" reachable src
+vmfork stop src >/dev/null
+note_state
+check "pause runs through" pause_runs_through
+check "its rows are kept" pause_rows_are_there
+check "nothing is left of that" left_nothing
+check_fails "a mode that nobody knows" 2 "bench: --mode 'sleep'" \
+	vmfork bench pause --mode live,sleep
+check_fails "more to be written than there is" 2 'bench: --memory 256: too small' \
+	vmfork bench pause --dirty 10,200
+check "without gnuplot, no plot" plot_is_refused
 done_testing
