@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 300
+# time: 600
 #
 # Branches that are cut short: the command, the process that finishes for it or
 # QEMU is killed, or the disk is full. No half of one is ever ready, a promise

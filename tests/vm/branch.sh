@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 300
+# time: 600
 #
 # Branches of a VM that works as hard as it can: whatever the mode, an image is
 # the memory of one moment, and that of its devices. Layers on layers come to the
@@ -97,7 +97,7 @@ export VMFORK_INITRD=$notes/guest.cpio.gz
 	--agent "$BUILD/vmfork-agent" --out "$VMFORK_INITRD" \
 	--add "/bin/invariant=$BUILD/tests/vm/guest/invariant" ||
 	bail "no initramfs"
-boot src --memory 192M || bail "no source"
+boot src --memory 256M || bail "no source"
 guest src "invariant run /tmp/invariant $PAGES </dev/null >/dev/null 2>&1 &"
 check "the program works" retry_until 30 has_gone_on src 2
 

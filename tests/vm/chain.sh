@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 180
+# time: 300
 #
 # Layers on layers come to the memory that their source had: at each depth the
 # chain is compared with a whole image that was saved in the same pause.
