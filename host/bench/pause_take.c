@@ -14,6 +14,7 @@
 #define SNAPSHOT_NAME "bench-pause"
 #define FORK_PREFIX   "bench-pause-of"
 #define FORK_MS	      60000
+#define READY_US      600000000LL
 #define WISH_MS	      120000
 #define WISH_LOOK_US  2000
 #define CALM_US	      100000
@@ -153,8 +154,9 @@ static int take_timed(struct pause_row *row, const struct vf_state *state,
 	if (ret < 0)
 		return ret;
 	if (!wait)
-		ret = snapshot_await(state, SNAPSHOT_NAME, true,
-				     plan->cancel_fd, err);
+		ret = snapshot_await(state, SNAPSHOT_NAME,
+				     vf_now_us() + READY_US, plan->cancel_fd,
+				     err);
 	row->value[PAUSE_READY_US] = vf_now_us() - start_us;
 	if (!ret)
 		ret = note_taken(row, state, err);

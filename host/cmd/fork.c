@@ -121,9 +121,16 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	const struct order *order = ctx;
 	struct snapshot snapshot = { .dir_fd = -1 };
 	struct fork_result result = { 0 };
-	int ret = snapshot_await(state, order->snapshot, order->request.wait,
-				 order->request.cancel_fd, err);
+	const struct fork_request *request = &order->request;
+	int64_t deadline_us =
+		order->no_wait ? 0
+			       : request->start_us +
+					 (int64_t)request->timeout_ms * 1000;
+	int ret = snapshot_await(state, order->snapshot, deadline_us,
+				 request->cancel_fd, err);
 
+	if (!ret)
+		ret = snapshot_open(&snapshot, state, order->snapshot, err);
 	if (!ret && order->request.num_links > snapshot.num_nics)
 		ret = cmd_usage_error(cmd, err,
 				      "--net: named %u times, and snapshot %s "
@@ -131,8 +138,6 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 				      order->request.num_links, order->snapshot,
 				      snapshot.num_nics,
 				      snapshot.num_nics == 1 ? "" : "s");
-	if (!ret)
-		ret = snapshot_open(&snapshot, state, order->snapshot, err);
 	if (!ret)
 		ret = fork_snapshot(&result, state, &snapshot, &order->request,
 				    err);
@@ -167,6 +172,9 @@ static int parse_wait(struct cmd *cmd, struct order *order, struct vf_err *err)
 		if (strcmp(name, names[i]) != 0)
 			continue;
 		request->wait = (enum fork_wait)i;
+		/* with --no-mail there is nobody to wait for, but the writer */
+		if (order->wait && request->wait == FORK_WAIT_NONE)
+			order->no_wait = true;
 		return 0;
 	}
 	return cmd_usage_error(cmd, err,

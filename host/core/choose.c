@@ -39,6 +39,7 @@ static int64_t predict_diff(struct take *t, struct vf_err *err)
 
 	if (ret < 0)
 		return ret;
+	memory.has_base = t->vm->snapshot[0];
 	ret = vmm_memory_changed(t->vmm, &memory, &changed, err);
 	mib = (int64_t)(changed.pages * EXTENT_PAGE >> 20);
 	extents_exit(&changed);

@@ -257,6 +257,17 @@ void disk_tidy(const struct vm *vm, struct vmm *vmm)
 		drop(vm, vmm, &disks);
 }
 
+bool disk_feed(const struct vm *vm, struct vmm *vmm)
+{
+	enum vmm_state state;
+	struct vf_err ignored;
+	int64_t at_us;
+
+	return vm->disks.num && vmm->ops->query(vmm, &state, &ignored) == 0 &&
+	       state == VMM_STATE_STARVED &&
+	       vmm->ops->resume(vmm, &at_us, &ignored) == 0;
+}
+
 json_t *disk_describe(const struct vmm_disks *disks, int dir_fd)
 {
 	__json json_t *origins = NULL;

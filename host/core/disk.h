@@ -102,6 +102,17 @@ int disk_grow(const struct vm *vm, struct vmm *vmm, struct vmm_disks *disks,
 void disk_tidy(const struct vm *vm, struct vmm *vmm);
 
 /**
+ * disk_feed() - Let a VM go on that stood still because its disk had no room
+ * @vm:		VM
+ * @vmm:	its engine
+ *
+ * If there still is none, it stands still again.
+ *
+ * Return: true if it did
+ */
+bool disk_feed(const struct vm *vm, struct vmm *vmm);
+
+/**
  * disk_describe() - Disks as their user sees them
  * @disks:	disks
  * @dir_fd:	directory of a VM or a snapshot

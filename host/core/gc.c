@@ -63,6 +63,38 @@ static int collect_links(const struct vf_state *state, json_t *removed,
 	return net_gc(state->net_fd, is_alive, (void *)state, removed, err);
 }
 
+/* Nothing is removed: what stood still for want of room can go on. */
+static int feed_vms(const struct vf_state *state, json_t *removed,
+		    struct vf_err *err)
+{
+	__json json_t *names = NULL;
+	json_t *name;
+	size_t i;
+	int ret = vm_list(state, &names, err);
+
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name) {
+		struct vf_err ignored;
+		struct vmm vmm;
+		struct vm vm;
+
+		/* one that another command is busy with is looked after */
+		if (vm_open(&vm, state, json_string_value(name), &ignored) ==
+			    0 &&
+		    vm.disks.num && vm_attach(&vm, &vmm, -1, &ignored) == 0) {
+			if (disk_feed(&vm, &vmm))
+				json_array_append_new(
+					removed,
+					json_sprintf("VM %s stood still",
+						     vm.name));
+			vm_detach(&vmm);
+		}
+		vm_close(&vm);
+	}
+	return 0;
+}
+
 /* All parts, whatever becomes of one of them; the first failure is told. */
 static int collect(const struct vf_state *state, json_t *removed,
 		   struct vf_err *err)
@@ -72,6 +104,7 @@ static int collect(const struct vf_state *state, json_t *removed,
 		collect_vms,
 		snapshot_gc,
 		collect_links,
+		feed_vms,
 	};
 	struct vf_err why;
 	int ret = 0;

@@ -78,8 +78,28 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 	return ret;
 }
 
-int snapshot_await(const struct vf_state *state, const char *name, bool wait,
-		   int cancel_fd, struct vf_err *err)
+/* One that is made whole is written, too, and is there all the time. */
+static bool is_awaited(const struct vf_state *state, const char *name)
+{
+	struct vf_err ignored;
+
+	return snapshot_exists(state, name, &ignored) == -ENOENT &&
+	       stage_is_writing(state, name);
+}
+
+static int await_give_up(const char *name, int64_t deadline_us,
+			 struct vf_err *err)
+{
+	if (!deadline_us)
+		return vf_err_set(err, EBUSY, "snapshot %s: is being written",
+				  name);
+	vf_err_set(err, ETIMEDOUT, "snapshot %s: is still being written", name);
+	vf_err_hint(err, "'vmfork snapshots' tells when it is ready");
+	return -ETIMEDOUT;
+}
+
+int snapshot_await(const struct vf_state *state, const char *name,
+		   int64_t deadline_us, int cancel_fd, struct vf_err *err)
 {
 	__close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	char link[64], events[4096];
@@ -88,15 +108,16 @@ int snapshot_await(const struct vf_state *state, const char *name, bool wait,
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", state->snapshots_fd);
 	if (fd < 0 || inotify_add_watch(fd, link, IN_MOVE | IN_DELETE) < 0)
 		return vf_err_errno(err, errno, "snapshot %s", name);
-	while (vf_name_is_valid(name, VF_NAME_MAX) &&
-	       stage_is_writing(state, name)) {
-		if (!wait)
-			return vf_err_set(err, EBUSY,
-					  "snapshot %s: is being written",
-					  name);
+	while (is_awaited(state, name)) {
+		int64_t now_us = vf_now_us(),
+			slice_us = now_us + AWAIT_SLICE_US;
+
+		if (now_us >= deadline_us)
+			return await_give_up(name, deadline_us, err);
 		/* nothing tells of a writer that was killed: look again */
 		ret = vf_wait_readable(fd, cancel_fd,
-				       vf_now_us() + AWAIT_SLICE_US);
+				       slice_us < deadline_us ? slice_us
+							      : deadline_us);
 		if (ret < 0 && ret != -ETIMEDOUT)
 			return vf_err_errno(err, ret, "snapshot %s", name);
 		(void)!read(fd, events, sizeof(events));
@@ -176,6 +197,17 @@ static json_t *describe_unready(const char *name, const char *status,
 			 "dirty_bytes", "memory_bytes", "error", why);
 }
 
+static bool has_name(const json_t *names, const char *name)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(names, i, item)
+		if (!strcmp(json_string_value(item), name))
+			return true;
+	return false;
+}
+
 int snapshot_list(const struct vf_state *state, json_t **out,
 		  struct vf_err *err)
 {
@@ -184,9 +216,10 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 	json_t *name;
 	int ret;
 
-	ret = vf_list_dir(state->snapshots_fd, &names, err);
+	/* in this order: one that is published meanwhile is in both */
+	ret = stage_list(state, &writing, err);
 	if (!ret)
-		ret = stage_list(state, &writing, err);
+		ret = vf_list_dir(state->snapshots_fd, &names, err);
 	if (ret < 0)
 		return ret;
 	*out = json_array();
@@ -203,8 +236,9 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 		snapshot_close(&s);
 	}
 	json_array_foreach(writing, i, name)
-		json_array_append_new(*out,
-				      describe_unready(json_string_value(name),
+		if (!has_name(names, json_string_value(name)))
+			json_array_append_new(
+				*out, describe_unready(json_string_value(name),
 						       "writing", NULL));
 	return 0;
 }

@@ -118,18 +118,18 @@ int snapshot_take_detached(struct snapshot *snapshot,
 			   struct vf_err *err);
 
 /**
- * snapshot_await() - Wait while a snapshot is being written
- * @state:	state directory
- * @name:	name
- * @wait:	false: do not wait, say so
- * @cancel_fd:	readable when the user gives up; or -1
- * @err:	error
+ * snapshot_await() - Wait while a snapshot that is not there is being written
+ * @state:		state directory
+ * @name:		name
+ * @deadline_us:	on vf_now_us()'s clock; 0: do not wait, say so
+ * @cancel_fd:		readable when the user gives up; or -1
+ * @err:		error
  *
- * Return: 0 if nobody writes it (any more), whether it is there or not, -EBUSY,
+ * Return: 0 if it is there, or nobody writes it (any more), -EBUSY, -ETIMEDOUT,
  * -ECANCELED, -errno
  */
-int snapshot_await(const struct vf_state *state, const char *name, bool wait,
-		   int cancel_fd, struct vf_err *err);
+int snapshot_await(const struct vf_state *state, const char *name,
+		   int64_t deadline_us, int cancel_fd, struct vf_err *err);
 
 /**
  * snapshot_set_nics() - Note the interfaces of a snapshot's source

@@ -195,6 +195,12 @@ static int take_image(struct take *t, struct vf_err *err)
 	return ret;
 }
 
+void take_unlink(const struct take *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
+		unlinkat(t->s->dir_fd, image_files[i], 0);
+}
+
 /*
  * The mailbox was found only in the image: if the guest has something to do for
  * a snapshot, it can be asked only now, and that image is not the one.
@@ -208,8 +214,7 @@ static int take_again(struct take *t, struct vf_err *err)
 	hold_init(&hold, &to, &t->request->hold);
 	if (!hold.wish)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
-		unlinkat(t->s->dir_fd, image_files[i], 0);
+	take_unlink(t);
 	return take_image(t, err);
 }
 
@@ -244,6 +249,15 @@ static int take_attached(struct take *t, struct vf_err *err)
 
 	if (ret < 0)
 		return ret;
+	if (vm_state == VMM_STATE_STARVED) {
+		vf_err_set(err, ENOSPC,
+			   "VM %s: stands still, for want of room "
+			   "for its disk",
+			   t->vm->name);
+		vf_err_hint(err, "make room in the state directory: 'vmfork "
+				 "gc' lets it go on then");
+		return -ENOSPC;
+	}
 	if (vm_state != VMM_STATE_RUNNING)
 		return vf_err_set(err, EBUSY, "VM %s: not running",
 				  t->vm->name);
@@ -304,6 +318,9 @@ static int take_staged(struct take *t, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	ret = take_attached(t, err);
+	/* what does not become a snapshot gives its room back first */
+	if (ret < 0)
+		take_unlink(t);
 	take_disks_close(t);
 	vm_detach(t->vmm);
 	if (ret < 0)

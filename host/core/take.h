@@ -107,8 +107,16 @@ int take_disks_keep(struct take *t, struct vf_err *err);
 /**
  * take_disks_close() - Take back what was not used
  * @t:		snapshot
+ *
+ * A VM that the snapshot has left no room to write goes on.
  */
 void take_disks_close(struct take *t);
+
+/**
+ * take_unlink() - Remove what a mode has written: it is of no use
+ * @t:		snapshot
+ */
+void take_unlink(const struct take *t);
 
 /**
  * take_deadline_us() - When all memory should be written

@@ -236,6 +236,7 @@ static int prepare_diff(struct take *t, struct vf_err *err)
 	}
 	if (!ret)
 		ret = ops->memory(t->vmm, &d->memory, err);
+	d->memory.has_base = t->vm->snapshot[0];
 	if (!ret)
 		ret = ops->devices_open(t->vmm, &d->devices, err);
 	return ret < 0 ? ret : copy_open(t, d, err);

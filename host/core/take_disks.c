@@ -42,4 +42,5 @@ void take_disks_close(struct take *t)
 	if (t->has_layer)
 		disk_tidy(t->vm, t->vmm);
 	t->has_layer = false;
+	disk_feed(t->vm, t->vmm);
 }

@@ -18,7 +18,7 @@
 #include "vmm/vmm.h"
 
 #define RUNS_MAX   512
-#define CALL_MAX   (1ULL << 30) /* what one call copies */
+#define CALL_PAGES (1 << 18) /* of one call: the kernel has a limit, 2 GiB */
 #define HUGE_BYTES (2ULL << 20)
 
 /* One slice's work. */
@@ -26,6 +26,7 @@ struct copier {
 	const struct vmm *vmm;
 	const struct vmm_memory *memory;
 	struct vmm_slice *slice;
+	uint64_t call_pages;
 	pthread_t thread;
 	bool has_thread;
 	int ret;
@@ -96,7 +97,7 @@ int vmm_copy_open(struct vmm_copy *copy, const struct vmm_memory *memory,
 	uint64_t room = share * EXTENT_PAGE * 5 / 4 + slack;
 	int ret;
 
-	*copy = (struct vmm_copy){ 0 };
+	*copy = (struct vmm_copy){ .call_pages = CALL_PAGES };
 	ret = enough_memory(num * room, err);
 	while (!ret && first < all) {
 		struct vmm_slice *slice = &copy->slices[copy->num++];
@@ -124,50 +125,63 @@ void vmm_copy_close(struct vmm_copy *copy)
 	}
 }
 
-/* One call's worth of runs, from @first on. Return: how many, or -errno. */
-static ssize_t copy_some(const struct copier *c, size_t first, uint8_t *to)
+/* Where a slice's copy is: so many pages into one of its runs. */
+struct progress {
+	size_t run;
+	uint64_t skip;
+	uint8_t *to;
+};
+
+/* One call's worth. Return: 0 or -errno */
+static int copy_some(const struct copier *c, struct progress *at)
 {
-	struct iovec remote[RUNS_MAX], local = { .iov_base = to };
+	struct iovec remote[RUNS_MAX], local = { .iov_base = at->to };
 	const struct extents *pages = &c->slice->pages;
+	uint64_t left = c->call_pages;
 	size_t n = 0;
 	ssize_t got;
 
-	for (; n < RUNS_MAX && first + n < pages->num; n++) {
-		const struct extent *e = &pages->runs[first + n];
+	while (n < RUNS_MAX && left && at->run < pages->num) {
+		const struct extent *e = &pages->runs[at->run];
+		uint64_t page = e->page + at->skip, num = e->num - at->skip;
 
+		num = num < left ? num : left;
 		remote[n].iov_base = (void *)(uintptr_t)(c->memory->hva +
-							 e->page * EXTENT_PAGE);
-		remote[n].iov_len = e->num * EXTENT_PAGE;
-		if (n && local.iov_len + remote[n].iov_len > CALL_MAX)
-			break;
-		local.iov_len += remote[n].iov_len;
+							 page * EXTENT_PAGE);
+		remote[n].iov_len = num * EXTENT_PAGE;
+		local.iov_len += remote[n++].iov_len;
+		left -= num;
+		at->skip += num;
+		if (at->skip == e->num) {
+			at->run++;
+			at->skip = 0;
+		}
 	}
 	got = process_vm_readv(c->vmm->proc.pid, &local, 1, remote, n, 0);
 	if (got < 0)
 		return -errno;
-	return (size_t)got == local.iov_len ? (ssize_t)n : -EFAULT;
+	at->to += got;
+	return (size_t)got == local.iov_len ? 0 : -EFAULT;
 }
 
 static int copy_slice(struct copier *c)
 {
 	struct vmm_slice *slice = c->slice;
-	uint8_t *to = slice->buf;
+	struct progress at = { .to = slice->buf };
 	int ret;
 
 	ret = pagemap_scan(c->vmm->proc.pid, c->memory->hva, slice->first,
-			   slice->num, PAGEMAP_PRIVATE, &slice->pages, &c->err);
+			   slice->num, pagemap_changed(c->memory->has_base),
+			   &slice->pages, &c->err);
 	if (ret < 0)
 		return ret;
 	if (slice->pages.pages * EXTENT_PAGE > slice->room)
 		return vf_err_set(&c->err, ENOBUFS,
 				  "more memory changed than was expected");
-	for (size_t i = 0; i < slice->pages.num;) {
-		ssize_t n = copy_some(c, i, to);
-
-		if (n < 0)
-			return vf_err_errno(&c->err, (int)n, "guest memory");
-		for (; n--; i++)
-			to += slice->pages.runs[i].num * EXTENT_PAGE;
+	while (at.run < slice->pages.num) {
+		ret = copy_some(c, &at);
+		if (ret < 0)
+			return vf_err_errno(&c->err, ret, "guest memory");
 	}
 	return 0;
 }
@@ -191,6 +205,7 @@ int vmm_memory_copy(const struct vmm *vmm, const struct vmm_memory *memory,
 			.vmm = vmm,
 			.memory = memory,
 			.slice = &copy->slices[i],
+			.call_pages = copy->call_pages,
 		};
 	for (unsigned int i = 1; i < copy->num; i++)
 		copiers[i].has_thread = !pthread_create(

@@ -29,8 +29,8 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 		       struct extents *set, struct vf_err *err)
 {
 	return pagemap_scan(vmm->proc.pid, memory->hva, 0,
-			    memory->bytes / EXTENT_PAGE, PAGEMAP_PRIVATE, set,
-			    err);
+			    memory->bytes / EXTENT_PAGE,
+			    pagemap_changed(memory->has_base), set, err);
 }
 
 int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,

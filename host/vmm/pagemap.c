@@ -58,6 +58,11 @@ static const struct {
 		SCAN_FILE | SCAN_ZERO,
 		SCAN_PRESENT | SCAN_SWAPPED,
 	},
+	[PAGEMAP_WRITTEN] = {
+		SCAN_FILE,
+		SCAN_FILE,
+		SCAN_PRESENT | SCAN_SWAPPED,
+	},
 	[PAGEMAP_SPLIT] = {
 		SCAN_PRESENT | SCAN_HUGE,
 		SCAN_HUGE,
@@ -143,9 +148,9 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", path);
 	ret = scan(fd, hva, first, num, kind, set);
-	if (ret == -ENOTTY && kind == PAGEMAP_PRIVATE)
-		ret = pagemap_read(fd, hva, first, num, set);
-	else if (ret == -ENOTTY)
+	if (ret == -ENOTTY && kind == PAGEMAP_SPLIT)
 		ret = -ENOTSUP;
+	else if (ret == -ENOTTY)
+		ret = pagemap_read(fd, hva, first, num, set);
 	return ret < 0 ? vf_err_errno(err, ret, "%s", path) : 0;
 }

@@ -5,6 +5,10 @@
  * of anonymous memory all that were written; swapped ones, too. The kernel keeps
  * them apart anyhow, so nothing has to be logged.
  *
+ * The kernel's page of zeros is mapped where anonymous memory was only read. In
+ * a private mapping of a file it is there because KSM found that a page which
+ * had been written holds zeros: that is a change.
+ *
  * Source: Documentation/admin-guide/mm/pagemap.rst of Linux. The ioctl
  * PAGEMAP_SCAN is there from 6.7 on; before, a word per page has to be read.
  */
@@ -19,10 +23,22 @@
 
 /* What to look for. */
 enum pagemap_kind {
-	PAGEMAP_PRIVATE, /* changed pages; zeros may be among them */
+	PAGEMAP_PRIVATE, /* of memory that began as zeros: what is not zero */
+	PAGEMAP_WRITTEN, /* of a private mapping of a file: what is not its */
 	PAGEMAP_SPLIT,	 /* present, but not mapped as huge pages */
 	PAGEMAP_NUM
 };
+
+/**
+ * pagemap_changed() - What a VM has changed is which kind of pages?
+ * @has_base:	it was forked, and its memory is a private mapping of a file
+ *
+ * Return: the kind
+ */
+static inline enum pagemap_kind pagemap_changed(bool has_base)
+{
+	return has_base ? PAGEMAP_WRITTEN : PAGEMAP_PRIVATE;
+}
 
 /**
  * pagemap_scan() - Find the pages of a kind
@@ -42,12 +58,14 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 		 struct vf_err *err);
 
 /**
- * pagemap_read() - pagemap_scan() of PAGEMAP_PRIVATE as old kernels allow it
+ * pagemap_read() - pagemap_scan() of PAGEMAP_WRITTEN as old kernels allow it
  * @pagemap_fd:	/proc/PID/pagemap
  * @hva:	see pagemap_scan()
  * @first:	see pagemap_scan()
  * @num:	see pagemap_scan()
  * @set:	see pagemap_scan()
+ *
+ * For PAGEMAP_PRIVATE it does as well: zeros that were only read are among them.
  *
  * Return: 0 or -errno
  */

@@ -160,6 +160,8 @@ static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 		*state = VMM_STATE_RUNNING;
 	else if (!strcmp(status, "inmigrate"))
 		*state = VMM_STATE_LOADING;
+	else if (!strcmp(status, "io-error"))
+		*state = VMM_STATE_STARVED;
 	else if (!strcmp(status, "internal-error"))
 		*state = VMM_STATE_BROKEN;
 	else

@@ -129,8 +129,8 @@ static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
 }
 
 /*
- * A guest is told of what its disk cannot take, rather than stopped where nobody
- * looks.
+ * Where there is no room a VM stands still, and can go on when there is: an error
+ * would cost its file system, for a snapshot that did not fit.
  */
 static void add_disks(struct qemu_args *args, const struct vmm_disks *disks,
 		      int run_fd)
@@ -144,7 +144,7 @@ static void add_disks(struct qemu_args *args, const struct vmm_disks *disks,
 		add_string(args, node ? json_dumps(node, JSON_COMPACT) : NULL);
 		add_option(args, "-device",
 			   "virtio-blk-pci,id=disk%u,serial=disk%u,drive=%s,"
-			   "werror=report,rerror=report",
+			   "werror=enospc,rerror=report",
 			   i, i, vmm_layer_name(name, i, top));
 	}
 }

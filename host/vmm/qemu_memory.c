@@ -143,5 +143,6 @@ int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err)
 		ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &memory->hva,
 				       err);
 	memory->bytes = bytes;
+	memory->has_base = false;
 	return ret;
 }

@@ -87,6 +87,7 @@ struct vmm_pause {
 struct vmm_memory {
 	uint64_t hva;
 	uint64_t bytes;
+	bool has_base; /* it began as a snapshot's memory, not as zeros */
 };
 
 #define VMM_COPY_SLICES 4
@@ -105,6 +106,7 @@ struct vmm_slice {
 struct vmm_copy {
 	struct vmm_slice slices[VMM_COPY_SLICES];
 	unsigned int num;
+	uint64_t call_pages; /* so many with one call */
 };
 
 /* A paused VM's devices on their way into an image: the engine's. */
@@ -113,6 +115,7 @@ struct vmm_devices;
 enum vmm_state {
 	VMM_STATE_RUNNING,
 	VMM_STATE_PAUSED,
+	VMM_STATE_STARVED, /* paused: there was no room for what it writes */
 	VMM_STATE_LOADING, /* waits for its image */
 	VMM_STATE_BROKEN,  /* the accelerator gave up on it */
 };
@@ -217,7 +220,10 @@ struct vmm_ops {
 	int (*live_end)(struct vmm *vmm, int64_t deadline_us,
 			struct vf_err *err);
 
-	/** @memory: where guest memory is; it stays there while the VM lives */
+	/**
+	 * @memory: where guest memory is; it stays there while the VM lives.
+	 * Whether it has a base is for the caller to say.
+	 */
 	int (*memory)(struct vmm *vmm, struct vmm_memory *memory,
 		      struct vf_err *err);
 
