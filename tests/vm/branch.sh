@@ -109,8 +109,9 @@ vmfork stop of-auto-1 >/dev/null
 check "memory of one moment is in their images" moment live "$PAGES"
 check "where one of another would be found" [ "$(moment live $((PAGES - 1)) |
 	sed 's/.*wrong=//')" -gt 0 ]
-check "$BRANCHES branches are each of one moment" many_branches src live \
-	of-live-1 diff src diff of-live-1 live src full
+check "$BRANCHES branches are each of one moment" many_branches \
+	of-live-1 diff src live of-live-1 diff src full \
+	of-live-1 diff of-live-1 live of-live-1 diff src diff
 check_invariant "the source" src
 vmfork stop src >/dev/null
 
