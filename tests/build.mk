@@ -61,8 +61,8 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 # faults, a library that spoils what vmfork writes, and programs for a guest.
 vm_spoil := $(BUILD)/tests/vm/spoil.so
 vm_postmail := $(BUILD)/tests/vm/postmail
-vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy draw invariant \
-	kmod kmod_clock rawsend talk)
+vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy diskwork draw \
+	invariant kmod kmod_clock rawsend talk)
 
 $(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
 		$(test_layer_core))
