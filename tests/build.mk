@@ -62,7 +62,7 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 # writes, and programs for a guest.
 vm_spoil := $(BUILD)/tests/vm/spoil.so
 vm_host := $(patsubst %,$(BUILD)/tests/vm/%,moment onepause postmail)
-vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy draw invariant \
+vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy diskwork draw invariant \
 	kmod kmod_clock rawsend talk)
 
 $(vm_host): $(BUILD)/%: $(BUILD)/obj/%.o \

@@ -22,8 +22,6 @@
 #define LAYERS_PAGES 8192
 #define LAYERS_NUM   16
 
-#define SLACK_BYTES (8 << 20) /* what may change until the VM stands */
-
 struct diff {
 	struct chain base; /* empty: the VM booted */
 	struct vmm_memory memory;
@@ -37,8 +35,8 @@ static int copy_open(struct take *t, struct diff *d, struct vf_err *err)
 	int ret = vmm_memory_changed(t->vmm, &d->memory, &changed, err);
 
 	if (!ret)
-		ret = vmm_copy_open(&d->copy, &d->memory, &changed, SLACK_BYTES,
-				    err);
+		ret = vmm_copy_open(&d->copy, &d->memory, &changed,
+				    TAKE_SLACK_BYTES, err);
 	extents_exit(&changed);
 	return ret;
 }
