@@ -70,19 +70,24 @@ static void file_make(struct fixture *fix, int dir_fd, const char *name)
 			 0);
 }
 
-static void snapshot_make(struct fixture *fix, const char *name, uint8_t id)
+static void snapshot_fill(struct fixture *fix, int dir_fd, uint8_t id)
 {
 	struct snapshot s = example(id);
 
-	s.dir_fd = stage_open(&fix->state, name, &fix->err);
-	assert_true(s.dir_fd >= 0);
-	file_make(fix, s.dir_fd, VMM_MEMORY_FILE);
-	file_make(fix, s.dir_fd, VMM_STATE_FILE);
-	file_make(fix, s.dir_fd, VM_KERNEL_FILE);
+	s.dir_fd = dir_fd;
+	file_make(fix, dir_fd, VMM_MEMORY_FILE);
+	file_make(fix, dir_fd, VMM_STATE_FILE);
+	file_make(fix, dir_fd, VM_KERNEL_FILE);
 	assert_int_equal(manifest_save(&s, &fix->err), 0);
-	assert_int_equal(stage_publish(&fix->state, s.dir_fd, name, &fix->err),
-			 0);
-	snapshot_close(&s);
+}
+
+static void snapshot_make(struct fixture *fix, const char *name, uint8_t id)
+{
+	__close int fd = stage_open(&fix->state, name, &fix->err);
+
+	assert_true(fd >= 0);
+	snapshot_fill(fix, fd, id);
+	assert_int_equal(stage_publish(&fix->state, fd, name, &fix->err), 0);
 }
 
 /* The statuses of all, in the order of the list, with a space behind each. */
@@ -135,6 +140,58 @@ static void replaced_is_ready(void **state)
 	assert_int_equal(snapshot_await(&fix->state, "x", 0, -1, &fix->err), 0);
 }
 
+static bool has_memory(int dir_fd)
+{
+	return faccessat(dir_fd, VMM_MEMORY_FILE, F_OK, 0) == 0;
+}
+
+/* Forks open the files of a snapshot one after the other. */
+static void open_one_is_left(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *removed = json_array();
+	char hidden[NAME_MAX + 1];
+	struct snapshot s;
+
+	snapshot_make(fix, "x", 1);
+	assert_int_equal(snapshot_open(&s, &fix->state, "x", &fix->err), 0);
+	assert_int_equal(stage_hide(&fix->state, "x", hidden, &fix->err), 0);
+	assert_int_equal(stage_bury(&fix->state, hidden, 0, &fix->err), 0);
+	assert_int_equal(snapshot_gc(&fix->state, removed, &fix->err), 0);
+	assert_int_equal(json_array_size(removed), 0);
+	assert_true(has_memory(s.dir_fd));
+	check_statuses(fix, "");
+	snapshot_close(&s);
+	assert_int_equal(snapshot_gc(&fix->state, removed, &fix->err), 0);
+	assert_int_equal(json_array_size(removed), 1);
+}
+
+static void replaced_one_is_left(void **state)
+{
+	struct fixture *fix = *state;
+	char hidden[NAME_MAX + 1];
+	struct snapshot old, now;
+	__close int fd = -1;
+
+	snapshot_make(fix, "x", 1);
+	assert_int_equal(snapshot_open(&old, &fix->state, "x", &fix->err), 0);
+	fd = stage_reopen(&fix->state, "x", &fix->err);
+	assert_true(fd >= 0);
+	snapshot_fill(fix, fd, 2);
+	assert_int_equal(stage_replace(&fix->state, fd, "x", hidden, &fix->err),
+			 0);
+	assert_int_equal(snapshot_open(&now, &fix->state, "x", &fix->err), 0);
+	assert_int_equal(now.id[0], 2);
+	assert_int_equal(stage_bury(&fix->state, hidden, 0, &fix->err), 0);
+	assert_true(has_memory(old.dir_fd));
+	snapshot_close(&old);
+	assert_int_equal(stage_bury(&fix->state, hidden, 0, &fix->err), 0);
+	assert_int_equal(faccessat(fix->state.snapshots_fd, hidden, F_OK, 0),
+			 -1);
+	assert_true(has_memory(now.dir_fd));
+	snapshot_close(&now);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -142,6 +199,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(writing_is_awaited),
 		TEST(replaced_is_ready),
+		TEST(open_one_is_left),
+		TEST(replaced_one_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
