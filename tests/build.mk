@@ -57,15 +57,16 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(shared_srcs)
 tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 	$(filter $(BUILD)/tests/netns/%,$(test_progs))
 
-# What whole-VM tests need beside the product: a program that writes mail with
-# faults, a library that spoils what vmfork writes, and programs for a guest.
+# What whole-VM tests need beside the product: programs that write mail with
+# faults, take two images in one pause and judge one, a library that spoils what vmfork
+# writes, and programs for a guest.
 vm_spoil := $(BUILD)/tests/vm/spoil.so
-vm_postmail := $(BUILD)/tests/vm/postmail
-vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy draw invariant \
+vm_host := $(patsubst %,$(BUILD)/tests/vm/%,moment onepause postmail)
+vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy diskwork draw invariant \
 	kmod kmod_clock rawsend talk)
 
-$(vm_postmail): $(patsubst %.c,$(BUILD)/obj/%.o,tests/vm/postmail.c \
-		$(test_layer_core))
+$(vm_host): $(BUILD)/%: $(BUILD)/obj/%.o \
+		$(patsubst %.c,$(BUILD)/obj/%.o,$(test_layer_core))
 	$(call msg,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) $(LDFLAGS) \
@@ -83,7 +84,7 @@ $(vm_guest): $(BUILD)/tests/vm/guest/%: $(guest_dir)/tests/vm/guest/%.o \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
 
-tests-vm: $(vm_postmail) $(vm_spoil) $(vm_guest) modules-all
+tests-vm: $(vm_host) $(vm_spoil) $(vm_guest) modules-all
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:

@@ -49,6 +49,17 @@ int vf_write_all(int fd, const void *buf, size_t len);
 int vf_pread_all(int fd, void *buf, size_t len, off_t offset);
 
 /**
+ * vf_pwrite_all() - Write everything to one place
+ * @fd:		descriptor
+ * @buf:	bytes
+ * @len:	how many
+ * @offset:	in the file, bytes
+ *
+ * Return: 0 or -errno
+ */
+int vf_pwrite_all(int fd, const void *buf, size_t len, off_t offset);
+
+/**
  * vf_read_file() - Read a small file beneath a directory
  * @dir_fd:	directory, or AT_FDCWD
  * @path:	file
@@ -93,6 +104,16 @@ int vf_copy_file(int from_fd, int to_dir_fd, const char *to_name,
 		 struct vf_err *err);
 
 /**
+ * vf_sync_file() - Make durable what a file holds
+ * @dir_fd:	directory
+ * @name:	file; no link is followed
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vf_sync_file(int dir_fd, const char *name, struct vf_err *err);
+
+/**
  * vf_mkdir_open() - Open a directory, made (mode 0700) if it is not there
  * @dir_fd:	the directory above, or AT_FDCWD
  * @name:	its name; with AT_FDCWD a path of which all but the last exists
@@ -110,6 +131,15 @@ int vf_mkdir_open(int dir_fd, const char *name, struct vf_err *err);
  * Return: 0, also if there was none, or -errno
  */
 int vf_remove_tree(int dir_fd, const char *name);
+
+/**
+ * vf_flock() - Lock an open file or directory, exclusively
+ * @fd:			descriptor, whose end is that of the lock
+ * @deadline_us:	on vf_now_us()'s clock; 0: try once
+ *
+ * Return: 0, -ETIMEDOUT if somebody else keeps it, -errno
+ */
+int vf_flock(int fd, int64_t deadline_us);
 
 /**
  * vf_lock() - Take a lock file, exclusively

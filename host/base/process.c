@@ -27,6 +27,7 @@
 struct process_id {
 	pid_t pid;
 	unsigned long long start_ticks;
+	bool has_ended; /* and waits for a parent who may never ask */
 };
 
 /*
@@ -45,8 +46,11 @@ static int stat_field(const char *stat, int field, unsigned long long *value)
 
 static int stat_parse(const char *stat, struct process_id *id)
 {
-	if (sscanf(stat, "%d", &id->pid) != 1 || id->pid <= 0)
+	const char *end = strrchr(stat, ')');
+
+	if (sscanf(stat, "%d", &id->pid) != 1 || id->pid <= 0 || !end)
 		return -EBADMSG;
+	id->has_ended = end[1] && (end[2] == 'Z' || end[2] == 'X');
 	return stat_field(stat, STAT_STARTTIME, &id->start_ticks);
 }
 
@@ -135,7 +139,7 @@ static int record_lives(int dir_fd, const char *name, struct process_id *id)
 	ret = stat_read(id->pid, &now);
 	if (ret < 0)
 		return ret == -ENOENT || ret == -ESRCH ? 0 : ret;
-	return now.start_ticks == id->start_ticks;
+	return now.start_ticks == id->start_ticks && !now.has_ended;
 }
 
 int process_mark(int dir_fd, const char *name, struct vf_err *err)
@@ -269,6 +273,13 @@ int process_open(struct process *proc, int dir_fd)
 	if (ret <= 0)
 		process_close(proc);
 	return ret;
+}
+
+int process_open_self(struct process *proc)
+{
+	proc->pid = getpid();
+	proc->pidfd = pidfd_open_(proc->pid);
+	return proc->pidfd < 0 ? -errno : 0;
 }
 
 int process_wait(struct process *proc, int timeout_ms)

@@ -54,6 +54,14 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 int process_open(struct process *proc, int dir_fd);
 
 /**
+ * process_open_self() - Know the caller's process, as its children want to
+ * @proc:	out
+ *
+ * Return: 0 or -errno
+ */
+int process_open_self(struct process *proc);
+
+/**
  * process_wait() - Wait until it has ended
  * @proc:		process
  * @timeout_ms:		how long

@@ -29,12 +29,13 @@ static bool has_base(struct take *t)
 	return ret == 0;
 }
 
-/* Return: how long the pause would be, us; -errno */
+/* Return: how long the pause would be, us; INT64_MAX: too much; -errno */
 static int64_t predict_diff(struct take *t, struct vf_err *err)
 {
 	struct vmm_memory memory;
 	struct extents changed;
 	int64_t mib;
+	bool fits;
 	int ret = t->vmm->ops->memory(t->vmm, &memory, err);
 
 	if (ret < 0)
@@ -42,8 +43,11 @@ static int64_t predict_diff(struct take *t, struct vf_err *err)
 	memory.has_base = t->vm->snapshot[0];
 	ret = vmm_memory_changed(t->vmm, &memory, &changed, err);
 	mib = (int64_t)(changed.pages * EXTENT_PAGE >> 20);
+	fits = !ret && vmm_copy_fits(&memory, &changed, TAKE_SLACK_BYTES);
 	extents_exit(&changed);
-	return ret < 0 ? ret : DIFF_US + DIFF_US_PER_MIB * mib;
+	if (ret < 0)
+		return ret;
+	return fits ? DIFF_US + DIFF_US_PER_MIB * mib : INT64_MAX;
 }
 
 static int64_t predict_live(const struct take *t)
@@ -72,7 +76,7 @@ int take_choose(struct take *t, enum snapshot_mode *mode, struct vf_err *err)
 	diff_us = predict_diff(t, err);
 	if (diff_us < 0)
 		return (int)diff_us;
-	if (!can_live || diff_us < predict_live(t))
+	if (diff_us != INT64_MAX && (!can_live || diff_us < predict_live(t)))
 		*mode = SNAPSHOT_MODE_DIFF;
 	return 0;
 }

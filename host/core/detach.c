@@ -18,6 +18,7 @@
 #include "core/snapshot.h"
 #include "core/stage.h"
 
+#define DYING_MS 10000
 #define REPORT_S 120 /* the longest way to a VM that runs again */
 
 /* What the finisher tells the command. */
@@ -28,8 +29,73 @@ struct report {
 static_assert(sizeof(struct report) <= PIPE_BUF, "written at once");
 
 struct finisher {
-	int fd; /* to the command; -1: it was told */
+	int fd;	      /* to the command; -1: it was told */
+	int watch_fd; /* to the watcher */
 };
+
+/* What the finisher tells its watcher; its end without a word: it was killed. */
+enum watch_word {
+	WATCH_PROMISED = 'p', /* the command goes, and says that all is well */
+	WATCH_ENDED = 'e',
+};
+
+/*
+ * The command has gone: if the finisher is killed now, nobody else can say that
+ * what was promised will never be.
+ */
+static _Noreturn void watcher_run(const struct vf_state *state,
+				  const char *name, struct process *finisher,
+				  int fd)
+{
+	bool promised = false;
+	char word;
+	ssize_t n;
+
+	setsid();
+	while ((n = read(fd, &word, 1)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || word == WATCH_ENDED)
+			_exit(0);
+		promised = true;
+	}
+	/* a dying process still counts as one that writes */
+	if (promised && process_wait(finisher, DYING_MS) == 0)
+		stage_break(state, name, "its process was killed");
+	_exit(0);
+}
+
+static int watcher_start(struct finisher *f, const struct vf_state *state,
+			 const char *name, struct vf_err *err)
+{
+	struct process self;
+	int fds[2], ret;
+	pid_t pid;
+
+	ret = process_open_self(&self);
+	if (!ret && pipe2(fds, O_CLOEXEC) < 0)
+		ret = -errno;
+	if (ret < 0) {
+		process_close(&self);
+		return vf_err_errno(err, ret, "snapshot");
+	}
+	pid = fork();
+	if (pid == 0) {
+		close(fds[1]);
+		/* a copy of it would keep the command waiting */
+		close(f->fd);
+		watcher_run(state, name, &self, fds[0]);
+	}
+	close(fds[0]);
+	process_close(&self);
+	f->watch_fd = fds[1];
+	return pid < 0 ? vf_err_errno(err, errno, "snapshot") : 0;
+}
+
+static void watcher_tell(const struct finisher *f, char word)
+{
+	(void)!write(f->watch_fd, &word, 1);
+}
 
 static void tell(struct finisher *f, const struct snapshot *s,
 		 const struct vf_err *err)
@@ -48,6 +114,7 @@ static void tell(struct finisher *f, const struct snapshot *s,
 
 static void on_running(const struct snapshot *s, void *ctx)
 {
+	watcher_tell(ctx, WATCH_PROMISED);
 	tell(ctx, s, NULL);
 }
 
@@ -68,7 +135,7 @@ static _Noreturn void finisher_run(const struct vf_state *state,
 				   const struct snapshot_request *request,
 				   int fd)
 {
-	struct finisher f = { .fd = fd };
+	struct finisher f = { .fd = fd, .watch_fd = -1 };
 	struct snapshot_request own = *request;
 	struct snapshot s = { .dir_fd = -1 };
 	struct vf_err err = { 0 };
@@ -77,12 +144,15 @@ static _Noreturn void finisher_run(const struct vf_state *state,
 	detach();
 	own.running = on_running;
 	own.ctx = &f;
-	ret = gc_command_begin(state, GC_MAKES, &err);
+	ret = watcher_start(&f, state, request->name, &err);
+	if (!ret)
+		ret = gc_command_begin(state, GC_MAKES, &err);
 	if (!ret)
 		ret = snapshot_take(&s, state, vm, &own, &err);
 	/* the command has gone, and said that all is well: say it here */
 	if (ret < 0 && f.fd < 0)
 		stage_break(state, request->name, err.msg);
+	watcher_tell(&f, WATCH_ENDED);
 	tell(&f, NULL, &err);
 	gc_command_end(state);
 	_exit(0);

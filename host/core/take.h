@@ -10,6 +10,8 @@
 #include "core/hold.h"
 #include "core/snapshot.h"
 
+#define TAKE_SLACK_BYTES (8ULL << 20) /* may change until the VM stands */
+
 struct take {
 	struct snapshot *s;
 	const struct vf_state *state;

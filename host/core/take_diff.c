@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "core/chain.h"
 #include "core/layer.h"
 #include "core/take.h"
@@ -22,8 +23,6 @@
 #define LAYERS_PAGES 8192
 #define LAYERS_NUM   16
 
-#define SLACK_BYTES (8 << 20) /* what may change until the VM stands */
-
 struct diff {
 	struct chain base; /* empty: the VM booted */
 	struct vmm_memory memory;
@@ -31,14 +30,14 @@ struct diff {
 	struct vmm_copy copy;
 };
 
-static int copy_open(struct take *t, struct diff *d, struct vf_err *err)
+static int copy_open(struct take *t, struct diff *d, uint64_t slack,
+		     struct vf_err *err)
 {
 	struct extents changed;
 	int ret = vmm_memory_changed(t->vmm, &d->memory, &changed, err);
 
 	if (!ret)
-		ret = vmm_copy_open(&d->copy, &d->memory, &changed, SLACK_BYTES,
-				    err);
+		ret = vmm_copy_open(&d->copy, &d->memory, &changed, slack, err);
 	extents_exit(&changed);
 	return ret;
 }
@@ -62,16 +61,27 @@ static int copy_paused(struct take *t, struct diff *d, struct vf_err *err)
 	return ret;
 }
 
+/* All that needs no pause is made ready anew, with more room. */
+static int open_again(struct take *t, uint64_t slack, struct vf_err *err)
+{
+	struct diff *d = t->priv;
+	int ret;
+
+	vmm_copy_close(&d->copy);
+	ret = copy_open(t, d, slack, err);
+	return ret < 0 ? ret : take_disks_open(t, err);
+}
+
 static int shoot_diff(struct take *t, struct vf_err *err)
 {
 	struct diff *d = t->priv;
-	int ret = 0;
+	int cancel_fd = t->vmm->cancel_fd, ret = 0;
 
 	for (int i = 0; i < TRIES; i++) {
 		/* there was too little room: the guest changes a lot */
 		if (i > 0) {
-			vmm_copy_close(&d->copy);
-			ret = copy_open(t, d, err);
+			t->vmm->cancel_fd = cancel_fd;
+			ret = open_again(t, TAKE_SLACK_BYTES << 2 * i, err);
 			if (ret < 0)
 				break;
 		}
@@ -79,15 +89,10 @@ static int shoot_diff(struct take *t, struct vf_err *err)
 		if (!ret)
 			ret = copy_paused(t, d, err);
 		ret = take_resume(t, ret, err);
-		if (ret != -ENOBUFS)
+		if (ret != -ENOBUFS || !t->resumed)
 			break;
 	}
 	return ret;
-}
-
-static bool is_zero(const uint8_t *page)
-{
-	return !page[0] && !memcmp(page, page + 1, EXTENT_PAGE - 1);
 }
 
 /* Is a page what the base has there anyhow? */
@@ -98,28 +103,9 @@ static int is_unchanged(const struct diff *d, uint64_t page,
 	int ret;
 
 	if (!d->base.num)
-		return is_zero(data);
+		return extent_is_zero(data);
 	ret = chain_read(&d->base, page, old, 1);
 	return ret < 0 ? ret : !memcmp(old, data, sizeof(old));
-}
-
-static int write_pages(int fd, uint64_t page, const uint8_t *data, uint64_t num)
-{
-	size_t left = num * EXTENT_PAGE;
-	off_t at = (off_t)(page * EXTENT_PAGE);
-
-	while (left) {
-		ssize_t n = pwrite(fd, data, left, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOSPC;
-		data += n;
-		at += n;
-		left -= (size_t)n;
-	}
-	return 0;
 }
 
 /* Write one run, but for what did not really change, and note what is written. */
@@ -138,8 +124,9 @@ static int write_run(const struct diff *d, int fd, const struct extent *run,
 			return ret;
 		if (!same)
 			continue;
-		ret = write_pages(fd, run->page + from,
-				  data + from * EXTENT_PAGE, i - from);
+		ret = vf_pwrite_all(fd, data + from * EXTENT_PAGE,
+				    (i - from) * EXTENT_PAGE,
+				    (off_t)((run->page + from) * EXTENT_PAGE));
 		if (!ret)
 			ret = extents_add(kept, run->page + from, i - from);
 		if (ret < 0)
@@ -239,7 +226,7 @@ static int prepare_diff(struct take *t, struct vf_err *err)
 	d->memory.has_base = t->vm->snapshot[0];
 	if (!ret)
 		ret = ops->devices_open(t->vmm, &d->devices, err);
-	return ret < 0 ? ret : copy_open(t, d, err);
+	return ret < 0 ? ret : copy_open(t, d, TAKE_SLACK_BYTES, err);
 }
 
 static int settle_diff(struct take *t, struct vf_err *err)

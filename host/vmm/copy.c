@@ -33,14 +33,9 @@ struct copier {
 	struct vf_err err;
 };
 
-static int slice_open(struct vmm_slice *slice, uint64_t bytes,
-		      struct vf_err *err)
+/* All of it is faulted in now, not while the VM stands. */
+static int slice_open(struct vmm_slice *slice, struct vf_err *err)
 {
-	uint64_t most = slice->num * EXTENT_PAGE;
-
-	/* whole huge pages: one fault for each, and all of them now */
-	bytes = bytes < most ? bytes : most;
-	slice->room = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
 	slice->buf = mmap(NULL, slice->room, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (slice->buf == MAP_FAILED) {
@@ -75,41 +70,69 @@ static uint64_t page_after(const struct extents *changed, uint64_t num)
 	return UINT64_MAX;
 }
 
-static int enough_memory(uint64_t bytes, struct vf_err *err)
+/* Cut memory into slices. Return: the room that they take, bytes */
+static uint64_t plan(struct vmm_copy *copy, const struct vmm_memory *memory,
+		     const struct extents *changed, uint64_t slack)
 {
-	if (bytes <= vmm_memory_available())
-		return 0;
-	vf_err_set(err, ENOMEM,
-		   "%" PRIu64 " MiB changed, and this machine has not so much "
-		   "memory left to copy them to",
-		   bytes >> 20);
-	vf_err_hint(err, "use --mode live or full");
-	return -ENOMEM;
+	unsigned int num = processors();
+	uint64_t share = changed->pages / num + 1, first = 0, sum = 0;
+	uint64_t all = memory->bytes / EXTENT_PAGE;
+	uint64_t room = share * EXTENT_PAGE * 5 / 4 + slack;
+
+	*copy = (struct vmm_copy){ .call_pages = CALL_PAGES };
+	while (first < all) {
+		struct vmm_slice *slice = &copy->slices[copy->num++];
+		uint64_t end = copy->num == num
+				       ? all
+				       : page_after(changed, copy->num * share);
+		uint64_t most;
+
+		slice->first = first;
+		slice->num = (end < all ? end : all) - first;
+		first += slice->num;
+		/* whole huge pages: one fault for each */
+		most = slice->num * EXTENT_PAGE;
+		most = room < most ? room : most;
+		slice->room = (most + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
+		sum += slice->room;
+	}
+	return sum;
+}
+
+/*
+ * The copy is written to a file afterwards, which may be memory, too, and the
+ * machine has other things to do.
+ */
+static bool is_affordable(uint64_t bytes)
+{
+	return bytes <= vmm_memory_available() / 2;
+}
+
+bool vmm_copy_fits(const struct vmm_memory *memory,
+		   const struct extents *changed, uint64_t slack)
+{
+	struct vmm_copy copy;
+
+	return is_affordable(plan(&copy, memory, changed, slack));
 }
 
 int vmm_copy_open(struct vmm_copy *copy, const struct vmm_memory *memory,
 		  const struct extents *changed, uint64_t slack,
 		  struct vf_err *err)
 {
-	unsigned int num = processors();
-	uint64_t share = changed->pages / num + 1, first = 0;
-	uint64_t all = memory->bytes / EXTENT_PAGE;
-	uint64_t room = share * EXTENT_PAGE * 5 / 4 + slack;
-	int ret;
+	uint64_t bytes = plan(copy, memory, changed, slack);
+	int ret = 0;
 
-	*copy = (struct vmm_copy){ .call_pages = CALL_PAGES };
-	ret = enough_memory(num * room, err);
-	while (!ret && first < all) {
-		struct vmm_slice *slice = &copy->slices[copy->num++];
-		uint64_t end = copy->num == num
-				       ? all
-				       : page_after(changed, copy->num * share);
-
-		slice->first = first;
-		slice->num = (end < all ? end : all) - first;
-		first += slice->num;
-		ret = slice_open(slice, room, err);
+	if (!is_affordable(bytes)) {
+		vf_err_set(err, ENOMEM,
+			   "%" PRIu64 " MiB to copy what changed are more than "
+			   "half of what this machine has left",
+			   bytes >> 20);
+		vf_err_hint(err, "use --mode live or full");
+		return -ENOMEM;
 	}
+	for (unsigned int i = 0; !ret && i < copy->num; i++)
+		ret = slice_open(&copy->slices[i], err);
 	return ret;
 }
 

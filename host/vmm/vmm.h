@@ -27,6 +27,9 @@
 #define VMM_MEMORY_FILE "memory"
 #define VMM_STATE_FILE	"state"
 
+/* While it is taken: of devices, without memory. */
+#define VMM_DEVICES_FILE "devices"
+
 enum vmm_accel {
 	VMM_ACCEL_AUTO, /* only in requests, never in a running VM */
 	VMM_ACCEL_TCG,
@@ -359,6 +362,17 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 		       struct extents *set, struct vf_err *err);
 
 /**
+ * vmm_copy_fits() - Would vmm_copy_open() find enough memory?
+ * @memory:	guest memory
+ * @changed:	see vmm_copy_open()
+ * @slack:	see vmm_copy_open()
+ *
+ * Return: true if so
+ */
+bool vmm_copy_fits(const struct vmm_memory *memory,
+		   const struct extents *changed, uint64_t slack);
+
+/**
  * vmm_copy_open() - Make room for changed pages, such that filling it is fast
  * @copy:	out; vmm_copy_close() it, also after a failure
  * @memory:	guest memory
@@ -366,7 +380,8 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
  * @slack:	bytes that may change until the VM stands, in each slice
  * @err:	error
  *
- * Return: 0 or -errno, -ENOMEM also if the machine has not so much left
+ * Return: 0 or -errno, -ENOMEM also if that is more than half of what the
+ * machine has left
  */
 int vmm_copy_open(struct vmm_copy *copy, const struct vmm_memory *memory,
 		  const struct extents *changed, uint64_t slack,

@@ -105,6 +105,21 @@ static void life(void **state)
 	process_close(&found);
 }
 
+/* Nobody may ever ask what became of it: a container's first process, say. */
+static void zombie(void **state)
+{
+	struct fixture *fix = *state;
+	siginfo_t info;
+
+	assert_int_equal(spawn(fix, "exit 0"), 0);
+	assert_int_equal(
+		waitid(P_PID, (id_t)fix->proc.pid, &info, WEXITED | WNOWAIT),
+		0);
+	assert_false(process_mark_lives(fix->dir.dir_fd, PROCESS_FILE));
+	assert_false(lives(fix));
+	assert_int_equal(process_wait(&fix->proc, 0), 0);
+}
+
 static void stubborn(void **state)
 {
 	struct fixture *fix = *state;
@@ -321,11 +336,12 @@ static void outputs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		process_test(life),	  process_test(stubborn),
-		process_test(no_program), process_test(inheritance),
-		process_test(stale),	  process_test(torn),
-		process_test(strangers),  process_test(odd_name),
-		process_test(mark),	  process_test(outputs),
+		process_test(life),	   process_test(zombie),
+		process_test(stubborn),	   process_test(no_program),
+		process_test(inheritance), process_test(stale),
+		process_test(torn),	   process_test(strangers),
+		process_test(odd_name),	   process_test(mark),
+		process_test(outputs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,28 @@ static void too_little_room(void **state)
 	munmap(mem, BYTES);
 }
 
+/* A machine's memory is not filled up with a copy of a guest's. */
+static void memory_is_left(void **state)
+{
+	const uint64_t bytes = vmm_memory_available() & ~(BYTES - 1);
+	const struct vmm_memory memory = { 0, bytes, true };
+	struct extents most = { 0 }, some = { 0 };
+	struct vmm_copy copy;
+	struct vf_err err;
+
+	(void)state;
+	assert_true(bytes > 0);
+	extents_add(&most, 0, bytes / EXTENT_PAGE * 3 / 4);
+	extents_add(&some, 0, bytes / EXTENT_PAGE / 8);
+	assert_false(vmm_copy_fits(&memory, &most, 0));
+	assert_true(vmm_copy_fits(&memory, &some, 0));
+	assert_int_equal(vmm_copy_open(&copy, &memory, &most, 0, &err),
+			 -ENOMEM);
+	vmm_copy_close(&copy);
+	extents_exit(&most);
+	extents_exit(&some);
+}
+
 static void written_pages_stay_inside(void **state)
 {
 	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
@@ -313,6 +335,7 @@ int main(void)
 		cmocka_unit_test(copies_are_true),
 		cmocka_unit_test(runs_take_calls),
 		cmocka_unit_test(too_little_room),
+		cmocka_unit_test(memory_is_left),
 		cmocka_unit_test(written_pages_stay_inside),
 	};
 

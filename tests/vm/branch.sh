@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 300
+# time: 600
 #
 # Branches of a VM that works as hard as it can: whatever the mode, an image is
 # the memory of one moment, and that of its devices. Layers on layers come to the
@@ -9,6 +9,8 @@
 . "$(dirname "$0")/lib.sh"
 
 PAGES=1024
+BRANCHES=${LONG:+2000}
+BRANCHES=${BRANCHES:-100}
 ROUNDS=3 # enough that each page was looked at since the snapshot
 
 # rounds=N broken=N of the guest's program
@@ -70,12 +72,32 @@ check_reboot() { # WHAT VM
 	check "$1: and is itself" retry_until 30 has_own_network "$2"
 }
 
+moment() { # SNAPSHOT PAGES
+	"$BUILD/tests/vm/moment" "$@"
+}
+
+# Branches one after the other, of a VM that booted and of one that was forked.
+# What has to do with memory alone is seen in their images: no fork each.
+many_branches() { # VM MODE VM MODE...
+	local i said
+
+	for ((i = 0; i < BRANCHES; i++)); do
+		vmfork snapshot "$1" turn --mode "$2" >/dev/null || return
+		said=$(moment turn "$PAGES") || {
+			echo "$i: $2 of $1: $said"
+			return 1
+		}
+		vmfork rmi turn >/dev/null || return
+		set -- "${@:3}" "$1" "$2"
+	done
+}
+
 export VMFORK_INITRD=$notes/guest.cpio.gz
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$VMFORK_INITRD" \
 	--add "/bin/invariant=$BUILD/tests/vm/guest/invariant" ||
 	bail "no initramfs"
-boot src --memory 192M || bail "no source"
+boot src --memory 256M || bail "no source"
 guest src "invariant run /tmp/invariant $PAGES </dev/null >/dev/null 2>&1 &"
 check "the program works" retry_until 30 has_gone_on src 2
 
@@ -84,6 +106,12 @@ check_branch diff src diff
 vmfork stop of-diff-1 >/dev/null
 check_branch auto src auto live
 vmfork stop of-auto-1 >/dev/null
+check "memory of one moment is in their images" moment live "$PAGES"
+check "where one of another would be found" [ "$(moment live $((PAGES - 1)) |
+	sed 's/.*wrong=//')" -gt 0 ]
+check "$BRANCHES branches are each of one moment" many_branches \
+	of-live-1 diff src live of-live-1 diff src full \
+	of-live-1 diff of-live-1 live of-live-1 diff src diff
 check_invariant "the source" src
 vmfork stop src >/dev/null
 

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define MARK	   (UINT64_C(0x5eed) << 48) /* tells these pages from others */
 #define PAGE_WORDS 512
 #define PAGE_BYTES 4096
 
@@ -71,10 +72,10 @@ static void run(const char *path, uint64_t pages)
 	for (uint64_t seq = 1;; seq++) {
 		uint64_t *page =
 			(uint64_t *)(mem + (1 + seq % pages) * PAGE_BYTES);
-		uint64_t last = seq > pages ? seq - pages : 0;
+		uint64_t last = seq > pages ? MARK + seq - pages : 0;
 
 		if (head->first != third || *second != third ||
-		    !page_write(page, seq, last)) {
+		    !page_write(page, MARK + seq, last)) {
 			head->broken++;
 			/* count it once, not for ever */
 			head->first = *second = third;
