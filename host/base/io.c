@@ -233,28 +233,33 @@ int vf_remove_tree(int dir_fd, const char *name)
 	return 0;
 }
 
+int vf_flock(int fd, int64_t deadline_us)
+{
+	/* flock() has no time limit, so it is tried again and again */
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (vf_now_us() > deadline_us)
+			return -ETIMEDOUT;
+		usleep(500);
+	}
+	return 0;
+}
+
 int vf_lock(int dir_fd, const char *name, int timeout_ms, struct vf_err *err)
 {
 	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
 	__close int fd =
 		openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int ret;
 
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", name);
-	/*
-	 * flock() has no time limit, so it is tried again and again. Holders
-	 * keep it for well under a millisecond.
-	 */
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return vf_err_errno(err, errno, "%s", name);
-		if (vf_now_us() > deadline_us)
-			return vf_err_set(err, ETIMEDOUT,
-					  "%s: locked by another command",
-					  name);
-		usleep(500);
-	}
-	return vf_steal_fd(&fd);
+	ret = vf_flock(fd, deadline_us);
+	if (ret == -ETIMEDOUT)
+		return vf_err_set(err, ETIMEDOUT,
+				  "%s: locked by another command", name);
+	return ret < 0 ? vf_err_errno(err, ret, "%s", name) : vf_steal_fd(&fd);
 }
 
 int vf_random(void *buf, size_t len)

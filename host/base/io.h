@@ -112,6 +112,15 @@ int vf_mkdir_open(int dir_fd, const char *name, struct vf_err *err);
 int vf_remove_tree(int dir_fd, const char *name);
 
 /**
+ * vf_flock() - Lock an open file or directory, exclusively
+ * @fd:			descriptor, whose end is that of the lock
+ * @deadline_us:	on vf_now_us()'s clock; 0: try once
+ *
+ * Return: 0, -ETIMEDOUT if somebody else keeps it, -errno
+ */
+int vf_flock(int fd, int64_t deadline_us);
+
+/**
  * vf_lock() - Take a lock file, exclusively
  * @dir_fd:		directory
  * @name:		lock file, made if it is not there

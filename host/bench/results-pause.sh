@@ -274,6 +274,7 @@ TEXT
 TEXT
 } >"$notes/RESULTS-pause.md"
 install -m 644 "$notes/RESULTS-pause.md" "$OUT/RESULTS-pause.md"
-sed '1a <!-- SPDX-License-Identifier: MIT -->' "$notes/plot.svg" \
+sed '1a <!-- SPDX-License-Identifier: MIT -->
+s/[[:blank:]]*$//' "$notes/plot.svg" \
 	>"$OUT/RESULTS-pause.svg"
 echo "results-pause: $took s; see $OUT/RESULTS-pause.md" >&2

@@ -12,6 +12,8 @@
 #include "core/manifest.h"
 #include "core/stage.h"
 
+#define BURY_US 5000000 /* for forks that are being made */
+
 /* Where a name stands; behind the end if it does not. */
 static size_t first_of(const json_t *names, const char *name)
 {
@@ -90,29 +92,52 @@ static int find_orphans(json_t *names, json_t *parents,
 	return 0;
 }
 
-static int remove_one(const struct vf_state *state, const char *name,
-		      struct vf_err *err)
+/* Take them out of sight, the last one first. */
+static int hide_all(const struct vf_state *state, const json_t *names,
+		    json_t *hidden, struct vf_err *err)
 {
-	char doomed[NAME_MAX + 1];
-	int ret;
+	int ret = 0;
 
-	/* out of sight first, so that no half of it is ever seen */
-	snprintf(doomed, sizeof(doomed), ".%s.removed.%d", name, getpid());
-	if (renameat(state->snapshots_fd, name, state->snapshots_fd, doomed) <
-	    0)
-		return vf_err_errno(err, errno, "snapshot %s", name);
-	ret = vf_remove_tree(state->snapshots_fd, doomed);
-	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
+	for (size_t i = json_array_size(names); !ret && i-- > 0;) {
+		const char *name = json_string_value(json_array_get(names, i));
+		char path[NAME_MAX + 1];
+
+		ret = stage_hide(state, name, path, err);
+		if (!ret)
+			json_array_append_new(hidden, json_string(path));
+	}
+	return ret;
+}
+
+/* All of them, whatever becomes of one; the first failure is told. */
+static int bury_all(const struct vf_state *state, const json_t *hidden,
+		    struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + BURY_US;
+	struct vf_err why;
+	json_t *path;
+	size_t i;
+	int ret = 0;
+
+	json_array_foreach(hidden, i, path) {
+		if (stage_bury(state, json_string_value(path), deadline_us,
+			       &why) == 0 ||
+		    ret < 0)
+			continue;
+		*err = why;
+		ret = -why.num;
+	}
+	return ret;
 }
 
 int snapshot_remove(const struct vf_state *state, json_t *names,
 		    enum snapshot_orphans orphans, struct vf_err *err)
 {
-	__json json_t *parents = NULL;
-	__close int lock_fd = -1;
+	__json json_t *parents = NULL, *hidden = json_array();
+	struct vf_err why;
 	json_t *name;
 	size_t i;
-	int ret = 0;
+	int ret = 0, lock_fd, bury_ret;
 
 	for (i = json_array_size(names); i-- > 0;) {
 		name = json_array_get(names, i);
@@ -132,10 +157,14 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 			ret = find_orphans(names, parents, orphans, err);
 	}
 	/* those that build on others were added behind them */
-	for (i = json_array_size(names); !ret && i-- > 0;)
-		ret = remove_one(state,
-				 json_string_value(json_array_get(names, i)),
-				 err);
+	if (!ret)
+		ret = hide_all(state, names, hidden, err);
+	close(lock_fd);
+	bury_ret = bury_all(state, hidden, &why);
+	if (!ret && bury_ret < 0) {
+		*err = why;
+		ret = bury_ret;
+	}
 	return ret;
 }
 
@@ -182,9 +211,30 @@ static int write_whole(const struct chain *chain, int dir_fd,
 	return manifest_save(&s, err);
 }
 
+/* What stands there may have been removed meanwhile, and another be called so. */
+static int replace(const struct vf_state *state, const struct snapshot *old,
+		   int dir_fd, char hidden[NAME_MAX + 1], struct vf_err *err)
+{
+	__close int lock_fd = state_lock(state, err);
+	struct snapshot s;
+	int ret;
+
+	if (lock_fd < 0)
+		return lock_fd;
+	ret = snapshot_open(&s, state, old->name, err);
+	if (!ret && memcmp(s.id, old->id, sizeof(s.id)) != 0)
+		ret = vf_err_set(err, ESTALE,
+				 "snapshot %s: is not the one that it was",
+				 old->name);
+	snapshot_close(&s);
+	return ret < 0 ? ret
+		       : stage_replace(state, dir_fd, old->name, hidden, err);
+}
+
 int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
 		     struct vf_err *err)
 {
+	char hidden[NAME_MAX + 1];
 	struct chain chain;
 	int ret = chain_open(&chain, state, name, NULL, err);
 
@@ -194,11 +244,14 @@ int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
 
 		ret = dir_fd < 0 ? dir_fd : write_whole(&chain, dir_fd, err);
 		if (!ret)
-			ret = stage_replace(state, dir_fd, name, err);
+			ret = replace(state, &chain.links[0].snapshot, dir_fd,
+				      hidden, err);
 		if (ret < 0 && dir_fd >= 0)
 			stage_discard(state, name);
 		*done = ret == 0;
 	}
 	chain_close(&chain);
+	if (*done)
+		ret = stage_bury(state, hidden, vf_now_us() + BURY_US, err);
 	return ret < 0 ? vf_err_wrap(err, "flatten") : 0;
 }

@@ -58,14 +58,12 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 	if (ret < 0)
 		return ret;
 	snprintf(snapshot->name, sizeof(snapshot->name), "%s", name);
-	snapshot->dir_fd =
-		openat(state->snapshots_fd, name,
-		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (snapshot->dir_fd < 0 && errno == ENOENT)
+	snapshot->dir_fd = stage_enter(state, name);
+	if (snapshot->dir_fd == -ENOENT)
 		return vf_err_set(err, ENOENT, "snapshot %s: does not exist",
 				  name);
 	if (snapshot->dir_fd < 0)
-		return vf_err_errno(err, errno, "snapshot %s", name);
+		return vf_err_errno(err, snapshot->dir_fd, "snapshot %s", name);
 	ret = manifest_load(snapshot, err);
 	if (ret < 0) {
 		if (stage_why_broken(snapshot->dir_fd, err))

@@ -145,6 +145,8 @@ void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm);
  * @name:	name
  * @err:	error
  *
+ * Until it is closed its files are there, whoever removes or replaces it.
+ *
  * Return: 0 or -errno, -ENOENT if there is none, -EBADMSG if it does not verify
  */
 int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,

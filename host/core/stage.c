@@ -2,16 +2,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "core/snapshot.h"
 #include "core/stage.h"
 
 #define STAGE_SUFFIX ".stage"
 #define BROKEN_FILE  "broken"
+#define ENTER_TRIES  100
 
 int stage_check_name(const char *name, struct vf_err *err)
 {
@@ -33,6 +37,86 @@ static int dir_open(const struct vf_state *state, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Is that what the name stands for? */
+static bool is_there(const struct vf_state *state, const char *name, int fd)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 &&
+	       fstatat(state->snapshots_fd, name, &there,
+		       AT_SYMLINK_NOFOLLOW) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+int stage_enter(const struct vf_state *state, const char *name)
+{
+	/* whoever removes one hides it first: then there is none, or another */
+	for (int i = 0; i < ENTER_TRIES; i++) {
+		__close int fd = dir_open(state, name);
+
+		if (fd < 0)
+			return fd;
+		if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+			if (is_there(state, name, fd))
+				return vf_steal_fd(&fd);
+		} else if (errno != EWOULDBLOCK) {
+			return -errno;
+		}
+	}
+	return -EBUSY;
+}
+
+/* Remove a hidden directory, unless somebody has entered it. */
+static int hidden_remove(const struct vf_state *state, const char *path,
+			 int64_t deadline_us)
+{
+	__close int fd = dir_open(state, path);
+	int ret = fd < 0 ? fd : vf_flock(fd, deadline_us);
+
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	return vf_remove_tree(state->snapshots_fd, path);
+}
+
+/* Give it a name that is nobody's. */
+static int hide(const struct vf_state *state, const char *path,
+		const char *name, char hidden[NAME_MAX + 1])
+{
+	uint64_t number;
+	int ret = vf_random(&number, sizeof(number));
+
+	if (ret < 0)
+		return ret;
+	snprintf(hidden, NAME_MAX + 1, ".%s.removed.%016" PRIx64, name, number);
+	return renameat2(state->snapshots_fd, path, state->snapshots_fd, hidden,
+			 RENAME_NOREPLACE) < 0
+		       ? -errno
+		       : 0;
+}
+
+int stage_hide(const struct vf_state *state, const char *name,
+	       char hidden[NAME_MAX + 1], struct vf_err *err)
+{
+	int ret = hide(state, name, name, hidden);
+
+	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
+}
+
+int stage_bury(const struct vf_state *state, const char *hidden,
+	       int64_t deadline_us, struct vf_err *err)
+{
+	int ret = hidden_remove(state, hidden, deadline_us);
+
+	if (ret == -ETIMEDOUT) {
+		vf_log(VF_LOG_INFO,
+		       "snapshots: %s: is still read, 'vmfork gc' "
+		       "removes it",
+		       hidden + 1);
+		return 0;
+	}
+	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", hidden + 1) : 0;
+}
+
 /* Is somebody at work in a hidden directory? */
 static bool is_alive(const struct vf_state *state, const char *path)
 {
@@ -46,7 +130,7 @@ static int stage_make(const struct vf_state *state, const char *name,
 		      struct vf_err *err)
 {
 	__close int fd = -1;
-	char path[NAME_MAX + 1];
+	char path[NAME_MAX + 1], hidden[NAME_MAX + 1];
 	int ret;
 
 	stage_path(path, name);
@@ -57,7 +141,9 @@ static int stage_make(const struct vf_state *state, const char *name,
 			return vf_err_set(err, EBUSY,
 					  "snapshot %s: is being written",
 					  name);
-		vf_remove_tree(state->snapshots_fd, path);
+		/* it may be one that was replaced, and that is still read */
+		if (hide(state, path, name, hidden) == 0)
+			hidden_remove(state, hidden, 0);
 		if (mkdirat(state->snapshots_fd, path, 0700) < 0)
 			return vf_err_errno(err, errno, "snapshot %s", name);
 	}
@@ -102,20 +188,22 @@ int stage_reopen(const struct vf_state *state, const char *name,
 }
 
 int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
-		  struct vf_err *err)
+		  char hidden[NAME_MAX + 1], struct vf_err *err)
 {
 	char path[NAME_MAX + 1];
+	int ret;
 
 	stage_path(path, name);
 	if (fsync(stage_fd) < 0 ||
 	    renameat2(state->snapshots_fd, path, state->snapshots_fd, name,
-		      RENAME_EXCHANGE) < 0 ||
-	    fsync(state->snapshots_fd) < 0)
+		      RENAME_EXCHANGE) < 0)
 		return vf_err_errno(err, errno, "snapshot %s", name);
 	unlinkat(stage_fd, VM_CREATOR_FILE, 0);
 	/* the old one stands there now */
-	vf_remove_tree(state->snapshots_fd, path);
-	return 0;
+	ret = hide(state, path, name, hidden);
+	if (!ret && fsync(state->snapshots_fd) < 0)
+		ret = -errno;
+	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s", name) : 0;
 }
 
 int stage_publish(const struct vf_state *state, int stage_fd, const char *name,
@@ -139,7 +227,7 @@ void stage_discard(const struct vf_state *state, const char *name)
 	char path[NAME_MAX + 1];
 
 	stage_path(path, name);
-	vf_remove_tree(state->snapshots_fd, path);
+	hidden_remove(state, path, 0);
 }
 
 bool stage_is_writing(const struct vf_state *state, const char *name)
@@ -234,7 +322,9 @@ int snapshot_gc(const struct vf_state *state, json_t *removed,
 	json_array_foreach(paths, i, item) {
 		const char *path = json_string_value(item);
 
-		ret = vf_remove_tree(state->snapshots_fd, path);
+		ret = hidden_remove(state, path, 0);
+		if (ret == -ETIMEDOUT)
+			continue;
 		if (ret < 0)
 			return vf_err_errno(err, ret, "snapshot %s", path + 1);
 		json_array_append_new(

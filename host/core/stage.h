@@ -6,6 +6,8 @@
 #ifndef VF_STAGE_H
 #define VF_STAGE_H
 
+#include <limits.h>
+
 #include "base/json.h"
 #include "core/state.h"
 
@@ -48,14 +50,50 @@ int stage_reopen(const struct vf_state *state, const char *name,
  * @state:	state directory
  * @stage_fd:	from stage_reopen()
  * @name:	name of the snapshot
+ * @hidden:	out: where the old one stands now, for stage_bury()
  * @err:	error
  *
- * Who has opened the old one keeps it.
+ * The state has to be locked, and what stands there to be the one that is meant.
  *
  * Return: 0 or -errno
  */
 int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
-		  struct vf_err *err);
+		  char hidden[NAME_MAX + 1], struct vf_err *err);
+
+/**
+ * stage_enter() - Open the directory of a snapshot that exists
+ * @state:	state directory
+ * @name:	name of the snapshot
+ *
+ * Whoever removes or replaces it leaves its files until this is closed.
+ *
+ * Return: its descriptor, which the caller closes, or -errno
+ */
+int stage_enter(const struct vf_state *state, const char *name);
+
+/**
+ * stage_hide() - Take a snapshot out of sight, so that no half of it is ever seen
+ * @state:	state directory, locked
+ * @name:	name of the snapshot
+ * @hidden:	out: where it stands now, for stage_bury()
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int stage_hide(const struct vf_state *state, const char *name,
+	       char hidden[NAME_MAX + 1], struct vf_err *err);
+
+/**
+ * stage_bury() - Remove what was hidden, once nobody reads it any more
+ * @state:		state directory; not locked, for this may take time
+ * @hidden:		where it stands
+ * @deadline_us:	on vf_now_us()'s clock; then it is left to gc
+ * @err:		error
+ *
+ * Return: 0 or -errno
+ */
+int stage_bury(const struct vf_state *state, const char *hidden,
+	       int64_t deadline_us, struct vf_err *err);
 
 /**
  * stage_publish() - Make the snapshot exist: all is in place and synced

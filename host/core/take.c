@@ -22,10 +22,8 @@
 
 /* All that a mode may write. */
 static const char *const image_files[] = {
-	VMM_MEMORY_FILE,
-	VMM_STATE_FILE,
-	SNAPSHOT_LAYER_FILE,
-	SNAPSHOT_INDEX_FILE,
+	VMM_MEMORY_FILE,     VMM_STATE_FILE,	  VMM_DEVICES_FILE,
+	SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
 };
 
 static const struct take_mode *const modes[] = {
@@ -177,28 +175,60 @@ static int shoot_held(struct take *t, struct vf_err *err)
 	return ret;
 }
 
-static int take_image(struct take *t, struct vf_err *err)
+void take_unlink(const struct take *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
+		unlinkat(t->s->dir_fd, image_files[i], 0);
+}
+
+/* Prepare and shoot; what was made is cleaned by the caller. */
+static int shoot_prepared(struct take *t, struct vf_err *err)
 {
 	const struct take_mode *mode = modes[t->s->mode];
 	int ret = mode->prepare ? mode->prepare(t, err) : 0;
 
 	if (!ret)
 		ret = take_disks_open(t, err);
-	if (!ret)
-		ret = shoot_held(t, err);
+	return ret < 0 ? ret : shoot_held(t, err);
+}
+
+static void clean(struct take *t)
+{
+	const struct take_mode *mode = modes[t->s->mode];
+
+	if (mode->clean)
+		mode->clean(t);
+}
+
+/* Who left the choice to us is not refused because the guest is too busy. */
+static bool has_other_way(const struct take *t, int ret)
+{
+	return (ret == -ENOBUFS || ret == -ENOMEM) && t->resumed &&
+	       t->s->mode == SNAPSHOT_MODE_DIFF &&
+	       t->request->mode == SNAPSHOT_MODE_AUTO;
+}
+
+static int take_image(struct take *t, struct vf_err *err)
+{
+	struct vf_err ignored;
+	int ret = shoot_prepared(t, err);
+
+	if (has_other_way(t, ret)) {
+		vf_log(VF_LOG_DEBUG, "snapshot %s: %s: taken whole", t->s->name,
+		       err->msg);
+		clean(t);
+		take_unlink(t);
+		t->s->mode = t->vmm->ops->live_check(t->vmm, &ignored) == 0
+				     ? SNAPSHOT_MODE_LIVE
+				     : SNAPSHOT_MODE_FULL;
+		ret = shoot_prepared(t, err);
+	}
 	if (!ret && t->request->running)
 		t->request->running(t->s, t->request->ctx);
 	if (!ret)
-		ret = mode->settle(t, err);
-	if (mode->clean)
-		mode->clean(t);
+		ret = modes[t->s->mode]->settle(t, err);
+	clean(t);
 	return ret;
-}
-
-void take_unlink(const struct take *t)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
-		unlinkat(t->s->dir_fd, image_files[i], 0);
 }
 
 /*
@@ -261,6 +291,7 @@ static int take_attached(struct take *t, struct vf_err *err)
 	if (vm_state != VMM_STATE_RUNNING)
 		return vf_err_set(err, EBUSY, "VM %s: not running",
 				  t->vm->name);
+	t->resumed = true;
 	/* the page that the guest told of, if it still lives */
 	if (take_probe(t, t->vm->mailbox_gpa, NULL, err) == 0)
 		s->mailbox_gpa = t->vm->mailbox_gpa;

@@ -29,14 +29,14 @@ struct diff {
 	struct vmm_copy copy;
 };
 
-static int copy_open(struct take *t, struct diff *d, struct vf_err *err)
+static int copy_open(struct take *t, struct diff *d, uint64_t slack,
+		     struct vf_err *err)
 {
 	struct extents changed;
 	int ret = vmm_memory_changed(t->vmm, &d->memory, &changed, err);
 
 	if (!ret)
-		ret = vmm_copy_open(&d->copy, &d->memory, &changed,
-				    TAKE_SLACK_BYTES, err);
+		ret = vmm_copy_open(&d->copy, &d->memory, &changed, slack, err);
 	extents_exit(&changed);
 	return ret;
 }
@@ -60,16 +60,27 @@ static int copy_paused(struct take *t, struct diff *d, struct vf_err *err)
 	return ret;
 }
 
+/* All that needs no pause is made ready anew, with more room. */
+static int open_again(struct take *t, uint64_t slack, struct vf_err *err)
+{
+	struct diff *d = t->priv;
+	int ret;
+
+	vmm_copy_close(&d->copy);
+	ret = copy_open(t, d, slack, err);
+	return ret < 0 ? ret : take_disks_open(t, err);
+}
+
 static int shoot_diff(struct take *t, struct vf_err *err)
 {
 	struct diff *d = t->priv;
-	int ret = 0;
+	int cancel_fd = t->vmm->cancel_fd, ret = 0;
 
 	for (int i = 0; i < TRIES; i++) {
 		/* there was too little room: the guest changes a lot */
 		if (i > 0) {
-			vmm_copy_close(&d->copy);
-			ret = copy_open(t, d, err);
+			t->vmm->cancel_fd = cancel_fd;
+			ret = open_again(t, TAKE_SLACK_BYTES << 2 * i, err);
 			if (ret < 0)
 				break;
 		}
@@ -77,7 +88,7 @@ static int shoot_diff(struct take *t, struct vf_err *err)
 		if (!ret)
 			ret = copy_paused(t, d, err);
 		ret = take_resume(t, ret, err);
-		if (ret != -ENOBUFS)
+		if (ret != -ENOBUFS || !t->resumed)
 			break;
 	}
 	return ret;
@@ -237,7 +248,7 @@ static int prepare_diff(struct take *t, struct vf_err *err)
 	d->memory.has_base = t->vm->snapshot[0];
 	if (!ret)
 		ret = ops->devices_open(t->vmm, &d->devices, err);
-	return ret < 0 ? ret : copy_open(t, d, err);
+	return ret < 0 ? ret : copy_open(t, d, TAKE_SLACK_BYTES, err);
 }
 
 static int settle_diff(struct take *t, struct vf_err *err)

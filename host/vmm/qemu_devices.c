@@ -21,7 +21,6 @@
 #include "vmm/migration.h"
 #include "vmm/qemu.h"
 
-#define DEVICES_FILE   "devices"
 #define MACHINE_SUFFIX "-machine"
 #define SAVE_COMMAND   "xen-save-devices-state"
 #define BLOCKS_TEXT    16384
@@ -137,11 +136,11 @@ int qemu_devices_begin(struct vmm *vmm, struct vmm_devices *devices,
 		       int image_fd, struct vf_err *err)
 {
 	char path[PATH_MAX];
-	int ret = qemu_path(image_fd, DEVICES_FILE, path, sizeof(path));
+	int ret = qemu_path(image_fd, VMM_DEVICES_FILE, path, sizeof(path));
 
 	(void)devices;
 	if (ret < 0)
-		return vf_err_errno(err, ret, DEVICES_FILE);
+		return vf_err_errno(err, ret, VMM_DEVICES_FILE);
 	/* not "live": then QEMU would hand its disks to somebody else */
 	return qmp_begin(qemu_client(vmm), SAVE_COMMAND,
 			 json_pack("{s:s,s:b}", "filename", path, "live", 0),
@@ -178,7 +177,7 @@ int qemu_devices_finish(struct vmm_devices *devices, int image_fd,
 			const struct vmm_config *config,
 			struct vmm_image *image, struct vf_err *err)
 {
-	__close int devices_fd = openat(image_fd, DEVICES_FILE,
+	__close int devices_fd = openat(image_fd, VMM_DEVICES_FILE,
 					O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	__close int state_fd = openat(image_fd, VMM_STATE_FILE,
 				      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
@@ -191,7 +190,7 @@ int qemu_devices_finish(struct vmm_devices *devices, int image_fd,
 			     devices->blocks, devices->num, err);
 	if (ret < 0)
 		return ret;
-	if (fsync(state_fd) < 0 || unlinkat(image_fd, DEVICES_FILE, 0) < 0)
+	if (fsync(state_fd) < 0 || unlinkat(image_fd, VMM_DEVICES_FILE, 0) < 0)
 		return vf_err_errno(err, errno, "snapshot");
 	snprintf(image->machine, sizeof(image->machine), "%s",
 		 devices->machine);

@@ -27,6 +27,9 @@
 #define VMM_MEMORY_FILE "memory"
 #define VMM_STATE_FILE	"state"
 
+/* While it is taken: of devices, without memory. */
+#define VMM_DEVICES_FILE "devices"
+
 enum vmm_accel {
 	VMM_ACCEL_AUTO, /* only in requests, never in a running VM */
 	VMM_ACCEL_TCG,
