@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/extent.h"
 
@@ -49,6 +50,11 @@ const struct extent *extents_next(const struct extents *set, uint64_t page)
 			high = mid;
 	}
 	return low < set->num ? &set->runs[low] : NULL;
+}
+
+bool extent_is_zero(const uint8_t *page)
+{
+	return !page[0] && !memcmp(page, page + 1, EXTENT_PAGE - 1);
 }
 
 void extents_exit(struct extents *set)

@@ -3,6 +3,7 @@
 #ifndef VF_EXTENT_H
 #define VF_EXTENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,14 @@ int extents_add(struct extents *set, uint64_t page, uint64_t num);
  * Return: the first run that ends behind @page, or NULL
  */
 const struct extent *extents_next(const struct extents *set, uint64_t page);
+
+/**
+ * extent_is_zero() - Does a page hold nothing but zeros?
+ * @page:	EXTENT_PAGE bytes
+ *
+ * Return: true if so
+ */
+bool extent_is_zero(const uint8_t *page);
 
 /**
  * extents_exit() - Free a set; it is empty afterwards

@@ -83,6 +83,24 @@ int vf_pread_all(int fd, void *buf, size_t len, off_t offset)
 	return 0;
 }
 
+int vf_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
+{
+	const char *p = buf;
+
+	while (len) {
+		ssize_t n = pwrite(fd, p, len, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		p += n;
+		offset += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 int vf_read_file(int dir_fd, const char *path, size_t max, char **out,
 		 size_t *len, struct vf_err *err)
 {
@@ -186,6 +204,16 @@ int vf_copy_file(int from_fd, int to_dir_fd, const char *to_name,
 		unlinkat(to_dir_fd, to_name, 0);
 		return vf_err_errno(err, ret, "%s", to_name);
 	}
+	return 0;
+}
+
+int vf_sync_file(int dir_fd, const char *name, struct vf_err *err)
+{
+	__close int fd =
+		openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return vf_err_errno(err, errno, "%s", name);
 	return 0;
 }
 

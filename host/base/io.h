@@ -49,6 +49,17 @@ int vf_write_all(int fd, const void *buf, size_t len);
 int vf_pread_all(int fd, void *buf, size_t len, off_t offset);
 
 /**
+ * vf_pwrite_all() - Write everything to one place
+ * @fd:		descriptor
+ * @buf:	bytes
+ * @len:	how many
+ * @offset:	in the file, bytes
+ *
+ * Return: 0 or -errno
+ */
+int vf_pwrite_all(int fd, const void *buf, size_t len, off_t offset);
+
+/**
  * vf_read_file() - Read a small file beneath a directory
  * @dir_fd:	directory, or AT_FDCWD
  * @path:	file
@@ -91,6 +102,16 @@ int vf_write_file(int dir_fd, const char *name, const void *buf, size_t len,
  */
 int vf_copy_file(int from_fd, int to_dir_fd, const char *to_name,
 		 struct vf_err *err);
+
+/**
+ * vf_sync_file() - Make durable what a file holds
+ * @dir_fd:	directory
+ * @name:	file; no link is followed
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vf_sync_file(int dir_fd, const char *name, struct vf_err *err);
 
 /**
  * vf_mkdir_open() - Open a directory, made (mode 0700) if it is not there

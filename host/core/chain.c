@@ -217,21 +217,11 @@ int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
 	return ret;
 }
 
-static bool is_zero(const uint8_t *buf, size_t len)
-{
-	return !buf[0] && !memcmp(buf, buf + 1, len - 1);
-}
-
 static int write_unless_zero(int fd, const uint8_t *buf, uint64_t page)
 {
-	ssize_t n;
-
-	if (is_zero(buf, EXTENT_PAGE))
+	if (extent_is_zero(buf))
 		return 0;
-	n = pwrite(fd, buf, EXTENT_PAGE, (off_t)(page * EXTENT_PAGE));
-	if (n < 0)
-		return -errno;
-	return n == EXTENT_PAGE ? 0 : -ENOSPC;
+	return vf_pwrite_all(fd, buf, EXTENT_PAGE, (off_t)(page * EXTENT_PAGE));
 }
 
 int chain_merge(const struct chain *chain, int fd)

@@ -149,22 +149,12 @@ int disk_check(const struct vmm_disks *disks, int dir_fd, struct vf_err *err)
 	return 0;
 }
 
-static int sync_file(int dir_fd, const char *name, struct vf_err *err)
-{
-	__close int fd =
-		openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	return 0;
-}
-
 static int place_one(int from_fd, int to_fd, const char *name, bool durable,
 		     struct vf_err *err)
 {
 	int ret = vm_place_file(from_fd, to_fd, name, err);
 
-	return !ret && durable ? sync_file(to_fd, name, err) : ret;
+	return !ret && durable ? vf_sync_file(to_fd, name, err) : ret;
 }
 
 int disk_place(const struct vmm_disks *disks, int from_fd, int to_fd,

@@ -31,6 +31,12 @@ static bool has_name(const json_t *names, const char *name)
 	return first_of(names, name) < json_array_size(names);
 }
 
+/* Will it never verify, or could it just not be looked at? */
+static bool is_broken(int ret)
+{
+	return ret == -EBADMSG || ret == -ENOENT || ret == -EPROTONOSUPPORT;
+}
+
 /* The name of each snapshot that is a layer, and of its parent. */
 static int parents_list(const struct vf_state *state, json_t **parents,
 			struct vf_err *err)
@@ -45,15 +51,15 @@ static int parents_list(const struct vf_state *state, json_t **parents,
 	*parents = json_object();
 	json_array_foreach(names, i, name) {
 		struct snapshot s;
-		struct vf_err ignored;
 
-		/* one that is broken has no use for a parent */
-		if (snapshot_open(&s, state, json_string_value(name),
-				  &ignored) == 0 &&
-		    s.parent[0])
+		ret = snapshot_open(&s, state, json_string_value(name), err);
+		if (!ret && s.parent[0])
 			json_object_set_new(*parents, s.name,
 					    json_string(s.parent));
 		snapshot_close(&s);
+		/* one that is broken has no use for a parent */
+		if (ret < 0 && !is_broken(ret))
+			return ret;
 	}
 	return 0;
 }
@@ -92,19 +98,43 @@ static int find_orphans(json_t *names, json_t *parents,
 	return 0;
 }
 
-/* Take them out of sight, the last one first. */
-static int hide_all(const struct vf_state *state, const json_t *names,
-		    json_t *hidden, struct vf_err *err)
+/* One that no other of them builds on. */
+static size_t leaf_of(const json_t *names, const json_t *parents)
 {
+	size_t i, k;
+	json_t *name, *other;
+
+	json_array_foreach(names, i, name) {
+		bool has_child = false;
+
+		json_array_foreach(names, k, other)
+			has_child |= json_equal(
+				name,
+				json_object_get(parents,
+						json_string_value(other)));
+		if (!has_child)
+			return i;
+	}
+	return 0;
+}
+
+/* Take them out of sight; if this is cut short, none has lost its parent. */
+static int hide_all(const struct vf_state *state, const json_t *names,
+		    const json_t *parents, json_t *hidden, struct vf_err *err)
+{
+	__json json_t *left = json_copy((json_t *)names);
 	int ret = 0;
 
-	for (size_t i = json_array_size(names); !ret && i-- > 0;) {
-		const char *name = json_string_value(json_array_get(names, i));
+	while (!ret && json_array_size(left)) {
+		size_t i = leaf_of(left, parents);
 		char path[NAME_MAX + 1];
 
-		ret = stage_hide(state, name, path, err);
+		ret = stage_hide(state,
+				 json_string_value(json_array_get(left, i)),
+				 path, err);
 		if (!ret)
 			json_array_append_new(hidden, json_string(path));
+		json_array_remove(left, i);
 	}
 	return ret;
 }
@@ -151,14 +181,11 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 	lock_fd = state_lock(state, err);
 	if (lock_fd < 0)
 		return lock_fd;
-	if (orphans != SNAPSHOT_ORPHANS_FORCE) {
-		ret = parents_list(state, &parents, err);
-		if (!ret)
-			ret = find_orphans(names, parents, orphans, err);
-	}
-	/* those that build on others were added behind them */
+	ret = parents_list(state, &parents, err);
+	if (!ret && orphans != SNAPSHOT_ORPHANS_FORCE)
+		ret = find_orphans(names, parents, orphans, err);
 	if (!ret)
-		ret = hide_all(state, names, hidden, err);
+		ret = hide_all(state, names, parents, hidden, err);
 	close(lock_fd);
 	bury_ret = bury_all(state, hidden, &why);
 	if (!ret && bury_ret < 0) {

@@ -248,15 +248,6 @@ static int take_again(struct take *t, struct vf_err *err)
 	return take_image(t, err);
 }
 
-static int sync_file(int dir_fd, const char *name, struct vf_err *err)
-{
-	__close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	return 0;
-}
-
 /* What a fork boots when it reboots, durably. */
 static int keep_boot_files(struct snapshot *s, const struct vm *vm,
 			   struct vf_err *err)
@@ -265,9 +256,9 @@ static int keep_boot_files(struct snapshot *s, const struct vm *vm,
 		vm_place_boot_files(&vm->hardware, vm->run_fd, s->dir_fd, err);
 
 	if (!ret)
-		ret = sync_file(s->dir_fd, VM_KERNEL_FILE, err);
+		ret = vf_sync_file(s->dir_fd, VM_KERNEL_FILE, err);
 	if (!ret && vm->hardware.has_initrd)
-		ret = sync_file(s->dir_fd, VM_INITRD_FILE, err);
+		ret = vf_sync_file(s->dir_fd, VM_INITRD_FILE, err);
 	return ret;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "core/chain.h"
 #include "core/layer.h"
 #include "core/take.h"
@@ -94,11 +95,6 @@ static int shoot_diff(struct take *t, struct vf_err *err)
 	return ret;
 }
 
-static bool is_zero(const uint8_t *page)
-{
-	return !page[0] && !memcmp(page, page + 1, EXTENT_PAGE - 1);
-}
-
 /* Is a page what the base has there anyhow? */
 static int is_unchanged(const struct diff *d, uint64_t page,
 			const uint8_t *data)
@@ -107,28 +103,9 @@ static int is_unchanged(const struct diff *d, uint64_t page,
 	int ret;
 
 	if (!d->base.num)
-		return is_zero(data);
+		return extent_is_zero(data);
 	ret = chain_read(&d->base, page, old, 1);
 	return ret < 0 ? ret : !memcmp(old, data, sizeof(old));
-}
-
-static int write_pages(int fd, uint64_t page, const uint8_t *data, uint64_t num)
-{
-	size_t left = num * EXTENT_PAGE;
-	off_t at = (off_t)(page * EXTENT_PAGE);
-
-	while (left) {
-		ssize_t n = pwrite(fd, data, left, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOSPC;
-		data += n;
-		at += n;
-		left -= (size_t)n;
-	}
-	return 0;
 }
 
 /* Write one run, but for what did not really change, and note what is written. */
@@ -147,8 +124,9 @@ static int write_run(const struct diff *d, int fd, const struct extent *run,
 			return ret;
 		if (!same)
 			continue;
-		ret = write_pages(fd, run->page + from,
-				  data + from * EXTENT_PAGE, i - from);
+		ret = vf_pwrite_all(fd, data + from * EXTENT_PAGE,
+				    (i - from) * EXTENT_PAGE,
+				    (off_t)((run->page + from) * EXTENT_PAGE));
 		if (!ret)
 			ret = extents_add(kept, run->page + from, i - from);
 		if (ret < 0)

@@ -64,12 +64,26 @@ static void next_is_found(void **state)
 	extents_exit(&set);
 }
 
+static void zeros_are_seen(void **state)
+{
+	uint8_t page[EXTENT_PAGE] = { 0 };
+
+	(void)state;
+	assert_true(extent_is_zero(page));
+	for (size_t i = 0; i < sizeof(page); i++) {
+		page[i] = 1;
+		assert_false(extent_is_zero(page));
+		page[i] = 0;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_join),
 		cmocka_unit_test(order_is_kept),
 		cmocka_unit_test(next_is_found),
+		cmocka_unit_test(zeros_are_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
