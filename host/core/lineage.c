@@ -195,38 +195,30 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 	return ret;
 }
 
-static int sync_link(int from_fd, int to_fd, const char *name,
-		     struct vf_err *err)
+/* What is the same in both, durably: the old one's files may never have been. */
+static int place_rest(const struct snapshot *s, int dir_fd, struct vf_err *err)
 {
-	__close int fd = openat(from_fd, name, O_RDONLY | O_CLOEXEC);
-	int ret;
+	int ret = vm_place_file(s->dir_fd, dir_fd, VMM_STATE_FILE, err);
 
-	if (fd < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	if (linkat(from_fd, name, to_fd, name, 0) == 0)
-		return 0;
-	ret = vf_copy_file(fd, to_fd, name, err);
-	return ret;
+	if (!ret)
+		ret = vf_sync_file(dir_fd, VMM_STATE_FILE, err);
+	if (!ret)
+		ret = vm_place_boot_files(&s->hardware, s->dir_fd, dir_fd, true,
+					  err);
+	return ret < 0 ? ret
+		       : disk_place(&s->disks, s->dir_fd, dir_fd, true, err);
 }
 
-static int write_whole(const struct chain *chain, int dir_fd,
+static int write_whole(const struct chain *chain, int dir_fd, int cancel_fd,
 		       struct vf_err *err)
 {
 	struct snapshot s = chain->links[0].snapshot;
-	__close int fd = openat(dir_fd, VMM_MEMORY_FILE,
-				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	uint64_t offset = 0;
-	int ret = fd < 0 ? -errno : chain_merge(chain, fd);
+	uint64_t offset = 0, written;
+	int ret = chain_merge(chain, dir_fd, cancel_fd, &written, err);
 
-	if (!ret && fsync(fd) < 0)
-		ret = -errno;
 	if (ret < 0)
-		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
-	ret = sync_link(s.dir_fd, dir_fd, VMM_STATE_FILE, err);
-	if (!ret)
-		ret = vm_place_boot_files(&s.hardware, s.dir_fd, dir_fd, err);
-	if (!ret)
-		ret = disk_place(&s.disks, s.dir_fd, dir_fd, false, err);
+		return ret;
+	ret = place_rest(&s, dir_fd, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < s.image.num_regions; i++) {
@@ -258,8 +250,8 @@ static int replace(const struct vf_state *state, const struct snapshot *old,
 		       : stage_replace(state, dir_fd, old->name, hidden, err);
 }
 
-int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
-		     struct vf_err *err)
+int snapshot_flatten(const struct vf_state *state, const char *name,
+		     int cancel_fd, bool *done, struct vf_err *err)
 {
 	char hidden[NAME_MAX + 1];
 	struct chain chain;
@@ -269,7 +261,8 @@ int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
 	if (!ret && chain.num > 1) {
 		__close int dir_fd = stage_reopen(state, name, err);
 
-		ret = dir_fd < 0 ? dir_fd : write_whole(&chain, dir_fd, err);
+		ret = dir_fd < 0 ? dir_fd
+				 : write_whole(&chain, dir_fd, cancel_fd, err);
 		if (!ret)
 			ret = replace(state, &chain.links[0].snapshot, dir_fd,
 				      hidden, err);
