@@ -172,6 +172,11 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 	for (i = json_array_size(names); i-- > 0;) {
 		name = json_array_get(names, i);
 		ret = snapshot_exists(state, json_string_value(name), err);
+		if (ret == -ENOENT &&
+		    stage_is_writing(state, json_string_value(name)))
+			ret = vf_err_set(err, EBUSY,
+					 "snapshot %s: is being written",
+					 json_string_value(name));
 		if (ret < 0)
 			return ret;
 		if (first_of(names, json_string_value(name)) < i)

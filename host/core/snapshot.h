@@ -185,7 +185,8 @@ enum snapshot_orphans {
  *
  * All or none: what is wrong is found before anything is gone.
  *
- * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if another builds on it
+ * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if another builds on it,
+ * or it is being written
  */
 int snapshot_remove(const struct vf_state *state, json_t *names,
 		    enum snapshot_orphans orphans, struct vf_err *err);

@@ -121,6 +121,15 @@ static void check_statuses(struct fixture *fix, const char *wanted)
 	assert_string_equal(text, wanted);
 }
 
+static int names_remove(struct fixture *fix, const char *a, const char *b,
+			enum snapshot_orphans orphans)
+{
+	__json json_t *names = b ? json_pack("[s,s]", a, b)
+				 : json_pack("[s]", a);
+
+	return snapshot_remove(&fix->state, names, orphans, &fix->err);
+}
+
 static void writing_is_awaited(void **state)
 {
 	struct fixture *fix = *state;
@@ -133,6 +142,8 @@ static void writing_is_awaited(void **state)
 	assert_int_equal(snapshot_await(&fix->state, "x", vf_now_us() + 1000,
 					-1, &fix->err),
 			 -ETIMEDOUT);
+	assert_int_equal(names_remove(fix, "x", NULL, SNAPSHOT_ORPHANS_FORCE),
+			 -EBUSY);
 	stage_discard(&fix->state, "x");
 	assert_int_equal(snapshot_await(&fix->state, "x", 0, -1, &fix->err), 0);
 }
@@ -200,15 +211,6 @@ static void replaced_one_is_left(void **state)
 			 -1);
 	assert_true(has_memory(now.dir_fd));
 	snapshot_close(&now);
-}
-
-static int names_remove(struct fixture *fix, const char *a, const char *b,
-			enum snapshot_orphans orphans)
-{
-	__json json_t *names = b ? json_pack("[s,s]", a, b)
-				 : json_pack("[s]", a);
-
-	return snapshot_remove(&fix->state, names, orphans, &fix->err);
 }
 
 /* a, b on a, c on b. */
