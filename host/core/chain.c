@@ -255,7 +255,7 @@ int chain_merge(const struct chain *chain, int dir_fd, int cancel_fd,
 {
 	__close int fd = openat(dir_fd, VMM_MEMORY_FILE,
 				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct stat st;
+	struct stat st = { 0 };
 	int ret;
 
 	if (fd < 0)
