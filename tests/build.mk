@@ -126,7 +126,8 @@ check-san: tests-san
 
 check-long: $(fuzz_progs) all guest tests-vm
 	$(Q)$(RUN) long
-	$(Q)BUILD=$(BUILD) LONG=1 TESTS='vm/@(kmod-device|distinct)@*' tests/run vm
+	$(Q)BUILD=$(BUILD) LONG=1 \
+		TESTS='vm/@(kmod-device|distinct|branch|branch-faults)@*' tests/run vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
 	check-static check-san check-long signals-table

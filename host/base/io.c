@@ -46,6 +46,13 @@ int vf_wait_readable(int fd, int cancel_fd, int64_t deadline_us)
 	}
 }
 
+int vf_check_cancel(int cancel_fd)
+{
+	int ret = vf_wait_readable(-1, cancel_fd, 0);
+
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
 int vf_write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;

@@ -28,6 +28,16 @@ int64_t vf_now_us(void);
 int vf_wait_readable(int fd, int cancel_fd, int64_t deadline_us);
 
 /**
+ * vf_check_cancel() - Has the user given up?
+ * @cancel_fd:	readable if so; or -1
+ *
+ * For what takes long without ever waiting, to be asked now and then.
+ *
+ * Return: 0, -ECANCELED, -errno
+ */
+int vf_check_cancel(int cancel_fd);
+
+/**
  * vf_write_all() - Write everything
  * @fd:		descriptor, blocking
  * @buf:	bytes

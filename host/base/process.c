@@ -275,10 +275,10 @@ int process_open(struct process *proc, int dir_fd)
 	return ret;
 }
 
-int process_open_self(struct process *proc)
+int process_open_own(struct process *proc, pid_t pid)
 {
-	proc->pid = getpid();
-	proc->pidfd = pidfd_open_(proc->pid);
+	proc->pid = pid;
+	proc->pidfd = pidfd_open_(pid);
 	return proc->pidfd < 0 ? -errno : 0;
 }
 

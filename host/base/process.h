@@ -54,12 +54,13 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 int process_open(struct process *proc, int dir_fd);
 
 /**
- * process_open_self() - Know the caller's process, as its children want to
- * @proc:	out
+ * process_open_own() - The calling process, or a child that nobody waited for
+ * @proc:	out: the process; process_close() it
+ * @pid:	its pid
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno: then @proc is as one that is gone
  */
-int process_open_self(struct process *proc);
+int process_open_own(struct process *proc, pid_t pid);
 
 /**
  * process_wait() - Wait until it has ended

@@ -22,6 +22,10 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 {
 	__json json_t *text = NULL;
 
+	if (!strcmp(r->name, "flatten"))
+		return cmd_usage_error(cmd, err,
+				       "'flatten' is a word of 'vmfork "
+				       "snapshot': no VM can be called that");
 	if (!r->kernel)
 		return cmd_usage_error(cmd, err, "--kernel is needed");
 	if (vmm_accel_parse(&r->config.accel, accel) < 0)

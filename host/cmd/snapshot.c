@@ -56,7 +56,7 @@ static int flatten(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	__json json_t *json = NULL;
 	bool done;
-	int ret = snapshot_flatten(state, ctx, &done, err);
+	int ret = snapshot_flatten(state, ctx, cmd->cancel_fd, &done, err);
 
 	if (ret < 0)
 		return ret;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -203,7 +204,9 @@ int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
 		while (!ret && left) {
 			uint64_t n = left < CHUNK_PAGES ? left : CHUNK_PAGES;
 
-			ret = chain_read(chain, page, buf, n);
+			ret = vf_check_cancel(vmm->cancel_fd);
+			if (!ret)
+				ret = chain_read(chain, page, buf, n);
 			if (ret < 0) {
 				vf_err_errno(err, ret, "layers");
 				break;
@@ -224,7 +227,7 @@ static int write_unless_zero(int fd, const uint8_t *buf, uint64_t page)
 	return vf_pwrite_all(fd, buf, EXTENT_PAGE, (off_t)(page * EXTENT_PAGE));
 }
 
-int chain_merge(const struct chain *chain, int fd)
+static int write_all_pages(const struct chain *chain, int fd, int cancel_fd)
 {
 	uint64_t bytes = chain_base(chain)->hardware.config.memory_bytes;
 	__free uint8_t *buf = malloc(CHUNK_PAGES * EXTENT_PAGE);
@@ -236,11 +239,34 @@ int chain_merge(const struct chain *chain, int fd)
 		uint64_t n = bytes / EXTENT_PAGE - at;
 
 		n = n < CHUNK_PAGES ? n : CHUNK_PAGES;
-		ret = chain_read(chain, at, buf, n);
+		ret = vf_check_cancel(cancel_fd);
+		if (!ret)
+			ret = chain_read(chain, at, buf, n);
 		for (uint64_t i = 0; !ret && i < n; i++)
 			ret = write_unless_zero(fd, buf + i * EXTENT_PAGE,
 						at + i);
 		at += n;
 	}
 	return ret;
+}
+
+int chain_merge(const struct chain *chain, int dir_fd, int cancel_fd,
+		uint64_t *written, struct vf_err *err)
+{
+	__close int fd = openat(dir_fd, VMM_MEMORY_FILE,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st = { 0 };
+	int ret;
+
+	if (fd < 0)
+		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+	ret = write_all_pages(chain, fd, cancel_fd);
+	if (!ret && (fsync(fd) < 0 || fstat(fd, &st) < 0))
+		ret = -errno;
+	if (ret < 0) {
+		unlinkat(dir_fd, VMM_MEMORY_FILE, 0);
+		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
+	}
+	*written = (uint64_t)st.st_blocks * 512;
+	return 0;
 }

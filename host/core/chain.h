@@ -78,17 +78,22 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
  * @vmm:	fork, which maps the base
  * @err:	error
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno, -ECANCELED if the user gives up
  */
 int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err);
 
 /**
  * chain_merge() - Write the memory that the chain comes to into one file
  * @chain:	chain
- * @fd:		empty file; memory begins at offset 0, zeros are holes
+ * @dir_fd:	directory, in which VMM_MEMORY_FILE is made, durably; memory
+ *		begins at its offset 0, zeros are holes
+ * @cancel_fd:	readable when the user gives up; or -1
+ * @written:	out: what it takes up, bytes
+ * @err:	error
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno, -ECANCELED; on failure nothing is left behind
  */
-int chain_merge(const struct chain *chain, int fd);
+int chain_merge(const struct chain *chain, int dir_fd, int cancel_fd,
+		uint64_t *written, struct vf_err *err);
 
 #endif

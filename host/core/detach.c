@@ -20,6 +20,7 @@
 
 #define DYING_MS 10000
 #define REPORT_S 120 /* the longest way to a VM that runs again */
+#define UNDO_MS	 60000
 
 /* What the finisher tells the command. */
 struct report {
@@ -72,7 +73,7 @@ static int watcher_start(struct finisher *f, const struct vf_state *state,
 	int fds[2], ret;
 	pid_t pid;
 
-	ret = process_open_self(&self);
+	ret = process_open_own(&self, getpid());
 	if (!ret && pipe2(fds, O_CLOEXEC) < 0)
 		ret = -errno;
 	if (ret < 0) {
@@ -167,7 +168,7 @@ static int report_read(int fd, pid_t pid, int cancel_fd, struct report *report,
 	/* then it undoes what it began, and says so */
 	if (ret < 0) {
 		kill(pid, SIGTERM);
-		ret = vf_wait_readable(fd, -1, deadline_us);
+		ret = vf_wait_readable(fd, -1, vf_now_us() + UNDO_MS * 1000LL);
 	}
 	if (ret < 0)
 		return vf_err_errno(err, ret, "snapshot");
@@ -179,6 +180,16 @@ static int report_read(int fd, pid_t pid, int cancel_fd, struct report *report,
 		return -err->num;
 	}
 	return 0;
+}
+
+/* It ends soon; if it hangs, it goes on undoing without us. */
+static void finisher_leave(pid_t pid)
+{
+	struct process finisher;
+
+	if (process_open_own(&finisher, pid) == 0)
+		process_wait(&finisher, DYING_MS);
+	process_close(&finisher);
 }
 
 int snapshot_take_detached(struct snapshot *s, const struct vf_state *state,
@@ -206,8 +217,7 @@ int snapshot_take_detached(struct snapshot *s, const struct vf_state *state,
 	ret = report_read(fds[0], pid, request->cancel_fd, &report, err);
 	close(fds[0]);
 	if (ret < 0) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		finisher_leave(pid);
 		return ret;
 	}
 	*s = report.snapshot;

@@ -53,7 +53,8 @@ static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa)
 }
 
 int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
-		struct vmm *vmm, struct vf_err *err)
+		struct vmm *vmm, const struct guard *earlier,
+		struct vf_err *err)
 {
 	int fds[2];
 
@@ -67,6 +68,9 @@ int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
 	}
 	if (guard->pid == 0) {
 		close(fds[1]);
+		/* with a copy of it that one would wait for our end, too */
+		if (earlier)
+			close(earlier->fd);
 		/* a copy of it would keep QEMU from serving anybody else */
 		vmm->ops->disconnect(vmm);
 		guard_run(fds[0], vm, gpa);

@@ -31,6 +31,12 @@ static bool has_name(const json_t *names, const char *name)
 	return first_of(names, name) < json_array_size(names);
 }
 
+/* Will it never verify, or could it just not be looked at? */
+static bool is_broken(int ret)
+{
+	return ret == -EBADMSG || ret == -ENOENT || ret == -EPROTONOSUPPORT;
+}
+
 /* The name of each snapshot that is a layer, and of its parent. */
 static int parents_list(const struct vf_state *state, json_t **parents,
 			struct vf_err *err)
@@ -45,15 +51,15 @@ static int parents_list(const struct vf_state *state, json_t **parents,
 	*parents = json_object();
 	json_array_foreach(names, i, name) {
 		struct snapshot s;
-		struct vf_err ignored;
 
-		/* one that is broken has no use for a parent */
-		if (snapshot_open(&s, state, json_string_value(name),
-				  &ignored) == 0 &&
-		    s.parent[0])
+		ret = snapshot_open(&s, state, json_string_value(name), err);
+		if (!ret && s.parent[0])
 			json_object_set_new(*parents, s.name,
 					    json_string(s.parent));
 		snapshot_close(&s);
+		/* one that is broken has no use for a parent */
+		if (ret < 0 && !is_broken(ret))
+			return ret;
 	}
 	return 0;
 }
@@ -92,19 +98,43 @@ static int find_orphans(json_t *names, json_t *parents,
 	return 0;
 }
 
-/* Take them out of sight, the last one first. */
-static int hide_all(const struct vf_state *state, const json_t *names,
-		    json_t *hidden, struct vf_err *err)
+/* One that no other of them builds on. */
+static size_t leaf_of(const json_t *names, const json_t *parents)
 {
+	size_t i, k;
+	json_t *name, *other;
+
+	json_array_foreach(names, i, name) {
+		bool has_child = false;
+
+		json_array_foreach(names, k, other)
+			has_child |= json_equal(
+				name,
+				json_object_get(parents,
+						json_string_value(other)));
+		if (!has_child)
+			return i;
+	}
+	return 0;
+}
+
+/* Take them out of sight; if this is cut short, none has lost its parent. */
+static int hide_all(const struct vf_state *state, const json_t *names,
+		    const json_t *parents, json_t *hidden, struct vf_err *err)
+{
+	__json json_t *left = json_copy((json_t *)names);
 	int ret = 0;
 
-	for (size_t i = json_array_size(names); !ret && i-- > 0;) {
-		const char *name = json_string_value(json_array_get(names, i));
+	while (!ret && json_array_size(left)) {
+		size_t i = leaf_of(left, parents);
 		char path[NAME_MAX + 1];
 
-		ret = stage_hide(state, name, path, err);
+		ret = stage_hide(state,
+				 json_string_value(json_array_get(left, i)),
+				 path, err);
 		if (!ret)
 			json_array_append_new(hidden, json_string(path));
+		json_array_remove(left, i);
 	}
 	return ret;
 }
@@ -142,6 +172,11 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 	for (i = json_array_size(names); i-- > 0;) {
 		name = json_array_get(names, i);
 		ret = snapshot_exists(state, json_string_value(name), err);
+		if (ret == -ENOENT &&
+		    stage_is_writing(state, json_string_value(name)))
+			ret = vf_err_set(err, EBUSY,
+					 "snapshot %s: is being written",
+					 json_string_value(name));
 		if (ret < 0)
 			return ret;
 		if (first_of(names, json_string_value(name)) < i)
@@ -151,14 +186,11 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 	lock_fd = state_lock(state, err);
 	if (lock_fd < 0)
 		return lock_fd;
-	if (orphans != SNAPSHOT_ORPHANS_FORCE) {
-		ret = parents_list(state, &parents, err);
-		if (!ret)
-			ret = find_orphans(names, parents, orphans, err);
-	}
-	/* those that build on others were added behind them */
+	ret = parents_list(state, &parents, err);
+	if (!ret && orphans != SNAPSHOT_ORPHANS_FORCE)
+		ret = find_orphans(names, parents, orphans, err);
 	if (!ret)
-		ret = hide_all(state, names, hidden, err);
+		ret = hide_all(state, names, parents, hidden, err);
 	close(lock_fd);
 	bury_ret = bury_all(state, hidden, &why);
 	if (!ret && bury_ret < 0) {
@@ -168,38 +200,30 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 	return ret;
 }
 
-static int sync_link(int from_fd, int to_fd, const char *name,
-		     struct vf_err *err)
+/* What is the same in both, durably: the old one's files may never have been. */
+static int place_rest(const struct snapshot *s, int dir_fd, struct vf_err *err)
 {
-	__close int fd = openat(from_fd, name, O_RDONLY | O_CLOEXEC);
-	int ret;
+	int ret = vm_place_file(s->dir_fd, dir_fd, VMM_STATE_FILE, err);
 
-	if (fd < 0)
-		return vf_err_errno(err, errno, "%s", name);
-	if (linkat(from_fd, name, to_fd, name, 0) == 0)
-		return 0;
-	ret = vf_copy_file(fd, to_fd, name, err);
-	return ret;
+	if (!ret)
+		ret = vf_sync_file(dir_fd, VMM_STATE_FILE, err);
+	if (!ret)
+		ret = vm_place_boot_files(&s->hardware, s->dir_fd, dir_fd, true,
+					  err);
+	return ret < 0 ? ret
+		       : disk_place(&s->disks, s->dir_fd, dir_fd, true, err);
 }
 
-static int write_whole(const struct chain *chain, int dir_fd,
+static int write_whole(const struct chain *chain, int dir_fd, int cancel_fd,
 		       struct vf_err *err)
 {
 	struct snapshot s = chain->links[0].snapshot;
-	__close int fd = openat(dir_fd, VMM_MEMORY_FILE,
-				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	uint64_t offset = 0;
-	int ret = fd < 0 ? -errno : chain_merge(chain, fd);
+	uint64_t offset = 0, written;
+	int ret = chain_merge(chain, dir_fd, cancel_fd, &written, err);
 
-	if (!ret && fsync(fd) < 0)
-		ret = -errno;
 	if (ret < 0)
-		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
-	ret = sync_link(s.dir_fd, dir_fd, VMM_STATE_FILE, err);
-	if (!ret)
-		ret = vm_place_boot_files(&s.hardware, s.dir_fd, dir_fd, err);
-	if (!ret)
-		ret = disk_place(&s.disks, s.dir_fd, dir_fd, false, err);
+		return ret;
+	ret = place_rest(&s, dir_fd, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < s.image.num_regions; i++) {
@@ -231,8 +255,8 @@ static int replace(const struct vf_state *state, const struct snapshot *old,
 		       : stage_replace(state, dir_fd, old->name, hidden, err);
 }
 
-int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
-		     struct vf_err *err)
+int snapshot_flatten(const struct vf_state *state, const char *name,
+		     int cancel_fd, bool *done, struct vf_err *err)
 {
 	char hidden[NAME_MAX + 1];
 	struct chain chain;
@@ -242,7 +266,8 @@ int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
 	if (!ret && chain.num > 1) {
 		__close int dir_fd = stage_reopen(state, name, err);
 
-		ret = dir_fd < 0 ? dir_fd : write_whole(&chain, dir_fd, err);
+		ret = dir_fd < 0 ? dir_fd
+				 : write_whole(&chain, dir_fd, cancel_fd, err);
 		if (!ret)
 			ret = replace(state, &chain.links[0].snapshot, dir_fd,
 				      hidden, err);

@@ -244,7 +244,7 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 	if (!ret)
 		ret = vm_place_boot_files(&job->vm.hardware,
 					  b->snapshot->dir_fd, job->vm.run_fd,
-					  err);
+					  false, err);
 	if (!ret)
 		ret = disk_fork(&job->vm, b->snapshot->dir_fd, err);
 	if (!ret)

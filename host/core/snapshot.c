@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "core/chain.h"
 #include "core/manifest.h"
 #include "core/stage.h"
 
@@ -206,10 +207,79 @@ static bool has_name(const json_t *names, const char *name)
 	return false;
 }
 
+/* What one builds on; null if it is whole. */
+static json_t *lineage_pack(const struct snapshot *s)
+{
+	char id[2 * SNAPSHOT_ID_LEN + 1], parent_id[2 * SNAPSHOT_ID_LEN + 1];
+
+	vf_hex(id, s->id, sizeof(s->id));
+	vf_hex(parent_id, s->parent_id, sizeof(s->parent_id));
+	return json_pack("{s:s,s:s?,s:s}", "id", id, "parent",
+			 s->parent[0] ? s->parent : NULL, "parent_id",
+			 parent_id);
+}
+
+/* The first one in a snapshot's chain that is not what it was; or NULL. */
+static const char *missing_link(const json_t *lineage, const char *name)
+{
+	const json_t *link = json_object_get(lineage, name);
+
+	for (int i = 0; i < CHAIN_MAX; i++) {
+		const char *parent =
+			json_string_value(json_object_get(link, "parent"));
+		const json_t *id = json_object_get(link, "parent_id");
+
+		if (!parent)
+			return NULL;
+		link = json_object_get(lineage, parent);
+		if (!link || !json_equal(id, json_object_get(link, "id")))
+			return parent;
+	}
+	return name;
+}
+
+/* Those that verify, but build on one that is gone. */
+static void mark_orphans(json_t *list, const json_t *lineage)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *name =
+			json_string_value(json_object_get(item, "name"));
+		const char *missing = missing_link(lineage, name);
+		char why[VF_ERR_MSG_SIZE];
+
+		if (!missing)
+			continue;
+		snprintf(why, sizeof(why),
+			 "builds on %s, which is gone or broken", missing);
+		json_array_set_new(list, i,
+				   describe_unready(name, "broken", why));
+	}
+}
+
+/* One that is there, whole or broken. */
+static void list_add(json_t *list, json_t *lineage,
+		     const struct vf_state *state, const char *name)
+{
+	struct snapshot s;
+	struct vf_err why;
+
+	if (snapshot_open(&s, state, name, &why) < 0) {
+		json_array_append_new(
+			list, describe_unready(name, "broken", why.msg));
+	} else {
+		json_array_append_new(list, snapshot_describe(&s));
+		json_object_set_new(lineage, name, lineage_pack(&s));
+	}
+	snapshot_close(&s);
+}
+
 int snapshot_list(const struct vf_state *state, json_t **out,
 		  struct vf_err *err)
 {
-	__json json_t *names = NULL, *writing = NULL;
+	__json json_t *names = NULL, *writing = NULL, *lineage = NULL;
 	size_t i;
 	json_t *name;
 	int ret;
@@ -221,18 +291,10 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 	if (ret < 0)
 		return ret;
 	*out = json_array();
-	json_array_foreach(names, i, name) {
-		struct snapshot s;
-		struct vf_err why;
-
-		ret = snapshot_open(&s, state, json_string_value(name), &why);
-		json_array_append_new(
-			*out,
-			ret < 0 ? describe_unready(json_string_value(name),
-						   "broken", why.msg)
-				: snapshot_describe(&s));
-		snapshot_close(&s);
-	}
+	lineage = json_object();
+	json_array_foreach(names, i, name)
+		list_add(*out, lineage, state, json_string_value(name));
+	mark_orphans(*out, lineage);
 	json_array_foreach(writing, i, name)
 		if (!has_name(names, json_string_value(name)))
 			json_array_append_new(

@@ -185,7 +185,8 @@ enum snapshot_orphans {
  *
  * All or none: what is wrong is found before anything is gone.
  *
- * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if another builds on it
+ * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if another builds on it,
+ * or it is being written
  */
 int snapshot_remove(const struct vf_state *state, json_t *names,
 		    enum snapshot_orphans orphans, struct vf_err *err);
@@ -194,6 +195,7 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
  * snapshot_flatten() - Make a layer a whole snapshot, which needs no parent
  * @state:	state directory
  * @name:	name
+ * @cancel_fd:	readable when the user gives up; or -1
  * @done:	out: false if it was whole
  * @err:	error
  *
@@ -201,8 +203,8 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
  *
  * Return: 0 or -errno
  */
-int snapshot_flatten(const struct vf_state *state, const char *name, bool *done,
-		     struct vf_err *err);
+int snapshot_flatten(const struct vf_state *state, const char *name,
+		     int cancel_fd, bool *done, struct vf_err *err);
 
 /**
  * snapshot_list() - All snapshots, also those being written or broken

@@ -151,10 +151,12 @@ static int shoot_held(struct take *t, struct vf_err *err)
 
 	request_to_init(&to, t->vm, vmm, s->mailbox_gpa);
 	hold_init(&hold, &to, wish);
-	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, err);
+	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, NULL,
+			  err);
 	if (ret < 0)
 		return ret;
 	t->hold = &hold;
+	t->guard = &guard;
 	t->resumed = true;
 	ret = hold_begin(&hold, err);
 	if (!ret && to.gpa)
@@ -167,6 +169,7 @@ static int shoot_held(struct take *t, struct vf_err *err)
 	guard_stop(&guard, t->resumed && !hold.is_asked);
 	vmm->cancel_fd = cancel_fd;
 	t->hold = NULL;
+	t->guard = NULL;
 	s->pause_us = t->pause.resumed_us - t->pause.paused_us;
 	s->prepare_us = hold.prepare_us;
 	s->quiesced = hold.prepare_us && wish->quiesce;
@@ -248,20 +251,6 @@ static int take_again(struct take *t, struct vf_err *err)
 	return take_image(t, err);
 }
 
-/* What a fork boots when it reboots, durably. */
-static int keep_boot_files(struct snapshot *s, const struct vm *vm,
-			   struct vf_err *err)
-{
-	int ret =
-		vm_place_boot_files(&vm->hardware, vm->run_fd, s->dir_fd, err);
-
-	if (!ret)
-		ret = vf_sync_file(s->dir_fd, VM_KERNEL_FILE, err);
-	if (!ret && vm->hardware.has_initrd)
-		ret = vf_sync_file(s->dir_fd, VM_INITRD_FILE, err);
-	return ret;
-}
-
 static int take_attached(struct take *t, struct vf_err *err)
 {
 	struct snapshot *s = t->s;
@@ -298,7 +287,8 @@ static int take_attached(struct take *t, struct vf_err *err)
 	if (!ret)
 		ret = take_disks_keep(t, err);
 	if (!ret)
-		ret = keep_boot_files(s, t->vm, err);
+		ret = vm_place_boot_files(&t->vm->hardware, t->vm->run_fd,
+					  s->dir_fd, true, err);
 	if (ret < 0)
 		return ret;
 	/* a fork has to be the same machine, also under a newer engine */

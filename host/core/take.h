@@ -19,8 +19,9 @@ struct take {
 	struct vmm *vmm;
 	const struct snapshot_request *request;
 	int64_t start_us;
-	const struct hold *hold; /* on the guest, while it is shot */
-	int64_t asked_us;	 /* before the VM was paused */
+	const struct hold *hold;   /* on the guest, while it is shot */
+	const struct guard *guard; /* that is set meanwhile */
+	int64_t asked_us;	   /* before the VM was paused */
 	struct vmm_pause pause;
 	bool resumed;		/* the VM runs */
 	struct vmm_disks disks; /* before the pivot that is prepared */

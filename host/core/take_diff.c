@@ -8,17 +8,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "core/chain.h"
 #include "core/layer.h"
 #include "core/take.h"
 
-#define TRIES 3
+#define TRIES	     3
+#define CANCEL_PAGES 256 /* written between looks at whether to go on */
 /* From here on a fork pays more for layers than for a whole image once. */
 #define LAYERS_PAGES 8192
 #define LAYERS_NUM   16
@@ -108,27 +108,39 @@ static int is_unchanged(const struct diff *d, uint64_t page,
 	return ret < 0 ? ret : !memcmp(old, data, sizeof(old));
 }
 
-/* Write one run, but for what did not really change, and note what is written. */
-static int write_run(const struct diff *d, int fd, const struct extent *run,
-		     const uint8_t *data, struct extents *kept)
+/* Changed pages on their way into a file. */
+struct writer {
+	const struct diff *d;
+	int fd;
+	int cancel_fd;
+	uint64_t seen;	     /* pages so far */
+	struct extents kept; /* what was written */
+};
+
+/* Write one run, but for what did not really change. */
+static int write_run(struct writer *w, const struct extent *run,
+		     const uint8_t *data)
 {
 	uint64_t from = 0;
 	int ret = 0;
 
 	for (uint64_t i = 0; i <= run->num; i++) {
-		int same = i == run->num ||
-			   (ret = is_unchanged(d, run->page + i,
-					       data + i * EXTENT_PAGE));
+		int same = 1;
 
-		if (ret < 0)
-			return ret;
+		ret = w->seen++ % CANCEL_PAGES ? 0
+					       : vf_check_cancel(w->cancel_fd);
+		if (!ret && i < run->num)
+			same = is_unchanged(w->d, run->page + i,
+					    data + i * EXTENT_PAGE);
+		if (ret < 0 || same < 0)
+			return ret < 0 ? ret : same;
 		if (!same)
 			continue;
-		ret = vf_pwrite_all(fd, data + from * EXTENT_PAGE,
+		ret = vf_pwrite_all(w->fd, data + from * EXTENT_PAGE,
 				    (i - from) * EXTENT_PAGE,
 				    (off_t)((run->page + from) * EXTENT_PAGE));
 		if (!ret)
-			ret = extents_add(kept, run->page + from, i - from);
+			ret = extents_add(&w->kept, run->page + from, i - from);
 		if (ret < 0)
 			return ret;
 		from = i + 1;
@@ -136,8 +148,7 @@ static int write_run(const struct diff *d, int fd, const struct extent *run,
 	return 0;
 }
 
-static int write_slice(const struct diff *d, int fd,
-		       const struct vmm_slice *slice, struct extents *kept)
+static int write_slice(struct writer *w, const struct vmm_slice *slice)
 {
 	const uint8_t *data = slice->buf;
 	int ret = 0;
@@ -145,42 +156,49 @@ static int write_slice(const struct diff *d, int fd,
 	for (size_t i = 0; !ret && i < slice->pages.num; i++) {
 		const struct extent *run = &slice->pages.runs[i];
 
-		ret = write_run(d, fd, run, data, kept);
+		ret = write_run(w, run, data);
 		data += run->num * EXTENT_PAGE;
 	}
 	return ret;
 }
 
-static int write_slices(const struct diff *d, int fd, struct extents *kept)
+static int write_slices(struct writer *w)
 {
-	int ret = ftruncate(fd, (off_t)d->memory.bytes) < 0 ? -errno : 0;
+	const struct diff *d = w->d;
+	int ret = ftruncate(w->fd, (off_t)d->memory.bytes) < 0 ? -errno : 0;
 
 	for (unsigned int i = 0; !ret && i < d->copy.num; i++)
-		ret = write_slice(d, fd, &d->copy.slices[i], kept);
-	if (!ret && fsync(fd) < 0)
+		ret = write_slice(w, &d->copy.slices[i]);
+	if (!ret && fsync(w->fd) < 0)
 		ret = -errno;
 	return ret;
 }
 
-/* Put together what the layer and all below it come to; the layer goes. */
-static int write_whole(struct snapshot *s, struct diff *d, struct extents *kept,
+/*
+ * Put together what the layer and all below it come to; then the layer goes.
+ * Without room for that it stays, and its forks pay for it.
+ */
+static int write_whole(struct take *t, struct diff *d, struct extents *kept,
 		       int *layer_fd, struct vf_err *err)
 {
-	__close int fd = openat(s->dir_fd, VMM_MEMORY_FILE,
-				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct stat st = { 0 };
-	int ret = fd < 0 ? -errno : chain_push(&d->base, kept, layer_fd);
+	struct snapshot *s = t->s;
+	int ret = chain_push(&d->base, kept, layer_fd);
 
-	if (!ret)
-		ret = chain_merge(&d->base, fd);
-	if (!ret && (fsync(fd) < 0 || fstat(fd, &st) < 0 ||
-		     unlinkat(s->dir_fd, SNAPSHOT_LAYER_FILE, 0) < 0))
-		ret = -errno;
 	if (ret < 0)
-		return vf_err_errno(err, ret, VMM_MEMORY_FILE);
-	s->parent[0] = '\0';
-	s->dirty_bytes = (uint64_t)st.st_blocks * 512;
-	return 0;
+		return vf_err_errno(err, ret, "too many layers");
+	ret = chain_merge(&d->base, s->dir_fd, t->vmm->cancel_fd,
+			  &s->dirty_bytes, err);
+	if (ret == -ENOSPC || ret == -EDQUOT) {
+		vf_log(VF_LOG_DEBUG, "snapshot %s: %s: it stays a layer",
+		       s->name, err->msg);
+		return 0;
+	}
+	if (!ret && (unlinkat(s->dir_fd, SNAPSHOT_LAYER_FILE, 0) < 0 ||
+		     unlinkat(s->dir_fd, SNAPSHOT_INDEX_FILE, 0) < 0))
+		ret = vf_err_errno(err, errno, SNAPSHOT_LAYER_FILE);
+	if (!ret)
+		s->parent[0] = '\0';
+	return ret;
 }
 
 static int write_layer(struct take *t, struct diff *d, struct vf_err *err)
@@ -189,19 +207,23 @@ static int write_layer(struct take *t, struct diff *d, struct vf_err *err)
 	const char *name = s->parent[0] ? SNAPSHOT_LAYER_FILE : VMM_MEMORY_FILE;
 	__close int fd = openat(s->dir_fd, name,
 				O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct extents kept = { 0 };
-	int ret = fd < 0 ? -errno : write_slices(d, fd, &kept);
+	struct writer w = {
+		.d = d,
+		.fd = fd,
+		.cancel_fd = t->vmm->cancel_fd,
+	};
+	int ret = fd < 0 ? -errno : write_slices(&w);
 
-	s->dirty_bytes = kept.pages * EXTENT_PAGE;
+	s->dirty_bytes = w.kept.pages * EXTENT_PAGE;
 	if (ret < 0)
 		vf_err_errno(err, ret, "%s", name);
-	else if (s->parent[0] &&
-		 (d->base.layer_pages + kept.pages > LAYERS_PAGES ||
-		  d->base.num > LAYERS_NUM))
-		ret = write_whole(s, d, &kept, &fd, err);
-	else if (s->parent[0])
-		ret = layer_index_save(s->dir_fd, &kept, err);
-	extents_exit(&kept);
+	if (!ret && s->parent[0])
+		ret = layer_index_save(s->dir_fd, &w.kept, err);
+	if (!ret && s->parent[0] &&
+	    (d->base.layer_pages + w.kept.pages > LAYERS_PAGES ||
+	     d->base.num > LAYERS_NUM))
+		ret = write_whole(t, d, &w.kept, &fd, err);
+	extents_exit(&w.kept);
 	return ret;
 }
 

@@ -10,9 +10,9 @@
 #include "core/mailbox.h"
 #include "core/take.h"
 
-#define BEGIN_MS     10000
 #define ARM_TRIES    20
 #define ARM_SLEEP_US 5000
+#define DISK_SHOTS   3
 
 struct live {
 	struct guard guard;
@@ -31,17 +31,24 @@ static uint64_t arm_sequence(struct take *t)
 	return page.header.arm_seq;
 }
 
-/* Whatever happened: a failure inside the pause leaves the VM paused. */
+/*
+ * Whatever happened: a failure inside the pause leaves the VM paused, and one
+ * that comes before may pause it later, as long as the engine has not given up.
+ */
 static void make_run(struct take *t)
 {
+	const struct vmm_ops *ops = t->vmm->ops;
 	enum vmm_state state;
 	struct vf_err ignored;
 	int64_t at_us;
+	int ret, end_ret;
 
 	t->vmm->cancel_fd = -1;
-	t->resumed = t->vmm->ops->query(t->vmm, &state, &ignored) == 0;
-	if (t->resumed && state == VMM_STATE_PAUSED)
-		t->resumed = t->vmm->ops->resume(t->vmm, &at_us, &ignored) == 0;
+	end_ret = ops->cancel(t->vmm, &ignored);
+	ret = ops->query(t->vmm, &state, &ignored);
+	if (!ret && state == VMM_STATE_PAUSED)
+		ret = ops->resume(t->vmm, &at_us, &ignored);
+	t->resumed = !ret && !end_ret;
 }
 
 /* Pause and begin to write. The engine chooses the moment. */
@@ -56,7 +63,7 @@ static int begin(struct take *t, struct vf_err *err)
 		return ret;
 	t->asked_us = vf_now_us();
 	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks, &t->pause,
-			      vf_now_us() + BEGIN_MS * 1000, err);
+			      take_deadline_us(t), err);
 	if (!ret)
 		take_disks_pivoted(t);
 	if (!ret)
@@ -76,6 +83,8 @@ static int begin(struct take *t, struct vf_err *err)
 static int shoot_live(struct take *t, struct vf_err *err)
 {
 	struct live *live = t->priv;
+	/* each one that is given up has left a layer on each disk */
+	int shots = t->vm->disks.num ? DISK_SHOTS : ARM_TRIES;
 	struct vf_err ignored;
 
 	for (int i = 0;; i++) {
@@ -89,14 +98,14 @@ static int shoot_live(struct take *t, struct vf_err *err)
 		ret = begin(t, err);
 		if (ret < 0)
 			return ret;
-		if (i >= ARM_TRIES || arm_sequence(t) == before)
+		if (i >= ARM_TRIES || !--shots || arm_sequence(t) == before)
 			break;
 		t->vmm->ops->live_end(t->vmm, 0, &ignored);
 		unlinkat(t->s->dir_fd, VMM_MEMORY_FILE, 0);
 	}
 	/* the one that is set goes with the hold; writing takes longer */
-	live->has_guard =
-		guard_start(&live->guard, t->vm, 0, t->vmm, &ignored) == 0;
+	live->has_guard = guard_start(&live->guard, t->vm, 0, t->vmm, t->guard,
+				      &ignored) == 0;
 	return 0;
 }
 
@@ -167,7 +176,7 @@ static void clean_live(struct take *t)
 	struct live *live = t->priv;
 
 	if (live && live->has_guard)
-		guard_stop(&live->guard, true);
+		guard_stop(&live->guard, t->resumed);
 	free(live);
 	t->priv = NULL;
 }

@@ -266,12 +266,19 @@ int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err)
 }
 
 int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
-			struct vf_err *err)
+			bool durable, struct vf_err *err)
 {
-	int ret = vm_place_file(from_fd, to_fd, VM_KERNEL_FILE, err);
+	const char *const names[] = {
+		VM_KERNEL_FILE,
+		hw->has_initrd ? VM_INITRD_FILE : NULL,
+	};
+	int ret = 0;
 
-	if (!ret && hw->has_initrd)
-		ret = vm_place_file(from_fd, to_fd, VM_INITRD_FILE, err);
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(names) && names[i]; i++) {
+		ret = vm_place_file(from_fd, to_fd, names[i], err);
+		if (!ret && durable)
+			ret = vf_sync_file(to_fd, names[i], err);
+	}
 	return ret;
 }
 

@@ -185,12 +185,13 @@ int vm_place_file(int from_fd, int to_fd, const char *name, struct vf_err *err);
  * @hw:		hardware: says whether there is an initrd
  * @from_fd:	directory that has the files
  * @to_fd:	directory on the same file system
+ * @durable:	they survive a power failure, but for their names
  * @err:	error
  *
  * Return: 0 or -errno
  */
 int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
-			struct vf_err *err);
+			bool durable, struct vf_err *err);
 
 /**
  * vm_write_mail() - Write a VM's mail at boot into its run directory

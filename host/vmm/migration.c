@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -327,7 +328,7 @@ static void put_devices(FILE *out, struct reader *r, uint64_t file_bytes)
 
 static FILE *open_state(int state_fd)
 {
-	int fd = dup(state_fd);
+	int fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 0);
 	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (!out && fd >= 0)

@@ -66,7 +66,12 @@ static void add_machine(struct qemu_args *args, const struct vmm_spec *spec,
 	const struct vmm_config *config = spec->config;
 	const char *machine = config->machine[0] ? config->machine : "q35";
 
-	add_option(args, "-machine", "%s,memory-backend=%s,smm=off", machine,
+	/*
+	 * Pages that KSM merged are small ones, which make a pause longer, and
+	 * how long writing one takes tells a guest what another one holds.
+	 */
+	add_option(args, "-machine",
+		   "%s,memory-backend=%s,smm=off,mem-merge=off", machine,
 		   QEMU_RAM_BLOCK);
 	add_option(args, "-accel", "%s", vmm_accel_name(config->accel));
 	/* max has RDRAND: without it the guest's random numbers are not ready */

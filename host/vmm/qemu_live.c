@@ -18,6 +18,7 @@
 
 #define RETRY_US  10000
 #define RETRY_MAX 100
+#define LOOK_US	  200
 
 int qemu_live_check(struct vmm *vmm, struct vf_err *err)
 {
@@ -27,8 +28,11 @@ int qemu_live_check(struct vmm *vmm, struct vf_err *err)
 	if (!ret)
 		ret = qemu_set_capability(qmp, "background-snapshot", false,
 					  err);
-	/* QEMU tries it on each block, and refuses where it fails */
-	if (ret == -EREMOTEIO) {
+	/*
+	 * QEMU tries it on each block, and refuses where it fails; it refuses
+	 * all capabilities while it migrates, too
+	 */
+	if (ret == -EREMOTEIO && strcasestr(err->msg, "background-snapshot")) {
 		vf_err_set(err, ENOTSUP,
 			   "this VM's memory cannot be write-protected");
 		vf_err_hint(err, "it needs userfaultfd, and no memory from a "
@@ -76,6 +80,7 @@ static int moment(struct qmp *qmp, const char *name, int64_t *at_us,
 		status = json_string_value(json_object_get(
 			json_object_get(event, "data"), "status"));
 		if (!status || (strcmp(status, "failed") != 0 &&
+				strcmp(status, "cancelled") != 0 &&
 				strcmp(status, "completed") != 0))
 			continue;
 		json_array_insert(qmp->events, 0, event);
@@ -123,8 +128,10 @@ static int has_begun(struct qmp *qmp, struct vf_err *err)
 		return ret;
 	status = json_string_value(json_object_get(info, "status"));
 	ram = json_object_get(info, "ram");
-	if (!status || !strcmp(status, "failed"))
-		return vf_err_set(err, EIO, "migration failed");
+	if (!status || !strcmp(status, "failed") ||
+	    !strcmp(status, "cancelled"))
+		return vf_err_set(err, EIO, "migration %s",
+				  status ? status : "failed");
 	return !strcmp(status, "completed") ||
 	       json_integer_value(json_object_get(ram, "normal")) ||
 	       json_integer_value(json_object_get(ram, "duplicate"));
@@ -153,6 +160,9 @@ static int begin_paused(struct vmm *vmm, int image_fd,
 		ret = has_begun(qmp, err);
 		if (!ret && vf_now_us() > deadline_us)
 			ret = vf_err_errno(err, ETIMEDOUT, "migration");
+		/* no event tells of it; QEMU needs its time for the pages */
+		if (!ret)
+			usleep(LOOK_US);
 	}
 	return ret < 0 ? ret : qemu_resume(vmm, &pause->resumed_us, err);
 }

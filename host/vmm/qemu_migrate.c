@@ -168,8 +168,39 @@ int qemu_finish(int image_fd, const struct vmm_config *config,
 	return 0;
 }
 
+/* Return: 1 if no migration goes on, 0, -errno */
+static int has_ended(struct qmp *qmp, struct vf_err *err)
+{
+	static const char *const ends[] = { "none", "completed", "failed",
+					    "cancelled" };
+	__json json_t *info = NULL;
+	const char *status;
+	int ret = qmp_execute(qmp, "query-migrate", NULL, &info, qemu_soon(),
+			      err);
+
+	if (ret < 0)
+		return ret;
+	status = json_string_value(json_object_get(info, "status"));
+	ret = !status;
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(ends); i++)
+		ret = !strcmp(status, ends[i]);
+	return ret;
+}
+
 int qemu_cancel(struct vmm *vmm, struct vf_err *err)
 {
-	return qmp_execute(qemu_client(vmm), "migrate_cancel", NULL, NULL,
-			   qemu_soon(), err);
+	struct qmp *qmp = qemu_client(vmm);
+	struct vf_err ignored;
+	int ret = qmp_execute(qmp, "migrate_cancel", NULL, NULL, qemu_soon(),
+			      err);
+
+	if (!ret)
+		ret = has_ended(qmp, err);
+	if (!ret) {
+		qemu_migration_wait(qmp, qemu_soon(), &ignored);
+		ret = has_ended(qmp, err);
+	}
+	if (!ret)
+		return vf_err_set(err, ETIMEDOUT, "migration: does not end");
+	return ret < 0 ? ret : 0;
 }

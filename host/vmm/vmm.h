@@ -189,7 +189,8 @@ struct vmm_ops {
 
 	/**
 	 * @cancel: give up a save that a command began which has gone since;
-	 * its end would pause the VM again. Nothing to give up is no error.
+	 * its end would pause the VM again. Nothing to give up is no error;
+	 * -ETIMEDOUT: it goes on, and may pause the VM yet.
 	 */
 	int (*cancel)(struct vmm *vmm, struct vf_err *err);
 

@@ -243,6 +243,37 @@ static void waits_end(void **state)
 	close(cancel_fd[0]);
 }
 
+static void giving_up_is_seen(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(vf_check_cancel(-1), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(vf_check_cancel(fds[0]), 0);
+	close(fds[1]);
+	assert_int_equal(vf_check_cancel(fds[0]), -ECANCELED);
+	close(fds[0]);
+}
+
+static void write_to_a_place(void **state)
+{
+	struct fixture *fix = *state;
+	__close int fd = openat(fix->dir.dir_fd, "file",
+				O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char buf[8] = { 0 };
+
+	assert_int_equal(vf_pwrite_all(fd, "text", 4, 3), 0);
+	assert_int_equal(vf_pread_all(fd, buf, 7, 0), 0);
+	assert_memory_equal(buf, "\0\0\0text", 7);
+	assert_int_equal(vf_sync_file(fix->dir.dir_fd, "file", &fix->err), 0);
+	assert_int_equal(vf_sync_file(fix->dir.dir_fd, "none", &fix->err),
+			 -ENOENT);
+	assert_int_equal(symlinkat("file", fix->dir.dir_fd, "link"), 0);
+	assert_int_equal(vf_sync_file(fix->dir.dir_fd, "link", &fix->err),
+			 -ELOOP);
+}
+
 static void names(void **state)
 {
 	static const char *const good[] = { "a", "0", "web-1", "a.b_c", "a--" };
@@ -283,7 +314,9 @@ int main(void)
 		io_test(short_read_is_an_error),
 		io_test(remove_tree_follows_no_link),
 		io_test(lock_has_a_time_limit),
+		io_test(write_to_a_place),
 		cmocka_unit_test(waits_end),
+		cmocka_unit_test(giving_up_is_seen),
 		cmocka_unit_test(names),
 		cmocka_unit_test(hex_and_random),
 	};

@@ -179,18 +179,44 @@ static void chain_is_read(void **state)
 
 static void chain_is_merged(void **state)
 {
+	const struct scratch *dir = *state;
 	__free uint8_t *buf = malloc(BYTES);
-	__close int fd = memfd_create("merged", MFD_CLOEXEC);
+	__close int fd = -1;
 	struct chain chain;
+	struct vf_err err;
+	uint64_t written;
 
-	(void)state;
 	make_chain(&chain);
-	assert_int_equal(chain_merge(&chain, fd), 0);
+	assert_int_equal(chain_merge(&chain, dir->dir_fd, -1, &written, &err),
+			 0);
+	fd = openat(dir->dir_fd, VMM_MEMORY_FILE, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(vf_pread_all(fd, buf, BYTES, 0), 0);
 	check_pages(buf, 0, PAGES);
 	/* zeros are holes */
 	assert_int_equal(lseek(fd, 30 * EXTENT_PAGE, SEEK_DATA),
 			 40 * EXTENT_PAGE);
+	/* what is there is not written over */
+	assert_int_equal(chain_merge(&chain, dir->dir_fd, -1, &written, &err),
+			 -EEXIST);
+	chain_close(&chain);
+}
+
+static void merge_is_given_up(void **state)
+{
+	const struct scratch *dir = *state;
+	struct chain chain;
+	struct vf_err err;
+	uint64_t written;
+	int fds[2];
+
+	make_chain(&chain);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	close(fds[1]);
+	assert_int_equal(
+		chain_merge(&chain, dir->dir_fd, fds[0], &written, &err),
+		-ECANCELED);
+	assert_int_equal(faccessat(dir->dir_fd, VMM_MEMORY_FILE, F_OK, 0), -1);
+	close(fds[0]);
 	chain_close(&chain);
 }
 
@@ -199,10 +225,9 @@ static void chain_is_merged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(index_comes_back),
-		scratch_test(index_is_checked),
-		cmocka_unit_test(chain_is_read),
-		cmocka_unit_test(chain_is_merged),
+		scratch_test(index_comes_back),	 scratch_test(index_is_checked),
+		cmocka_unit_test(chain_is_read), scratch_test(chain_is_merged),
+		scratch_test(merge_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

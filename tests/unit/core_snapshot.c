@@ -70,23 +70,33 @@ static void file_make(struct fixture *fix, int dir_fd, const char *name)
 			 0);
 }
 
-static void snapshot_fill(struct fixture *fix, int dir_fd, uint8_t id)
+/* @parent: that it builds on, of which the id is one less; or NULL */
+static void snapshot_fill(struct fixture *fix, int dir_fd, uint8_t id,
+			  const char *parent)
 {
 	struct snapshot s = example(id);
 
 	s.dir_fd = dir_fd;
-	file_make(fix, dir_fd, VMM_MEMORY_FILE);
+	if (parent) {
+		snprintf(s.parent, sizeof(s.parent), "%s", parent);
+		s.parent_id[0] = id - 1;
+		file_make(fix, dir_fd, SNAPSHOT_LAYER_FILE);
+		file_make(fix, dir_fd, SNAPSHOT_INDEX_FILE);
+	} else {
+		file_make(fix, dir_fd, VMM_MEMORY_FILE);
+	}
 	file_make(fix, dir_fd, VMM_STATE_FILE);
 	file_make(fix, dir_fd, VM_KERNEL_FILE);
 	assert_int_equal(manifest_save(&s, &fix->err), 0);
 }
 
-static void snapshot_make(struct fixture *fix, const char *name, uint8_t id)
+static void snapshot_make(struct fixture *fix, const char *name, uint8_t id,
+			  const char *parent)
 {
 	__close int fd = stage_open(&fix->state, name, &fix->err);
 
 	assert_true(fd >= 0);
-	snapshot_fill(fix, fd, id);
+	snapshot_fill(fix, fd, id, parent);
 	assert_int_equal(stage_publish(&fix->state, fd, name, &fix->err), 0);
 }
 
@@ -111,6 +121,15 @@ static void check_statuses(struct fixture *fix, const char *wanted)
 	assert_string_equal(text, wanted);
 }
 
+static int names_remove(struct fixture *fix, const char *a, const char *b,
+			enum snapshot_orphans orphans)
+{
+	__json json_t *names = b ? json_pack("[s,s]", a, b)
+				 : json_pack("[s]", a);
+
+	return snapshot_remove(&fix->state, names, orphans, &fix->err);
+}
+
 static void writing_is_awaited(void **state)
 {
 	struct fixture *fix = *state;
@@ -123,6 +142,8 @@ static void writing_is_awaited(void **state)
 	assert_int_equal(snapshot_await(&fix->state, "x", vf_now_us() + 1000,
 					-1, &fix->err),
 			 -ETIMEDOUT);
+	assert_int_equal(names_remove(fix, "x", NULL, SNAPSHOT_ORPHANS_FORCE),
+			 -EBUSY);
 	stage_discard(&fix->state, "x");
 	assert_int_equal(snapshot_await(&fix->state, "x", 0, -1, &fix->err), 0);
 }
@@ -133,7 +154,7 @@ static void replaced_is_ready(void **state)
 	struct fixture *fix = *state;
 	__close int fd = -1;
 
-	snapshot_make(fix, "x", 1);
+	snapshot_make(fix, "x", 1, NULL);
 	fd = stage_reopen(&fix->state, "x", &fix->err);
 	assert_true(fd >= 0);
 	check_statuses(fix, "x:ready ");
@@ -153,7 +174,7 @@ static void open_one_is_left(void **state)
 	char hidden[NAME_MAX + 1];
 	struct snapshot s;
 
-	snapshot_make(fix, "x", 1);
+	snapshot_make(fix, "x", 1, NULL);
 	assert_int_equal(snapshot_open(&s, &fix->state, "x", &fix->err), 0);
 	assert_int_equal(stage_hide(&fix->state, "x", hidden, &fix->err), 0);
 	assert_int_equal(stage_bury(&fix->state, hidden, 0, &fix->err), 0);
@@ -173,11 +194,11 @@ static void replaced_one_is_left(void **state)
 	struct snapshot old, now;
 	__close int fd = -1;
 
-	snapshot_make(fix, "x", 1);
+	snapshot_make(fix, "x", 1, NULL);
 	assert_int_equal(snapshot_open(&old, &fix->state, "x", &fix->err), 0);
 	fd = stage_reopen(&fix->state, "x", &fix->err);
 	assert_true(fd >= 0);
-	snapshot_fill(fix, fd, 2);
+	snapshot_fill(fix, fd, 2, NULL);
 	assert_int_equal(stage_replace(&fix->state, fd, "x", hidden, &fix->err),
 			 0);
 	assert_int_equal(snapshot_open(&now, &fix->state, "x", &fix->err), 0);
@@ -192,15 +213,53 @@ static void replaced_one_is_left(void **state)
 	snapshot_close(&now);
 }
 
+/* a, b on a, c on b. */
+static void family_make(struct fixture *fix)
+{
+	snapshot_make(fix, "a", 1, NULL);
+	snapshot_make(fix, "b", 2, "a");
+	snapshot_make(fix, "c", 3, "b");
+	check_statuses(fix, "a:ready b:ready c:ready ");
+}
+
+static void orphans_are_broken(void **state)
+{
+	struct fixture *fix = *state;
+
+	family_make(fix);
+	assert_int_equal(names_remove(fix, "a", NULL, SNAPSHOT_ORPHANS_REFUSE),
+			 -EBUSY);
+	check_statuses(fix, "a:ready b:ready c:ready ");
+	assert_int_equal(names_remove(fix, "a", NULL, SNAPSHOT_ORPHANS_FORCE),
+			 0);
+	check_statuses(fix, "b:broken c:broken ");
+	/* the name alone does not make it a parent */
+	snapshot_make(fix, "a", 7, NULL);
+	check_statuses(fix, "a:ready b:broken c:broken ");
+}
+
+static void families_are_removed(void **state)
+{
+	struct fixture *fix = *state;
+
+	family_make(fix);
+	assert_int_equal(names_remove(fix, "c", "b", SNAPSHOT_ORPHANS_REFUSE),
+			 0);
+	check_statuses(fix, "a:ready ");
+	snapshot_make(fix, "b", 2, "a");
+	assert_int_equal(names_remove(fix, "a", NULL, SNAPSHOT_ORPHANS_CASCADE),
+			 0);
+	check_statuses(fix, "");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(writing_is_awaited),
-		TEST(replaced_is_ready),
-		TEST(open_one_is_left),
-		TEST(replaced_one_is_left),
+		TEST(writing_is_awaited), TEST(replaced_is_ready),
+		TEST(open_one_is_left),	  TEST(replaced_one_is_left),
+		TEST(orphans_are_broken), TEST(families_are_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

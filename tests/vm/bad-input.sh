@@ -28,6 +28,7 @@ usage_errors() {
 		nosuchverb
 		run
 		run a b
+		run flatten
 		run a --nosuch
 		run a --memory
 		run a --memory 3

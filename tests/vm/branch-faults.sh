@@ -5,12 +5,12 @@
 # Branches that are cut short: the command, the process that finishes for it or
 # QEMU is killed, or the disk is full. No half of one is ever ready, a promise
 # that cannot be kept is known as broken, and the source goes on at once.
-# LONG=1 does all of it ten times as often.
+# LONG=1 does all of it three times as often.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 MODES="live diff full"
-KILLS=${LONG:+40}
+KILLS=${LONG:+12}
 KILLS=${KILLS:-4}
 LEVELS=20	   # of a full disk
 LEVELS_TO_FIT=16   # from this one on there is room enough
