@@ -70,7 +70,7 @@ static int watcher_start(struct finisher *f, const struct vf_state *state,
 			 const char *name, struct vf_err *err)
 {
 	struct process self;
-	int fds[2], ret;
+	int fds[2] = { -1, -1 }, ret;
 	pid_t pid;
 
 	ret = process_open_own(&self, getpid());
