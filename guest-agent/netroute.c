@@ -144,14 +144,13 @@ static bool route_goes(const struct nlmsghdr *route,
 static bool route_is_same(const struct nlmsghdr *old,
 			  const struct identity_link *want)
 {
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(old);
 	const struct nlattr *gateway = netstate_gateway(old);
 	struct identity_route route;
 	struct key key;
 
 	if (!key_read(&key, old) || !link_claims(want, &key, &route) ||
 	    route.is_blackhole || route.has_source ||
-	    netstate_attr(old, sizeof(*rtm), RTA_PREFSRC) ||
+	    netstate_attr(old, sizeof(struct rtmsg), RTA_PREFSRC) ||
 	    route.has_gateway != !!gateway)
 		return false;
 	return !gateway || !memcmp(mnl_attr_get_payload(gateway), route.gateway,
@@ -292,6 +291,13 @@ enum pass {
 	PASS_NUM
 };
 
+static bool key_is(const struct key *a, const struct key *b)
+{
+	return a->is_ipv6 == b->is_ipv6 && a->dst_len == b->dst_len &&
+	       a->metric == b->metric &&
+	       !memcmp(a->dst, b->dst, sizeof(a->dst));
+}
+
 /* Stood an alternative to it before it, on an interface that is not named? */
 static bool stands_after(const struct netroute_walk *walk,
 			 const struct nlmsghdr *route)
@@ -303,7 +309,7 @@ static bool stands_after(const struct netroute_walk *walk,
 		return true;
 	while ((at = netstate_next(walk->list, at)) && at != route) {
 		if (link_of(at, walk->result, walk->num_links) < 0 &&
-		    key_read(&other, at) && !memcmp(&key, &other, sizeof(key)))
+		    key_read(&other, at) && key_is(&key, &other))
 			return true;
 	}
 	return false;

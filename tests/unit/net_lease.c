@@ -385,7 +385,7 @@ static void test_wish_words(void **state)
 	assert_int_equal(net_wish_addr(&wish, "10.1.1.1"), -EEXIST);
 	assert_int_equal(net_wish_addr(&wish, "10.1.1.2/24"), -EDOM);
 	for (int i = 2; i <= 4; i++) {
-		char text[16];
+		char text[32];
 
 		snprintf(text, sizeof(text), "10.1.1.%d", i);
 		assert_int_equal(net_wish_addr(&wish, text), 0);
