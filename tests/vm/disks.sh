@@ -140,8 +140,10 @@ vmfork rmi second quiet live >/dev/null
 
 # --- what fails --------------------------------------------------------------
 
-signalled KILL 0.2 snapshot src never --mode full
+# 70 ms is what a quick machine takes for all of it
+signalled KILL 0.04 snapshot src never --mode full
 check "a killed command leaves nothing" vmfork gc
+vmfork rmi never 2>/dev/null
 check_disk "the source of a killed one" src
 mount -o remount,size=$(($(du -sk "$STATE" | cut -f 1) + 8192))k "$STATE"
 for mode in full diff live; do
