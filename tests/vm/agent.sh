@@ -62,22 +62,23 @@ starts_quickly_again() {
 	return 1
 }
 
-cpu_us() {
+# All of it in the guest: a shell that is asked at both ends would be part of what
+# the span costs, for it leaves the emulator's caches cold.
+idle_us() {
 	# shellcheck disable=SC2016 # the guest's shell expands
-	guest src 'cat /proc/$(pidof vmfork-agent)/schedstat' |
-		awk '{ print int($1 / 1000) }'
+	guest src 'pid=$(pidof vmfork-agent); read -r before rest </proc/$pid/schedstat
+sleep '"$IDLE_S"'; read -r after rest </proc/$pid/schedstat
+echo $(((after - before) / 1000))' $((IDLE_S + 30))
 }
 
 # A host that is busy elsewhere lets a guest's clock run on: up to three spans.
 is_idle() {
-	local before used
+	local used
 
 	for _ in 1 2 3; do
-		before=$(cpu_us)
-		sleep "$IDLE_S" # the span that is measured
-		used=$(($(cpu_us) - before))
+		used=$(idle_us)
 		echo "CPU in $IDLE_S s: $used us"
-		[ "$used" -gt "$IDLE_MAX_US" ] || return 0
+		[ "${used:-$((IDLE_MAX_US + 1))}" -gt "$IDLE_MAX_US" ] || return 0
 	done
 	return 1
 }
