@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # kernels: 6.12 7.2
-# time: 120
+# time: 300
 # alone
 #
 # What the agent costs a guest.
@@ -71,11 +71,12 @@ sleep '"$IDLE_S"'; read -r after rest </proc/$pid/schedstat
 echo $(((after - before) / 1000))' $((IDLE_S + 30))
 }
 
-# A host that is busy elsewhere lets a guest's clock run on: up to three spans.
+# A host that is busy elsewhere, or whose caches are others', makes the same agent
+# look two and three times as busy: the best of up to eight spans.
 is_idle() {
 	local used
 
-	for _ in 1 2 3; do
+	for _ in 1 2 3 4 5 6 7 8; do
 		used=$(idle_us)
 		echo "CPU in $IDLE_S s: $used us"
 		[ "${used:-$((IDLE_MAX_US + 1))}" -gt "$IDLE_MAX_US" ] || return 0
