@@ -224,7 +224,7 @@ void requests_look(struct agent *agent)
 	struct vmfork_request request;
 
 	/* the task sorts out what was asked of the source, and what of the fork */
-	if (agent->settle.todo & SETTLE_BIT(VMFORK_TASK_THAW))
+	if (agent->settle.pending & SETTLE_BIT(VMFORK_TASK_THAW))
 		return;
 	if (!mailbox_next_request(&agent->mailbox, &request))
 		return;
@@ -242,7 +242,7 @@ void requests_look(struct agent *agent)
 static bool is_restoring(const struct agent *agent)
 {
 	return agent->wait_end_ns || agent->mail_timer.due_ns ||
-	       agent->settle.todo & SETTLE_BIT(VMFORK_TASK_THAW) ||
+	       agent->settle.pending & SETTLE_BIT(VMFORK_TASK_THAW) ||
 	       mailbox_has_mail(&agent->mailbox);
 }
 

@@ -49,7 +49,7 @@ static void task_note(struct agent *agent, enum vmfork_task task, int ret)
 /* Whatever else there is to do comes first. */
 static void settle_next(struct agent *agent)
 {
-	if (agent->settle.todo)
+	if (agent->settle.pending)
 		agent->settle.timer.due_ns = monotonic_ns();
 	else
 		restore_settled(agent);
@@ -62,9 +62,9 @@ static void timer_cb(void *arg)
 	const struct settle_task *task = tasks;
 	int ret;
 
-	while (!(settle->todo & SETTLE_BIT(task->task)))
+	while (!(settle->pending & SETTLE_BIT(task->task)))
 		task++;
-	settle->todo &= ~SETTLE_BIT(task->task);
+	settle->pending &= ~SETTLE_BIT(task->task);
 	ret = task->run(agent);
 	if (ret == SETTLE_LATER) {
 		settle->later = SETTLE_BIT(task->task);
@@ -77,7 +77,7 @@ static void timer_cb(void *arg)
 void settle_begin(struct agent *agent, uint32_t bits)
 {
 	settle_stop(agent);
-	agent->settle.todo = bits & SETTLE_ALL;
+	agent->settle.pending = bits & SETTLE_ALL;
 	settle_next(agent);
 }
 
@@ -86,7 +86,7 @@ void settle_stop(struct agent *agent)
 	struct settle *settle = &agent->settle;
 	uint32_t later = settle->later;
 
-	settle->todo = 0;
+	settle->pending = 0;
 	settle->later = 0;
 	settle->timer.due_ns = 0;
 	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {

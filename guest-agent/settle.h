@@ -34,7 +34,7 @@
 struct agent;
 
 struct settle {
-	uint32_t todo;		 /* bits: which tasks have not begun */
+	uint32_t pending;	 /* bits: which tasks have not begun */
 	uint32_t later;		 /* the one that goes on by itself, or 0 */
 	struct loop_timer timer; /* the next one's turn */
 };
@@ -86,7 +86,7 @@ void settle_done(struct agent *agent, enum vmfork_task task, int ret);
  */
 static inline bool settle_is_over(const struct settle *settle)
 {
-	return !settle->todo && !settle->later;
+	return !settle->pending && !settle->later;
 }
 
 #endif

@@ -137,7 +137,7 @@ static void fire(struct loop_timer *timer)
 /* All tasks, one after the other. */
 static void settle(void)
 {
-	while (agent.settle.todo)
+	while (agent.settle.pending)
 		fire(&agent.settle.timer);
 }
 

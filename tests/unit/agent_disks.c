@@ -114,9 +114,9 @@ static void test_cgroup(void **state)
 		const char *given;
 		const char *path; /* NULL: refused */
 	} rows[] = {
-		{ "work", "/sys/fs/cgroup/work" },
+		{ "load", "/sys/fs/cgroup/load" },
 		{ "a/b..c/", "/sys/fs/cgroup/a/b..c" },
-		{ "/sys/fs/cgroup/work//", "/sys/fs/cgroup/work" },
+		{ "/sys/fs/cgroup/load//", "/sys/fs/cgroup/load" },
 		{ "/elsewhere", "/elsewhere" },
 		{ "", NULL },
 		{ "/", NULL },

@@ -161,10 +161,10 @@ static void test_fork_at_work(void **state)
 {
 	(void)state;
 	ask(VMFORK_REQUEST_PREPARE, 0, HOLD_MS);
-	agent.settle.todo = SETTLE_BIT(VMFORK_TASK_THAW);
+	agent.settle.pending = SETTLE_BIT(VMFORK_TASK_THAW);
 	loop_for(3 * HOLD_MS);
 	assert_int_equal(agent.requests.state, REQUESTS_HELD);
-	agent.settle.todo = 0;
+	agent.settle.pending = 0;
 	agent.mail_timer.due_ns = UINT64_MAX; /* its link is to come */
 	loop_for(3 * HOLD_MS);
 	assert_int_equal(agent.requests.state, REQUESTS_HELD);

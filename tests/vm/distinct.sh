@@ -92,12 +92,12 @@ end_test() {
 	--add "/bin/tell=$notes/tell" || bail "no initramfs"
 trap end_test EXIT
 boot src --initrd "$STATE/initrd" \
-	--append 'console=ttyS0 quiet vmfork.agent=--freeze,work' ||
+	--append 'console=ttyS0 quiet vmfork.agent=--freeze,load' ||
 	bail "no source"
 identity src
 guest src "tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
-mkdir /sys/fs/cgroup/work
-(echo 0 >/sys/fs/cgroup/work/cgroup.procs; exec draw /tmp/drawn $DRAW_MS) &
+mkdir /sys/fs/cgroup/load
+(echo 0 >/sys/fs/cgroup/load/cgroup.procs; exec draw /tmp/drawn $DRAW_MS) &
 vmfork-agent wait --settled --exec sh /bin/tell </dev/null >/dev/null 2>&1 &
 " || bail "no workload"
 retry_until 20 guest src '[ -s /tmp/drawn ] && pidof vmfork-agent | grep -q " "' ||

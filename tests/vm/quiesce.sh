@@ -31,8 +31,8 @@ END
 # It writes to its disk all the time, in a cgroup of its own.
 cat >"$notes/workload" <<'END'
 #!/bin/sh
-mkdir -p /sys/fs/cgroup/work
-echo $$ >/sys/fs/cgroup/work/cgroup.procs
+mkdir -p /sys/fs/cgroup/load
+echo $$ >/sys/fs/cgroup/load/cgroup.procs
 i=0
 while :; do
 	i=$((i + 1))
@@ -68,7 +68,7 @@ mount -o loop /tmp/disk /mnt && (setsid workload >/tmp/workload 2>&1 &)' &&
 goes_on() { # VM
 	guest "$1" "$(
 		cat <<'END'
-(grep -q 'frozen 0' /sys/fs/cgroup/work/cgroup.events || exit 1
+(grep -q 'frozen 0' /sys/fs/cgroup/load/cgroup.events || exit 1
 from=$(cat /run/beat) tries=0
 until [ "$(cat /run/beat)" -gt $((from + 1)) ]; do
 	[ $((tries += 1)) -lt 50 ] || exit 1
@@ -146,14 +146,14 @@ begin_hanging() {
 }
 
 is_held() { # VM
-	guest "$1" "grep -q 'frozen 1' /sys/fs/cgroup/work/cgroup.events"
+	guest "$1" "grep -q 'frozen 1' /sys/fs/cgroup/load/cgroup.events"
 }
 
 # --- the test ----------------------------------------------------------------
 
 build_guest || bail "no guest with a disk"
 export VMFORK_INITRD=$notes/guest
-boot src --append 'console=ttyS0 vmfork.agent=--freeze,work' || bail "no source"
+boot src --append 'console=ttyS0 vmfork.agent=--freeze,load' || bail "no source"
 begin_workload || bail "no workload"
 
 plain=$(vmfork snapshot src plain --json) || bail "no snapshot"
@@ -180,8 +180,8 @@ check "the fork was not released, but restored" hooks_say ready-1 \
 	'first prepare' 'second prepare'
 check "the fork's disk is whole" guest ready-1 "$(
 	cat <<'END'
-(for pid in $(cat /sys/fs/cgroup/work/cgroup.procs); do kill -9 $pid; done
-until grep -q 'populated 0' /sys/fs/cgroup/work/cgroup.events; do usleep 10000; done
+(for pid in $(cat /sys/fs/cgroup/load/cgroup.procs); do kill -9 $pid; done
+until grep -q 'populated 0' /sys/fs/cgroup/load/cgroup.events; do usleep 10000; done
 beat=$(cat /run/beat)
 umount /mnt && mount -o loop /tmp/disk /mnt || exit 1
 ! dmesg | grep -i 'ext4-fs.*\(error\|recover\)' || exit 1

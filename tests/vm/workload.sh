@@ -149,15 +149,15 @@ $HOOKS/50-ssh-host-keys; [ \$? = 1 ]"
 	--add "$HOOKS/50-ssh-host-keys=$ROOT/guest-agent/hooks/50-ssh-host-keys" ||
 	bail "no initramfs"
 boot src --initrd "$STATE/initrd" \
-	--append 'console=ttyS0 quiet vmfork.agent=--freeze,work' ||
+	--append 'console=ttyS0 quiet vmfork.agent=--freeze,load' ||
 	bail "no source"
 put_hook src 20-second
 put_hook src 10-first
 guest src "cp $HOOKS/10-first $HOOKS/30-writable; chmod 777 $HOOKS/30-writable
 cp $HOOKS/10-first $HOOKS/.hidden; cp $HOOKS/10-first '$HOOKS/40 blank'
 cp $HOOKS/10-first $HOOKS/60-not-executable; chmod 644 $HOOKS/60-not-executable
-mkdir /sys/fs/cgroup/work
-(echo 0 >/sys/fs/cgroup/work/cgroup.procs; exec draw /tmp/drawn) &
+mkdir /sys/fs/cgroup/load
+(echo 0 >/sys/fs/cgroup/load/cgroup.procs; exec draw /tmp/drawn) &
 sshd &
 (trap 'echo >/tmp/signalled; exit' USR2
 while :; do sleep 0.1; done) &
@@ -195,7 +195,7 @@ check "the first number that each drew is its own" \
 	[ "$(sort -u "$notes/drawn" | grep -cE '^[0-9a-f]{32}$')" = 5 ]
 
 guest src 'for pid in $(pidof vmfork-agent); do
-	grep -q run /proc/$pid/cmdline && echo $pid >/sys/fs/cgroup/work/cgroup.procs
+	grep -q run /proc/$pid/cmdline && echo $pid >/sys/fs/cgroup/load/cgroup.procs
 done'
 check_fails "an agent does not freeze itself: no snapshot" 1 \
 	'Resource deadlock' vmfork snapshot src never
