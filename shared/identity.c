@@ -99,19 +99,16 @@ static int link_decode(struct vmfork_identity *id, const struct attr *outer,
 static int ack_decode(struct vmfork_identity *id, const struct attr *outer,
 		      uint32_t *detail)
 {
-	const uint8_t *list = outer->value;
-	size_t len = outer->len;
+	struct rules_walk walk = {
+		.rules = &rules_ack,
+		.list = outer->value,
+		.len = outer->len,
+	};
 	unsigned int num_addrs = 0;
-	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
-	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_ack, &a, &seen, detail);
-		if (ret < 0)
-			return ret;
-		if (ret == 0)
-			continue;
+	while ((ret = rules_next(&walk, &a, detail)) > 0) {
 		if (a.type == VMFORK_K_PORT) {
 			memcpy(&id->ack_port, a.value, 2);
 			continue;
@@ -122,7 +119,7 @@ static int ack_decode(struct vmfork_identity *id, const struct attr *outer,
 		num_addrs++;
 	}
 	if (ret < 0)
-		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
+		return ret;
 	if (num_addrs > 1)
 		return rules_fail(detail, 0, VMFORK_WHY_TWICE, -EBADMSG);
 	if (!num_addrs || !id->ack_port)
@@ -199,22 +196,20 @@ static int dns_read(struct identity_guest *guest, const struct attr *a,
 static int dns_decode(struct identity_guest *guest, const struct attr *outer,
 		      uint32_t *detail)
 {
-	const uint8_t *list = outer->value;
-	size_t len = outer->len;
-	uint32_t seen = 0;
+	struct rules_walk walk = {
+		.rules = &rules_dns,
+		.list = outer->value,
+		.len = outer->len,
+	};
 	struct attr a;
 	int ret;
 
-	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_dns, &a, &seen, detail);
-		if (ret > 0)
-			ret = dns_read(guest, &a, detail);
+	while ((ret = rules_next(&walk, &a, detail)) > 0) {
+		ret = dns_read(guest, &a, detail);
 		if (ret < 0)
 			return ret;
 	}
-	if (ret < 0)
-		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
-	return 0;
+	return ret;
 }
 
 static int machine_id_read(struct identity_guest *guest, const struct attr *a,
@@ -302,20 +297,19 @@ static int mail_read(struct vmfork_identity *id, const struct attr *a,
 int identity_decode(struct vmfork_identity *id, const void *payload, size_t len,
 		    uint32_t *detail)
 {
-	const uint8_t *list = payload;
-	uint32_t seen = 0;
+	struct rules_walk walk = {
+		.rules = &rules_mail,
+		.list = payload,
+		.len = len,
+	};
 	struct attr a;
 	int ret;
 
 	memset(id, 0, sizeof(*id));
-	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_mail, &a, &seen, detail);
-		if (ret > 0)
-			ret = mail_read(id, &a, detail);
+	while ((ret = rules_next(&walk, &a, detail)) > 0) {
+		ret = mail_read(id, &a, detail);
 		if (ret < 0)
 			return ret;
 	}
-	if (ret < 0)
-		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
-	return 0;
+	return ret;
 }

@@ -197,26 +197,25 @@ static int route_decode(struct identity_link *link, const struct attr *outer,
 {
 	struct identity_route *route = &link->routes[link->num_routes];
 	uint16_t lens[VMFORK_R_NUM] = { 0 };
-	const uint8_t *list = outer->value;
-	size_t len = outer->len;
+	struct rules_walk walk = {
+		.rules = &rules_route,
+		.list = outer->value,
+		.len = outer->len,
+	};
 	bool has_dst = false;
-	uint32_t seen = 0;
 	struct attr a;
 	int ret;
 
 	if (link->num_routes == IDENTITY_ROUTES_MAX)
 		return rules_fail(detail, 0, VMFORK_WHY_TOO_MANY, -E2BIG);
-	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_route, &a, &seen, detail);
-		if (ret > 0) {
-			lens[a.type] = a.len;
-			ret = route_read(route, &a, &has_dst, detail);
-		}
+	while ((ret = rules_next(&walk, &a, detail)) > 0) {
+		lens[a.type] = a.len;
+		ret = route_read(route, &a, &has_dst, detail);
 		if (ret < 0)
 			return ret;
 	}
 	if (ret < 0)
-		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
+		return ret;
 	link->num_routes++;
 	return route_check(route, has_dst, lens, detail);
 }
@@ -338,21 +337,21 @@ static int link_read(struct identity_link *link, const struct attr *a,
 int identity_link_decode(struct identity_link *link, const struct attr *outer,
 			 uint32_t *detail)
 {
-	const uint8_t *list = outer->value;
-	size_t len = outer->len;
-	uint32_t seen = 0;
+	struct rules_walk walk = {
+		.rules = &rules_link,
+		.list = outer->value,
+		.len = outer->len,
+	};
 	struct attr a;
 	int ret;
 
-	while ((ret = attr_next(&list, &len, &a)) > 0) {
-		ret = rules_admit(&rules_link, &a, &seen, detail);
-		if (ret > 0)
-			ret = link_read(link, &a, detail);
+	while ((ret = rules_next(&walk, &a, detail)) > 0) {
+		ret = link_read(link, &a, detail);
 		if (ret < 0)
 			return ret;
 	}
 	if (ret < 0)
-		return rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret);
+		return ret;
 	if (link->match == IDENTITY_MATCH_NONE)
 		return rules_fail(detail, 0, VMFORK_WHY_MISSING, -EBADMSG);
 	if (link->num_addr6 && link->mtu && link->mtu < MTU_MIN_IPV6)

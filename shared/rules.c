@@ -102,8 +102,9 @@ int rules_within(uint32_t *detail, uint16_t type, int ret)
 	return ret;
 }
 
-int rules_admit(const struct rules *rules, const struct attr *attr,
-		uint32_t *seen, uint32_t *detail)
+/* Return: 1 if it is to be read, 0 to pass it over, -errno */
+static int admit(const struct rules *rules, const struct attr *attr,
+		 uint32_t *seen, uint32_t *detail)
 {
 	const struct rule *rule;
 	uint32_t bit;
@@ -127,6 +128,18 @@ int rules_admit(const struct rules *rules, const struct attr *attr,
 				  -EBADMSG);
 	*seen |= bit;
 	return 1;
+}
+
+int rules_next(struct rules_walk *walk, struct attr *attr, uint32_t *detail)
+{
+	int ret;
+
+	while ((ret = attr_next(&walk->list, &walk->len, attr)) > 0) {
+		ret = admit(walk->rules, attr, &walk->seen, detail);
+		if (ret)
+			return ret;
+	}
+	return ret < 0 ? rules_fail(detail, 0, VMFORK_WHY_MALFORMED, ret) : 0;
 }
 
 const char *rules_describe(uint32_t detail, char text[RULES_TEXT_SIZE])

@@ -34,17 +34,25 @@ extern const struct rules rules_route;
 extern const struct rules rules_ack;
 extern const struct rules rules_dns;
 
+/* A list while it is read. */
+struct rules_walk {
+	const struct rules *rules; /* of this kind of list */
+	const uint8_t *list;	   /* what is left of it */
+	size_t len;		   /* bytes */
+	uint32_t seen;		   /* bits of the attributes that it has had */
+};
+
 /**
- * rules_admit() - Check an attribute's form
- * @rules:	of the list that it stands in
- * @attr:	attribute
- * @seen:	in and out: bits of those that the list has had, 0 at its beginning
+ * rules_next() - Take the next attribute that is to be read off a list
+ * @walk:	list, its form checked on the way; @seen is 0 at its beginning
+ * @attr:	out: attribute, of a known type and an allowed length
  * @detail:	out, on failure: what is wrong
  *
- * Return: 1 if it is to be read, 0 to skip it, -EOPNOTSUPP, -EBADMSG
+ * What is unknown and not mandatory is passed over.
+ *
+ * Return: 1 if there was one, 0 at the end, -EOPNOTSUPP, -EBADMSG
  */
-int rules_admit(const struct rules *rules, const struct attr *attr,
-		uint32_t *seen, uint32_t *detail);
+int rules_next(struct rules_walk *walk, struct attr *attr, uint32_t *detail);
 
 /**
  * rules_fail() - Note what is wrong with an attribute
