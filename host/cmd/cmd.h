@@ -127,6 +127,17 @@ int cmd_parse_policy(struct cmd *cmd, enum vmfork_policy *policy,
  */
 int cmd_print_json(const json_t *json, struct vf_err *err);
 
+/**
+ * cmd_print_lines() - Print what was done: an array of strings, or a line each
+ * @cmd:	command: --json or not
+ * @lines:	array of strings
+ * @err:	error
+ *
+ * Return: CMD_EXIT_DONE or -errno
+ */
+int cmd_print_lines(const struct cmd *cmd, const json_t *lines,
+		    struct vf_err *err);
+
 /* A column of a table: title, and the key in each row's object. */
 struct column {
 	const char *title;

@@ -8,18 +8,10 @@ static int collect(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		   struct vf_err *err)
 {
 	__json json_t *removed = NULL;
-	json_t *line;
-	size_t i;
 	int ret = gc_run(state, &removed, err);
 
 	(void)ctx;
-	if (ret < 0)
-		return ret;
-	if (cmd->json)
-		return cmd_print_json(removed, err);
-	json_array_foreach(removed, i, line)
-		printf("%s\n", json_string_value(line));
-	return CMD_EXIT_DONE;
+	return ret < 0 ? ret : cmd_print_lines(cmd, removed, err);
 }
 
 int cmd_gc(struct cmd *cmd, int argc, char **argv, struct vf_err *err)

@@ -17,6 +17,19 @@ int cmd_print_json(const json_t *json, struct vf_err *err)
 	return 0;
 }
 
+int cmd_print_lines(const struct cmd *cmd, const json_t *lines,
+		    struct vf_err *err)
+{
+	json_t *line;
+	size_t i;
+
+	if (cmd->json)
+		return cmd_print_json(lines, err);
+	json_array_foreach(lines, i, line)
+		printf("%s\n", json_string_value(line));
+	return CMD_EXIT_DONE;
+}
+
 static const json_t *lookup(const json_t *row, const char *key)
 {
 	char head[CELL_SIZE];

@@ -15,8 +15,6 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct order *order = ctx;
 	__json json_t *names = json_array();
-	json_t *name;
-	size_t i;
 	int ret;
 
 	for (char **arg = order->names; *arg; arg++)
@@ -26,13 +24,7 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 			      : order->force ? SNAPSHOT_ORPHANS_FORCE
 					     : SNAPSHOT_ORPHANS_REFUSE,
 			      err);
-	if (ret < 0)
-		return ret;
-	if (cmd->json)
-		return cmd_print_json(names, err);
-	json_array_foreach(names, i, name)
-		printf("%s\n", json_string_value(name));
-	return CMD_EXIT_DONE;
+	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 
 int cmd_rmi(struct cmd *cmd, int argc, char **argv, struct vf_err *err)

@@ -51,19 +51,11 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct request *r = ctx;
 	__json json_t *names = NULL;
-	json_t *name;
-	size_t i;
 	int ret = choose(state, r->all, r->argc, r->argv, &names, err);
 
 	if (!ret)
 		ret = reap_vms(state, names, GRACE_MS, err);
-	if (ret < 0)
-		return ret;
-	if (cmd->json)
-		return cmd_print_json(names, err);
-	json_array_foreach(names, i, name)
-		printf("%s\n", json_string_value(name));
-	return CMD_EXIT_DONE;
+	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 
 int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
