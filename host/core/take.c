@@ -15,8 +15,6 @@
 #include "core/stage.h"
 #include "core/take.h"
 
-#define ARM_TRIES	20
-#define ARM_SLEEP_US	5000
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
 
@@ -52,12 +50,12 @@ int take_pause(struct take *t, struct vf_err *err)
 		if (ret < 0 || !t->s->mailbox_gpa)
 			break;
 		ret = mailbox_read(vmm, t->s->mailbox_gpa, &page, err);
-		if (ret != -ENOENT || i == ARM_TRIES)
+		if (ret != -ENOENT || i == TAKE_ARM_TRIES)
 			break;
 		ret = vmm->ops->resume(vmm, &at_us, err);
 		if (ret < 0)
 			return ret;
-		usleep(ARM_SLEEP_US);
+		usleep(TAKE_ARM_SLEEP_US);
 	}
 	if (!ret)
 		ret = hold_check(t->hold, t->pause.paused_us, err);

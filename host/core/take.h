@@ -10,7 +10,10 @@
 #include "core/hold.h"
 #include "core/snapshot.h"
 
-#define TAKE_SLACK_BYTES (8ULL << 20) /* may change until the VM stands */
+/* The agent arms anew after each restore: how often it is waited for. */
+#define TAKE_ARM_TRIES	  20
+#define TAKE_ARM_SLEEP_US 5000
+#define TAKE_SLACK_BYTES  (8ULL << 20) /* may change until the VM stands */
 
 struct take {
 	struct snapshot *s;

@@ -10,9 +10,7 @@
 #include "core/mailbox.h"
 #include "core/take.h"
 
-#define ARM_TRIES    20
-#define ARM_SLEEP_US 5000
-#define DISK_SHOTS   3
+#define DISK_SHOTS 3
 
 struct live {
 	struct guard guard;
@@ -84,21 +82,22 @@ static int shoot_live(struct take *t, struct vf_err *err)
 {
 	struct live *live = t->priv;
 	/* each one that is given up has left a layer on each disk */
-	int shots = t->vm->disks.num ? DISK_SHOTS : ARM_TRIES;
+	int shots = t->vm->disks.num ? DISK_SHOTS : TAKE_ARM_TRIES;
 	struct vf_err ignored;
 
 	for (int i = 0;; i++) {
 		uint64_t before = arm_sequence(t);
 		int ret;
 
-		if (t->s->mailbox_gpa && !before && i < ARM_TRIES) {
-			usleep(ARM_SLEEP_US);
+		if (t->s->mailbox_gpa && !before && i < TAKE_ARM_TRIES) {
+			usleep(TAKE_ARM_SLEEP_US);
 			continue;
 		}
 		ret = begin(t, err);
 		if (ret < 0)
 			return ret;
-		if (i >= ARM_TRIES || !--shots || arm_sequence(t) == before)
+		if (i >= TAKE_ARM_TRIES || !--shots ||
+		    arm_sequence(t) == before)
 			break;
 		t->vmm->ops->live_end(t->vmm, 0, &ignored);
 		unlinkat(t->s->dir_fd, VMM_MEMORY_FILE, 0);
