@@ -6,4 +6,5 @@ base_srcs := \
 	host/base/json.c \
 	host/base/log.c \
 	host/base/process.c \
-	host/base/unix.c
+	host/base/unix.c \
+	host/base/usage.c

@@ -22,6 +22,9 @@ static int list(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		{ .title = "PRIVATE/MIB",
 		  .key = "private_bytes",
 		  .is_bytes = true },
+		{ .title = "SHARED/MIB",
+		  .key = "shared_bytes",
+		  .is_bytes = true },
 	};
 	__json json_t *names = NULL, *rows = json_array();
 	json_t *name;

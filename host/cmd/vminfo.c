@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/io.h"
-#include "base/json.h"
 #include "cmd/vminfo.h"
+#include "base/json.h"
+#include "base/usage.h"
 #include "core/nets.h"
 
 static const char *const states[] = {
@@ -14,27 +10,18 @@ static const char *const states[] = {
 	[VM_STATE_DEAD] = "dead",
 };
 
-/*
- * The memory that a process shares with nobody, in bytes; 0 if unknown. Pages of
- * a snapshot that it alone has looked at are the page cache's, not its own.
- */
-static uint64_t private_bytes(pid_t pid)
+/* What a fork costs: the pages of a snapshot that it looked at cost nothing. */
+static void add_process(json_t *json, pid_t pid)
 {
-	__free char *rollup = NULL;
-	unsigned long long kib = 0, sum = 0;
-	struct vf_err err;
-	char path[48];
+	struct usage_memory memory;
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-	if (vf_read_file(AT_FDCWD, path, 8192, &rollup, NULL, &err) < 0)
-		return 0;
-	for (char *line = rollup; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (sscanf(line, "Anonymous: %llu kB", &kib) == 1 ||
-		    sscanf(line, "Swap: %llu kB", &kib) == 1)
-			sum += kib;
-	}
-	return sum << 10;
+	json_object_set_new(json, "pid", json_integer(pid));
+	if (usage_memory(pid, &memory) < 0)
+		return;
+	json_object_set_new(json, "private_bytes",
+			    json_integer((json_int_t)memory.private_bytes));
+	json_object_set_new(json, "shared_bytes",
+			    json_integer((json_int_t)memory.shared_bytes));
 }
 
 json_t *vminfo_describe(const struct vf_state *state, const char *name)
@@ -46,18 +33,14 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 	__json json_t *links = NULL;
 	json_t *json;
 
-	json = json_pack("{s:s,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "name",
-			 name, "state", states[vm_state], "pid", "snapshot",
-			 "mac", "ipv4", "ipv6", "tap", "memory_bytes",
-			 "private_bytes");
+	json = json_pack("{s:s,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}",
+			 "name", name, "state", states[vm_state], "pid",
+			 "snapshot", "mac", "ipv4", "ipv6", "tap",
+			 "memory_bytes", "private_bytes", "shared_bytes");
 	if (vm_open(&vm, state, name, &err) < 0)
 		goto out;
-	if (process_open(&proc, vm.run_fd) > 0) {
-		json_object_set_new(json, "pid", json_integer(proc.pid));
-		json_object_set_new(
-			json, "private_bytes",
-			json_integer((json_int_t)private_bytes(proc.pid)));
-	}
+	if (process_open(&proc, vm.run_fd) > 0)
+		add_process(json, proc.pid);
 	process_close(&proc);
 	json_object_set_new(
 		json, "memory_bytes",

@@ -12,7 +12,7 @@
  * @name:	name
  *
  * Return: an object (name, state, pid, snapshot, mac, ipv4, ipv6, tap,
- * memory_bytes, private_bytes, …), a new reference
+ * memory_bytes, private_bytes, shared_bytes, …), a new reference
  */
 json_t *vminfo_describe(const struct vf_state *state, const char *name);
 
