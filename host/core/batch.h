@@ -62,6 +62,16 @@ static inline void batch_reached(struct fork_job *job,
 }
 
 /**
+ * batch_began() - A fork begins a stage that does not follow the one before at once
+ * @job:	fork
+ * @stage:	stage
+ */
+static inline void batch_began(struct fork_job *job, enum timeline_stage stage)
+{
+	job->timeline.from_us[stage] = vf_now_us();
+}
+
+/**
  * batch_keep_macs() - A fork's guest has the MACs that its parent had
  * @b:		batch
  * @vm:		its VM

@@ -41,6 +41,22 @@ static void start_workers(struct batch *b)
 	}
 }
 
+static void note_attached(struct batch *b)
+{
+	struct net_moments m = nets_moments(&b->nets);
+
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct timeline *tl = &b->result->jobs[i].timeline;
+
+		if (!b->workers[i].has_thread)
+			continue;
+		tl->from_us[TIMELINE_BRIDGE] = m.attach_us;
+		tl->at_us[TIMELINE_BRIDGE] = m.bridged_us;
+		tl->from_us[TIMELINE_NEIGHBOUR] = m.bridged_us;
+		tl->at_us[TIMELINE_NEIGHBOUR] = m.remembered_us;
+	}
+}
+
 /* Put all ports on the bridge, while the engines start. */
 static void attach_ports(struct batch *b)
 {
@@ -55,6 +71,7 @@ static void attach_ports(struct batch *b)
 		set_attached(b, ATTACH_FAILED);
 		return;
 	}
+	note_attached(b);
 	set_attached(b, ATTACH_DONE);
 }
 

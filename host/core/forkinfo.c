@@ -19,12 +19,12 @@ static const char *stage_reached(const struct fork_job *job)
 		[VMFORK_STAGE_SETTLED] = TIMELINE_SETTLED,
 	};
 
-	for (int i = TIMELINE_NUM - 1; i >= 0; i--)
-		if (job->timeline.at_us[i] && i >= TIMELINE_ACKED)
+	for (int i = TIMELINE_CHAIN_NUM - 1; i >= TIMELINE_ACKED; i--)
+		if (job->timeline.at_us[i])
 			return timeline_stage_name((enum timeline_stage)i);
 	if (job->reached > VMFORK_STAGE_NONE && job->reached < VMFORK_STAGE_NUM)
 		return timeline_stage_name(guests[job->reached]);
-	for (int i = TIMELINE_NUM - 1; i >= 0; i--)
+	for (int i = TIMELINE_CHAIN_NUM - 1; i > TIMELINE_REQUEST; i--)
 		if (job->timeline.at_us[i])
 			return timeline_stage_name((enum timeline_stage)i);
 	return NULL;
@@ -70,7 +70,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	json_object_update_new(
 		json,
 		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:n,s:o,s:o,s:o,"
-			  "s:o,s:o,s:o,"
+			  "s:o,s:o,s:o,s:o,"
 			  "s:{s:I,s:I}}",
 			  "name", job->vm.name, "state",
 			  runs ? "running" : "failed", "pid",
@@ -80,7 +80,8 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 			  runs && nics_verified(job->vm.nics, job->vm.num_nics),
 			  "shaping", "error", error_pack(&job->err),
 			  "timeline_us",
-			  timeline_pack(&job->timeline, start_us),
+			  timeline_pack(&job->timeline, start_us), "began_us",
+			  timeline_pack_from(&job->timeline, start_us),
 			  "clock_error_us",
 			  job->timeline.has_guest
 				  ? json_integer(job->clock_error_us)

@@ -185,6 +185,21 @@ int nets_attach(struct nets *nets, struct vm *const *vms, unsigned int num,
 	return ret;
 }
 
+struct net_moments nets_moments(const struct nets *nets)
+{
+	struct net_moments all = { 0 };
+
+	for (unsigned int k = 0; k < nets->num; k++) {
+		const struct net_moments *m = net_get_moments(nets->net[k]);
+
+		if (!all.attach_us)
+			all.attach_us = m->attach_us;
+		all.bridged_us = m->bridged_us;
+		all.remembered_us = m->remembered_us;
+	}
+	return all;
+}
+
 void nets_detach(struct nets *nets, struct vm *const *vms, unsigned int num)
 {
 	struct vf_err ignored;

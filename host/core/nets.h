@@ -66,6 +66,14 @@ int nets_attach(struct nets *nets, struct vm *const *vms, unsigned int num,
 		struct vf_err *err);
 
 /**
+ * nets_moments() - When the last nets_attach() did what, on all networks
+ * @nets:	networks
+ *
+ * Return: the first of the beginnings, the last of the ends; 0: not reached
+ */
+struct net_moments nets_moments(const struct nets *nets);
+
+/**
  * nets_detach() - Undo nets_attach(), as far as it goes
  * @nets:	networks
  * @vms:	VMs

@@ -143,6 +143,12 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 		for (unsigned int k = 0; k < b->nets.num; k++)
 			vm->nics[k].mtu = b->snapshot->nics[k].mtu;
 	}
+	for (unsigned int i = 0; i < num; i++) {
+		struct fork_job *job = &b->result->jobs[i];
+
+		job->timeline.from_us[TIMELINE_REQUEST] = b->result->start_us;
+		batch_reached(job, TIMELINE_REQUEST);
+	}
 	ret = nets_lease(&b->nets, b->vms, num, err);
 	for (unsigned int i = 0; !ret && i < num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
@@ -223,8 +229,10 @@ static int make_taps(struct worker *w, struct vf_err *err)
 {
 	struct vm *vm = &w->job->vm;
 	const struct vm leased = *vm;
-	int ret = vm_open_taps(vm, w->tap_fds, err);
+	int ret;
 
+	batch_began(w->job, TIMELINE_TAP);
+	ret = vm_open_taps(vm, w->tap_fds, err);
 	if (ret < 0)
 		return ret;
 	batch_reached(w->job, TIMELINE_TAP);

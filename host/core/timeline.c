@@ -6,16 +6,23 @@
 #include "core/timeline.h"
 #include "names.h"
 
-/* The host's own; those of the guest follow in the guest's order. */
+/* The host's own; those of the guest stand between, and the guest names them. */
 static const char *const stage_names[] = {
-	[TIMELINE_IDENTITY] = "identity", [TIMELINE_TAP] = "tap",
-	[TIMELINE_SPAWNED] = "spawned",	  [TIMELINE_READY] = "ready",
-	[TIMELINE_LOADED] = "loaded",	  [TIMELINE_PATCHED] = "patched",
+	[TIMELINE_REQUEST] = "request",
+	[TIMELINE_IDENTITY] = "identity",
+	[TIMELINE_TAP] = "tap",
+	[TIMELINE_SPAWNED] = "spawned",
+	[TIMELINE_READY] = "ready",
+	[TIMELINE_LOADED] = "loaded",
+	[TIMELINE_QUEUED] = "queued",
+	[TIMELINE_PATCHED] = "patched",
 	[TIMELINE_RESUMED] = "resumed",
+	[TIMELINE_BRIDGE] = "bridge",
+	[TIMELINE_NEIGHBOUR] = "neighbour",
+	[TIMELINE_SHAPED] = "shaped",
 };
-static_assert(sizeof(stage_names) / sizeof(char *) == TIMELINE_SIGNAL,
-	      "stages");
-static_assert(TIMELINE_NUM - TIMELINE_SIGNAL ==
+static_assert(sizeof(stage_names) / sizeof(char *) == TIMELINE_NUM, "stages");
+static_assert(TIMELINE_CHAIN_NUM - TIMELINE_SIGNAL ==
 		      VMFORK_STAGE_NUM - VMFORK_STAGE_SIGNAL,
 	      "the guest's stages");
 
@@ -110,21 +117,52 @@ int64_t timeline_finish(struct timeline *tl)
 	return error_us > 0 ? error_us : -error_us;
 }
 
+int64_t timeline_from(const struct timeline *tl, enum timeline_stage stage)
+{
+	int64_t from_us = tl->from_us[stage], at_us = tl->at_us[stage];
+
+	if (!at_us)
+		return 0;
+	for (int i = stage - 1; !from_us && i >= 0; i--)
+		if (i < TIMELINE_CHAIN_NUM)
+			from_us = tl->at_us[i];
+	/* moments of two clocks may meet in the wrong order */
+	return from_us && from_us < at_us ? from_us : at_us;
+}
+
+static json_t *moment_pack(int64_t at_us, int64_t start_us)
+{
+	return at_us ? json_integer(at_us - start_us) : json_null();
+}
+
 json_t *timeline_pack(const struct timeline *tl, int64_t start_us)
 {
 	json_t *json = json_object();
 
 	for (int i = 0; i < TIMELINE_NUM; i++)
+		json_object_set_new(json,
+				    timeline_stage_name((enum timeline_stage)i),
+				    moment_pack(tl->at_us[i], start_us));
+	return json;
+}
+
+json_t *timeline_pack_from(const struct timeline *tl, int64_t start_us)
+{
+	json_t *json = json_object();
+
+	for (int i = 0; i < TIMELINE_NUM; i++) {
+		enum timeline_stage stage = (enum timeline_stage)i;
+
 		json_object_set_new(
-			json, timeline_stage_name((enum timeline_stage)i),
-			tl->at_us[i] ? json_integer(tl->at_us[i] - start_us)
-				     : json_null());
+			json, timeline_stage_name(stage),
+			moment_pack(timeline_from(tl, stage), start_us));
+	}
 	return json;
 }
 
 const char *timeline_stage_name(enum timeline_stage stage)
 {
-	if (stage < TIMELINE_SIGNAL)
+	if (stage_names[stage])
 		return stage_names[stage];
 	return vmfork_stage_name(stage - TIMELINE_SIGNAL + VMFORK_STAGE_SIGNAL);
 }

@@ -63,8 +63,10 @@ static int run_job(struct worker *w, struct vf_err *err)
 	struct batch *b = w->batch;
 	struct fork_job *job = w->job;
 	struct vmm *vmm = &w->vmm;
-	int ret = spawn_engine(w, err);
+	int ret;
 
+	batch_began(job, TIMELINE_SPAWNED);
+	ret = spawn_engine(w, err);
 	if (!ret)
 		ret = vmm->ops->connect(vmm, vf_now_us() + READY_MS * 1000,
 					err);
@@ -83,6 +85,7 @@ static int run_job(struct worker *w, struct vf_err *err)
 	ret = wait_attached(b, err);
 	if (ret < 0)
 		return ret;
+	batch_reached(job, TIMELINE_QUEUED);
 	/* right before it is resumed: the mail says what time it is */
 	if (b->request->post) {
 		ret = mailbox_post(vmm, b->snapshot->mailbox_gpa, &job->letter,

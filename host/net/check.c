@@ -49,11 +49,16 @@ static int check_flags(struct check *check, struct vf_err *err)
 {
 	int ifindex = port_find(&check->rtnl, &check->port, err);
 
+	int ret;
+
 	if (ifindex == 0)
 		return vf_err_set(err, ENODEV, "there is no TAP");
-	return ifindex < 0 ? ifindex
-			   : ports_link_up(&check->rtnl, &check->conf,
-					   &check->port, &ifindex, 1, err);
+	ret = ifindex < 0 ? ifindex
+			  : ports_link_up(&check->rtnl, &check->conf,
+					  &check->port, &ifindex, 1, err);
+	return ret < 0 ? ret
+		       : ports_remember(&check->rtnl, &check->conf,
+					&check->port, &ifindex, 1, err);
 }
 
 static int check_nft(struct check *check, struct vf_err *err)

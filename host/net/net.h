@@ -119,6 +119,13 @@ bool net_port_has(const struct net_port *port, struct in6_addr addr);
  */
 bool net_contains(const struct net_conf *conf, struct in6_addr addr);
 
+/* When ports were last attached, on vf_now_us()'s clock; 0: not reached. */
+struct net_moments {
+	int64_t attach_us; /* begun */
+	int64_t bridged_us;
+	int64_t remembered_us; /* FDB and neighbour entries */
+};
+
 struct net;
 
 /**
@@ -173,6 +180,14 @@ void net_close(struct net *net);
  * Return: its configuration, owned by @net
  */
 const struct net_conf *net_get_conf(const struct net *net);
+
+/**
+ * net_get_moments() - When the last net_ports_attach() did what
+ * @net:	network
+ *
+ * Return: the moments, owned by @net
+ */
+const struct net_moments *net_get_moments(const struct net *net);
 
 /**
  * net_remove() - Remove a network: bridge, rules, record

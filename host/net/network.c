@@ -252,6 +252,11 @@ const struct net_conf *net_get_conf(const struct net *net)
 	return &net->conf;
 }
 
+const struct net_moments *net_get_moments(const struct net *net)
+{
+	return &net->moments;
+}
+
 int net_remove(int state_fd, const char *name, struct vf_err *err)
 {
 	__network struct net net = NETWORK_INIT;

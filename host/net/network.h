@@ -10,6 +10,7 @@
 struct net {
 	struct net_conf conf;
 	int dir_fd; /* holds the record, the leases and their lock */
+	struct net_moments moments;
 };
 
 /**

@@ -194,8 +194,24 @@ int ports_link_up(struct rtnl *rtnl, const struct net_conf *conf,
 		const struct net_port *port = &ports[i];
 
 		if (enslave_add(rtnl, port, ifindexes[i], bridge_ifindex) < 0 ||
-		    flags_add(rtnl, conf, port, ifindexes[i]) < 0 ||
-		    fdb_add(rtnl, port, ifindexes[i]) < 0 ||
+		    flags_add(rtnl, conf, port, ifindexes[i]) < 0)
+			return vf_err_errno(err, ENOMEM, "port %s", port->tap);
+	}
+	return rtnl_commit(rtnl, RTNL_STRICT, err);
+}
+
+int ports_remember(struct rtnl *rtnl, const struct net_conf *conf,
+		   const struct net_port *ports, const int *ifindexes,
+		   unsigned int num, struct vf_err *err)
+{
+	int bridge_ifindex = if_nametoindex(conf->bridge);
+
+	if (!bridge_ifindex)
+		return vf_err_errno(err, errno, "bridge %s", conf->bridge);
+	for (unsigned int i = 0; i < num; i++) {
+		const struct net_port *port = &ports[i];
+
+		if (fdb_add(rtnl, port, ifindexes[i]) < 0 ||
 		    neighs_add(rtnl, RTM_NEWNEIGH, port, bridge_ifindex) < 0)
 			return vf_err_errno(err, ENOMEM, "port %s", port->tap);
 	}

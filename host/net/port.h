@@ -49,6 +49,21 @@ int ports_link_up(struct rtnl *rtnl, const struct net_conf *conf,
 		  unsigned int num, struct vf_err *err);
 
 /**
+ * ports_remember() - Tell bridge and host whose MAC is behind which port
+ * @rtnl:	socket
+ * @conf:	network
+ * @ports:	ports on its bridge
+ * @ifindexes:	of their TAPs, see port_find()
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno; what was done is not undone
+ */
+int ports_remember(struct rtnl *rtnl, const struct net_conf *conf,
+		   const struct net_port *ports, const int *ifindexes,
+		   unsigned int num, struct vf_err *err);
+
+/**
  * port_link_down_add() - Add a request to take a TAP off its bridge, and down
  * @rtnl:	socket
  * @port:	port

@@ -99,6 +99,7 @@ static int attach(struct net *net, const struct net_port *ports,
 
 	if (!ifindexes)
 		return vf_err_errno(err, ENOMEM, "ports");
+	net->moments = (struct net_moments){ .attach_us = vf_now_us() };
 	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
 	/* before the pins: those of another's TAP would be touched */
 	if (ret == 0)
@@ -108,6 +109,11 @@ static int attach(struct net *net, const struct net_port *ports,
 	if (ret == 0)
 		ret = ports_link_up(&rtnl, &net->conf, ports, ifindexes, num,
 				    err);
+	if (ret < 0)
+		return ret;
+	net->moments.bridged_us = vf_now_us();
+	ret = ports_remember(&rtnl, &net->conf, ports, ifindexes, num, err);
+	net->moments.remembered_us = vf_now_us();
 	return ret;
 }
 

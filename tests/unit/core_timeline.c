@@ -188,6 +188,32 @@ static void packed(void **state)
 	assert_string_equal(timeline_stage_name(TIMELINE_SETTLED), "settled");
 }
 
+/* Where nothing was noted a stage follows the one before; never backwards. */
+static void beginnings(void **state)
+{
+	struct timeline tl = resumed();
+	__json json_t *json = NULL;
+
+	(void)state;
+	tl.at_us[TIMELINE_LOADED] = START_US - 500;
+	assert_int_equal(timeline_from(&tl, TIMELINE_RESUMED), START_US - 500);
+	assert_int_equal(timeline_from(&tl, TIMELINE_SIGNAL), 0);
+	tl.from_us[TIMELINE_RESUMED] = START_US - 20;
+	assert_int_equal(timeline_from(&tl, TIMELINE_RESUMED), START_US - 20);
+	/* the guest's clock is off by more than it took */
+	tl.at_us[TIMELINE_SIGNAL] = START_US - 7;
+	assert_int_equal(timeline_from(&tl, TIMELINE_SIGNAL), START_US - 7);
+	/* what is beside the chain is nobody's predecessor */
+	tl.at_us[TIMELINE_BRIDGE] = START_US + 100;
+	tl.at_us[TIMELINE_NEIGHBOUR] = START_US + 200;
+	assert_int_equal(timeline_from(&tl, TIMELINE_NEIGHBOUR), START_US - 7);
+	json = timeline_pack_from(&tl, START_US - 1000);
+	assert_int_equal(json_object_size(json), TIMELINE_NUM);
+	assert_int_equal(json_integer_value(json_object_get(json, "resumed")),
+			 980);
+	assert_true(json_is_null(json_object_get(json, "acked")));
+}
+
 static void names(void **state)
 {
 	(void)state;
@@ -204,7 +230,7 @@ int main(void)
 		cmocka_unit_test(answered),    cmocka_unit_test(repeated),
 		cmocka_unit_test(not_reached), cmocka_unit_test(absurd),
 		cmocka_unit_test(packed),      cmocka_unit_test(names),
-		cmocka_unit_test(restored),
+		cmocka_unit_test(restored),    cmocka_unit_test(beginnings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
