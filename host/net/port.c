@@ -5,11 +5,10 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
-#include <netlink/errno.h>
-#include <netlink/route/link.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "net/pool.h"
 #include "net/port.h"
 
@@ -28,32 +27,63 @@ static void alias_format(const struct net_port *port, char alias[ALIAS_SIZE])
 	snprintf(alias, ALIAS_SIZE, PORT_ALIAS_PREFIX "%s", port->owner);
 }
 
-static void link_put(struct rtnl_link **link)
+int port_is_foreign(const struct net_port *port, struct vf_err *err)
 {
-	if (*link)
-		rtnl_link_put(*link);
+	return vf_err_set(err, EEXIST,
+			  "port of %s: link %s exists and is not its",
+			  port->owner, port->tap);
+}
+
+/* A port, and what was found of its TAP. */
+struct sought {
+	const struct net_port *port;
+	int *found;
+};
+
+static void found_cb(const struct nlmsghdr *nlh, void *ctx)
+{
+	struct nlattr *attrs[IFLA_MAX + 1];
+	const struct ifinfomsg *ifi = NLMSG_DATA(nlh);
+	const struct sought *sought = ctx;
+	char alias[ALIAS_SIZE];
+
+	*sought->found = -EEXIST;
+	alias_format(sought->port, alias);
+	if (nlmsg_parse((struct nlmsghdr *)nlh, sizeof(*ifi), attrs, IFLA_MAX,
+			NULL) < 0 ||
+	    !attrs[IFLA_GROUP] || !attrs[IFLA_IFALIAS] ||
+	    nla_get_u32(attrs[IFLA_GROUP]) != NET_LINK_GROUP ||
+	    nla_strcmp(attrs[IFLA_IFALIAS], alias))
+		return;
+	*sought->found = ifi->ifi_index;
+}
+
+int ports_find(struct rtnl *rtnl, const struct net_port *ports,
+	       unsigned int num, int *found, struct vf_err *err)
+{
+	__free struct sought *sought = calloc(num + 1, sizeof(*sought));
+
+	if (!sought)
+		return vf_err_errno(err, ENOMEM, "ports");
+	for (unsigned int i = 0; i < num; i++) {
+		found[i] = 0;
+		sought[i] = (struct sought){ &ports[i], &found[i] };
+		if (rtnl_ask_link(rtnl, ports[i].tap, found_cb, &sought[i],
+				  "port %s of %s", ports[i].tap,
+				  ports[i].owner) < 0)
+			return vf_err_errno(err, ENOMEM, "ports");
+	}
+	return rtnl_commit(rtnl, RTNL_UNDO, err);
 }
 
 int port_find(struct rtnl *rtnl, const struct net_port *port,
 	      struct vf_err *err)
 {
-	__cleanup(link_put) struct rtnl_link *link = NULL;
-	char alias[ALIAS_SIZE];
-	int ret;
+	int found, ret = ports_find(rtnl, port, 1, &found, err);
 
-	ret = rtnl_link_get_kernel(rtnl->sock, 0, port->tap, &link);
-	if (ret == -NLE_OBJ_NOTFOUND || ret == -NLE_NODEV)
-		return 0;
 	if (ret < 0)
-		return vf_err_errno(err, rtnl_errno(ret), "port %s of %s",
-				    port->tap, port->owner);
-	alias_format(port, alias);
-	if (rtnl_link_get_group(link) != NET_LINK_GROUP ||
-	    strcmp(rtnl_link_get_ifalias(link) ?: "", alias))
-		return vf_err_set(err, EEXIST,
-				  "port of %s: link %s exists and is not its",
-				  port->owner, port->tap);
-	return rtnl_link_get_ifindex(link);
+		return ret;
+	return found == -EEXIST ? port_is_foreign(port, err) : found;
 }
 
 int port_mark(const struct net_port *port, struct vf_err *err)

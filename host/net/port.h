@@ -34,6 +34,28 @@ int port_find(struct rtnl *rtnl, const struct net_port *port,
 	      struct vf_err *err);
 
 /**
+ * ports_find() - port_find() of many ports at once
+ * @rtnl:	socket
+ * @ports:	ports
+ * @num:	how many
+ * @found:	out: for each its interface index, 0, or -EEXIST
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int ports_find(struct rtnl *rtnl, const struct net_port *ports,
+	       unsigned int num, int *found, struct vf_err *err);
+
+/**
+ * port_is_foreign() - Say that a port's name is another link's
+ * @port:	port
+ * @err:	error
+ *
+ * Return: -EEXIST
+ */
+int port_is_foreign(const struct net_port *port, struct vf_err *err);
+
+/**
  * ports_link_up() - Put TAPs on the bridge
  * @rtnl:	socket
  * @conf:	network

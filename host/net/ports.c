@@ -14,7 +14,6 @@
 #include "net/tap.h"
 
 #define RELEASE_TIMEOUT_US 2000000
-#define RELEASE_POLL_US	   2000
 
 int net_ports_lease(struct net *net, const struct net_wish *wish,
 		    struct net_port *ports, unsigned int num,
@@ -23,34 +22,52 @@ int net_ports_lease(struct net *net, const struct net_wish *wish,
 	return leases_add(net->dir_fd, &net->conf, wish, ports, num, err);
 }
 
-/* Return: 0, -EBUSY if its TAP is still there at the deadline, -errno. */
-static int wait_gone(struct rtnl *rtnl, const struct net_port *port,
-		     int64_t deadline_us, struct vf_err *err)
+/*
+ * Wait until no TAP of these is left. What is gone comes to the front of @ports.
+ * Return: how many those are, or -errno
+ */
+static int wait_gone(struct rtnl *rtnl, struct net_port *ports,
+		     unsigned int num, struct vf_err *err)
 {
-	int ret;
+	int64_t deadline_us = vf_now_us() + RELEASE_TIMEOUT_US;
+	__free int *found = calloc(num + 1, sizeof(*found));
+	__close int watch_fd = rtnl_watch_open(err);
+	unsigned int gone = 0;
+	int ret = watch_fd < 0 ? watch_fd : 0;
 
-	while ((ret = port_find(rtnl, port, err)) > 0) {
-		if (vf_now_us() > deadline_us)
-			return vf_err_set(err, EBUSY,
-					  "%s: its TAP %s still exists",
-					  port->owner, port->tap);
-		usleep(RELEASE_POLL_US);
+	if (!found)
+		return vf_err_errno(err, ENOMEM, "ports");
+	while (ret == 0 && gone < num) {
+		unsigned int from = gone;
+
+		ret = ports_find(rtnl, &ports[from], num - from, found, err);
+		if (ret < 0)
+			break;
+		for (unsigned int i = from; i < num; i++) {
+			struct net_port port = ports[i];
+
+			/* a link of that name that is not its is no TAP of it */
+			if (found[i - from] > 0)
+				continue;
+			ports[i] = ports[gone];
+			ports[gone++] = port;
+		}
+		if (gone < num && rtnl_watch_wait(watch_fd, deadline_us) < 0)
+			break;
 	}
-	return ret == -EEXIST ? 0 : ret;
+	return ret < 0 ? ret : (int)gone;
 }
 
 int net_ports_release(struct net *net, const struct net_port *ports,
 		      unsigned int num, struct vf_err *err)
 {
 	__leases struct leases leases = { 0 };
-	__free struct net_port *gone = calloc(num + 1, sizeof(*gone));
-	int64_t deadline_us = vf_now_us() + RELEASE_TIMEOUT_US;
+	__free struct net_port *own = calloc(num + 1, sizeof(*own));
 	__rtnl struct rtnl rtnl = RTNL_INIT;
-	struct vf_err stuck = { 0 }, why;
-	unsigned int num_gone = 0;
-	int ret;
+	unsigned int num_own = 0;
+	int ret, gone;
 
-	if (!gone)
+	if (!own)
 		return vf_err_errno(err, ENOMEM, "ports");
 	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
 	if (ret == 0)
@@ -61,32 +78,32 @@ int net_ports_release(struct net *net, const struct net_port *ports,
 		const struct net_port *lease =
 			leases_find(&leases, ports[i].owner);
 
-		if (!lease || lease->index != ports[i].index)
-			continue;
-		if (wait_gone(&rtnl, &ports[i], deadline_us, &why) == 0)
-			gone[num_gone++] = ports[i];
-		else
-			stuck = why;
+		if (lease && lease->index == ports[i].index)
+			own[num_own++] = ports[i];
 	}
-	ret = leases_remove(net->dir_fd, &net->conf, gone, num_gone, err);
-	if (ret < 0 || !stuck.num)
+	gone = wait_gone(&rtnl, own, num_own, err);
+	if (gone < 0)
+		return gone;
+	ret = leases_remove(net->dir_fd, &net->conf, own, gone, err);
+	if (ret < 0 || (unsigned int)gone == num_own)
 		return ret;
-	*err = stuck;
-	return vf_err_wrap(err, "network %s", net->conf.name);
+	return vf_err_set(err, EBUSY, "network %s: %s: its TAP %s still exists",
+			  net->conf.name, own[gone].owner, own[gone].tap);
 }
 
 static int find_all(struct rtnl *rtnl, const struct net_port *ports,
 		    unsigned int num, int *ifindexes, struct vf_err *err)
 {
-	for (unsigned int i = 0; i < num; i++) {
-		ifindexes[i] = port_find(rtnl, &ports[i], err);
+	int ret = ports_find(rtnl, ports, num, ifindexes, err);
+
+	for (unsigned int i = 0; ret == 0 && i < num; i++) {
 		if (ifindexes[i] < 0)
-			return ifindexes[i];
-		if (!ifindexes[i])
-			return vf_err_errno(err, ENODEV, "port %s of %s",
-					    ports[i].tap, ports[i].owner);
+			ret = port_is_foreign(&ports[i], err);
+		else if (!ifindexes[i])
+			ret = vf_err_errno(err, ENODEV, "port %s of %s",
+					   ports[i].tap, ports[i].owner);
 	}
-	return 0;
+	return ret;
 }
 
 /* Pins first: a port that is on the bridge is pinned. */
@@ -136,19 +153,21 @@ static int links_down(struct rtnl *rtnl, const struct net_port *ports,
 		      unsigned int num, struct net_port *own,
 		      unsigned int *num_own, struct vf_err *err)
 {
-	int ifindex;
+	__free int *found = calloc(num, sizeof(*found));
+	int ret;
 
-	for (unsigned int i = 0; i < num; i++) {
-		ifindex = port_find(rtnl, &ports[i], err);
-		if (ifindex == -EEXIST)
+	if (!found)
+		return vf_err_errno(err, ENOMEM, "ports");
+	ret = ports_find(rtnl, ports, num, found, err);
+	for (unsigned int i = 0; ret == 0 && i < num; i++) {
+		if (found[i] < 0)
 			continue;
-		if (ifindex < 0)
-			return ifindex;
-		if (ifindex && port_link_down_add(rtnl, &ports[i], ifindex) < 0)
+		if (found[i] &&
+		    port_link_down_add(rtnl, &ports[i], found[i]) < 0)
 			return vf_err_errno(err, ENOMEM, "ports");
 		own[(*num_own)++] = ports[i];
 	}
-	return rtnl_commit(rtnl, RTNL_UNDO, err);
+	return ret < 0 ? ret : rtnl_commit(rtnl, RTNL_UNDO, err);
 }
 
 static int detach(struct net *net, const struct net_port *ports,

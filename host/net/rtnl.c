@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/io.h"
 #include "net/rtnl.h"
 
 /*
@@ -33,6 +34,8 @@ struct rtnl_request {
 	int ret;
 	char what[72];
 	char why[72]; /* the kernel's own words, or empty */
+	rtnl_reply_cb cb;
+	void *ctx;
 };
 
 static const struct {
@@ -178,6 +181,51 @@ struct nl_msg *rtnl_add_link(struct rtnl *rtnl, int type, int flags,
 	return msg;
 }
 
+int rtnl_ask_link(struct rtnl *rtnl, const char *name, rtnl_reply_cb cb,
+		  void *ctx, const char *fmt, ...)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg;
+	va_list ap;
+
+	va_start(ap, fmt);
+	/* the link itself is the answer, or the error */
+	msg = request_add(rtnl, RTM_GETLINK, 0, fmt, ap);
+	va_end(ap);
+	if (!msg || nlmsg_append(msg, &ifi, sizeof(ifi), NLMSG_ALIGNTO) < 0 ||
+	    nla_put_string(msg, IFLA_IFNAME, name) < 0 ||
+	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
+		return -ENOMEM;
+	rtnl->requests[rtnl->num - 1].cb = cb;
+	rtnl->requests[rtnl->num - 1].ctx = ctx;
+	return 0;
+}
+
+int rtnl_watch_open(struct vf_err *err)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK,
+				    .nl_groups = RTMGRP_LINK };
+	__close int fd = socket(AF_NETLINK,
+				SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return vf_err_errno(err, errno, "netlink");
+	return vf_steal_fd(&fd);
+}
+
+int rtnl_watch_wait(int fd, int64_t deadline_us)
+{
+	int ret = vf_wait_readable(fd, -1, deadline_us);
+	char byte;
+
+	/* what changed is asked for anew; lost messages are no loss */
+	while (ret == 0 &&
+	       (recv(fd, &byte, sizeof(byte), 0) >= 0 || errno == ENOBUFS))
+		;
+	return ret;
+}
+
 int rtnl_put_no_autoconf(struct nl_msg *msg)
 {
 	struct nlattr *spec = nla_nest_start(msg, IFLA_AF_SPEC);
@@ -202,7 +250,7 @@ static int requests_send(struct rtnl *rtnl, unsigned int from, unsigned int to)
 
 		iov[i - from].iov_base = nlh;
 		iov[i - from].iov_len = NLMSG_ALIGN(nlh->nlmsg_len);
-		if (!(nlh->nlmsg_flags & NLM_F_ACK))
+		if (!(nlh->nlmsg_flags & NLM_F_ACK) && !rtnl->requests[i].cb)
 			rtnl->requests[i].answered = true;
 	}
 	do {
@@ -236,11 +284,17 @@ static void answer_read(struct rtnl *rtnl, const struct nlmsghdr *nlh)
 	const struct nlmsgerr *answer = NLMSG_DATA(nlh);
 	struct rtnl_request *req;
 
-	if (nlh->nlmsg_type != NLMSG_ERROR ||
-	    NLMSG_PAYLOAD(nlh, 0) < sizeof(*answer) ||
-	    nlh->nlmsg_seq >= rtnl->num)
+	if (nlh->nlmsg_seq >= rtnl->num)
 		return;
 	req = &rtnl->requests[nlh->nlmsg_seq];
+	if (req->cb && nlh->nlmsg_type == RTM_NEWLINK) {
+		req->cb(nlh, req->ctx);
+		req->answered = true;
+		return;
+	}
+	if (nlh->nlmsg_type != NLMSG_ERROR ||
+	    NLMSG_PAYLOAD(nlh, 0) < sizeof(*answer))
+		return;
 	req->answered = true;
 	req->ret = answer->error;
 	answer_read_text(nlh, req);

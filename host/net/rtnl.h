@@ -18,6 +18,9 @@
 
 struct rtnl_request;
 
+/* Gets the object that was asked for. */
+typedef void (*rtnl_reply_cb)(const struct nlmsghdr *nlh, void *ctx);
+
 /* A socket, and the requests that wait to be sent on it. */
 struct rtnl {
 	struct nl_sock *sock;
@@ -74,6 +77,39 @@ struct nl_msg *rtnl_add(struct rtnl *rtnl, int type, int flags, const char *fmt,
 struct nl_msg *rtnl_add_link(struct rtnl *rtnl, int type, int flags,
 			     const struct ifinfomsg *ifi, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+
+/**
+ * rtnl_ask_link() - Add a question for a link of a name
+ * @rtnl:	socket
+ * @name:	its name
+ * @cb:		gets the link, unless there is none
+ * @ctx:	for @cb
+ * @fmt:	see rtnl_add()
+ *
+ * With RTNL_UNDO it is no error that there is none.
+ *
+ * Return: 0 or -ENOMEM
+ */
+int rtnl_ask_link(struct rtnl *rtnl, const char *name, rtnl_reply_cb cb,
+		  void *ctx, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/**
+ * rtnl_watch_open() - Be told of links that change
+ * @err:	error
+ *
+ * Return: a descriptor that is readable once one has changed, or -errno
+ */
+int rtnl_watch_open(struct vf_err *err);
+
+/**
+ * rtnl_watch_wait() - Wait until a link has changed
+ * @fd:		descriptor of rtnl_watch_open()
+ * @deadline_us: vf_now_us() at which to give up
+ *
+ * Return: 0, -ETIMEDOUT, -errno
+ */
+int rtnl_watch_wait(int fd, int64_t deadline_us);
 
 /**
  * rtnl_put_no_autoconf() - Have the kernel give a link no IPv6 address
