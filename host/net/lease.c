@@ -162,24 +162,51 @@ struct net_port *leases_find(const struct leases *leases, const char *owner)
 	return NULL;
 }
 
+static int owner_compare(const void *a, const void *b)
+{
+	return strcmp((*(const struct net_port *const *)a)->owner,
+		      (*(const struct net_port *const *)b)->owner);
+}
+
+/* Ports in the order of their owners' names; NULL without memory. */
+static const struct net_port **owners_sort(const struct net_port *a,
+					   size_t num_a,
+					   const struct net_port *b,
+					   size_t num_b)
+{
+	const struct net_port **ports =
+		calloc(num_a + num_b + 1, sizeof(struct net_port *));
+
+	for (size_t i = 0; ports && i < num_a; i++)
+		ports[i] = &a[i];
+	for (size_t i = 0; ports && i < num_b; i++)
+		ports[num_a + i] = &b[i];
+	if (ports)
+		qsort(ports, num_a + num_b, sizeof(struct net_port *),
+		      owner_compare);
+	return ports;
+}
+
+/* Those that are to get leases have valid names, and none of them has one. */
 static int owners_check(const struct leases *leases,
 			const struct net_conf *conf,
 			const struct net_port *ports, unsigned int num,
 			struct vf_err *err)
 {
-	for (unsigned int i = 0; i < num; i++) {
-		bool taken = leases_find(leases, ports[i].owner);
+	__free const struct net_port **all =
+		owners_sort(leases->ports, leases->num, ports, num);
 
+	if (!all)
+		return vf_err_errno(err, ENOMEM, "leases");
+	for (unsigned int i = 0; i < num; i++)
 		if (!vf_name_is_valid(ports[i].owner, VF_NAME_MAX))
 			return vf_err_set(err, EINVAL, "%s: invalid name",
 					  ports[i].owner);
-		for (unsigned int j = 0; j < i && !taken; j++)
-			taken = !strcmp(ports[i].owner, ports[j].owner);
-		if (taken)
+	for (size_t i = 1; i < leases->num + num; i++)
+		if (!owner_compare(&all[i - 1], &all[i]))
 			return vf_err_set(err, EEXIST,
 					  "network %s: %s has a lease already",
-					  conf->name, ports[i].owner);
-	}
+					  conf->name, all[i]->owner);
 	return 0;
 }
 
@@ -218,6 +245,29 @@ static int port_take(const struct net_conf *conf, struct leases *leases,
 	return 0;
 }
 
+/* Said before anything is made: how many there are, and what can be done. */
+static int room_check(const struct net_conf *conf, size_t leased,
+		      unsigned int num, struct vf_err *err)
+{
+	uint32_t free = pool_last(conf) - 1; /* one is the gateway's */
+
+	if (num <= LEASES_MAX && leased <= LEASES_MAX - num) {
+		if (leased + num <= free)
+			return 0;
+		vf_err_set(err, ENOSPC,
+			   "network %s: %u more ports: its subnet has %u "
+			   "addresses, %zu are in use",
+			   conf->name, num, free, leased);
+		vf_err_hint(err, "a network with a shorter prefix has more: "
+				 "'vmfork net create NAME --ipv4 ADDR/LEN'");
+		return -ENOSPC;
+	}
+	return vf_err_set(err, ENOSPC,
+			  "network %s: %u more ports: a bridge takes %d, %zu "
+			  "are in use",
+			  conf->name, num, LEASES_MAX, leased);
+}
+
 static int leases_extend(const struct net_conf *conf, struct leases *leases,
 			 const struct net_wish *wish, struct net_port *ports,
 			 unsigned int num, struct vf_err *err)
@@ -226,10 +276,9 @@ static int leases_extend(const struct net_conf *conf, struct leases *leases,
 	struct net_port *grown;
 	int ret = 0;
 
-	if (num > LEASES_MAX || leases->num > LEASES_MAX - num)
-		return vf_err_set(err, ENOSPC,
-				  "network %s: a bridge takes %d ports",
-				  conf->name, LEASES_MAX);
+	ret = room_check(conf, leases->num, num, err);
+	if (ret < 0)
+		return ret;
 	grown = realloc(leases->ports,
 			(leases->num + num + 1) * sizeof(*grown));
 	if (grown)
@@ -268,27 +317,57 @@ int leases_remove(int dir_fd, const struct net_conf *conf,
 		  const struct net_port *ports, unsigned int num,
 		  struct vf_err *err)
 {
+	__free const struct net_port **gone = owners_sort(ports, num, NULL, 0);
 	__leases struct leases leases = { 0 };
 	__close int lock_fd = -1;
-	size_t num_before;
+	size_t kept = 0;
 	int ret;
 
+	if (!gone)
+		return vf_err_errno(err, ENOMEM, "leases");
 	lock_fd = leases_lock(dir_fd, conf, err);
 	if (lock_fd < 0)
 		return lock_fd;
 	ret = leases_load(dir_fd, conf, &leases, err);
 	if (ret < 0)
 		return ret;
-	num_before = leases.num;
-	for (unsigned int i = 0; i < num; i++) {
-		struct net_port *port = leases_find(&leases, ports[i].owner);
+	for (size_t i = 0; i < leases.num; i++) {
+		const struct net_port *port = &leases.ports[i];
+		const struct net_port **found =
+			bsearch(&port, gone, num, sizeof(struct net_port *),
+				owner_compare);
 
-		if (!port || port->index != ports[i].index)
-			continue;
-		memmove(port, port + 1,
-			(&leases.ports[--leases.num] - port) * sizeof(*port));
+		if (!found || (*found)->index != port->index)
+			leases.ports[kept++] = *port;
 	}
-	if (leases.num == num_before)
+	if (leases.num == kept)
 		return 0;
+	leases.num = kept;
 	return leases_save(dir_fd, conf, &leases, err);
+}
+
+int leases_rename(int dir_fd, const struct net_conf *conf,
+		  const struct net_port *ports, const struct net_port *renamed,
+		  unsigned int num, struct vf_err *err)
+{
+	__leases struct leases leases = { 0 };
+	__close int lock_fd = -1;
+	int ret;
+
+	lock_fd = leases_lock(dir_fd, conf, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	ret = leases_load(dir_fd, conf, &leases, err);
+	if (ret == 0)
+		ret = owners_check(&leases, conf, renamed, num, err);
+	for (unsigned int i = 0; ret == 0 && i < num; i++) {
+		struct net_port *lease = leases_find(&leases, ports[i].owner);
+
+		if (!lease || lease->index != ports[i].index)
+			return vf_err_set(err, ENOENT,
+					  "network %s: %s has no lease",
+					  conf->name, ports[i].owner);
+		memcpy(lease->owner, renamed[i].owner, sizeof(lease->owner));
+	}
+	return ret < 0 ? ret : leases_save(dir_fd, conf, &leases, err);
 }

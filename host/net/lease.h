@@ -79,6 +79,21 @@ int leases_remove(int dir_fd, const struct net_conf *conf,
 		  struct vf_err *err);
 
 /**
+ * leases_rename() - Hand identities over to other owners, all or none
+ * @dir_fd:	the network's directory
+ * @conf:	network
+ * @ports:	ports
+ * @renamed:	the same with their new owners, none of whom has a lease
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: see net_ports_rename()
+ */
+int leases_rename(int dir_fd, const struct net_conf *conf,
+		  const struct net_port *ports, const struct net_port *renamed,
+		  unsigned int num, struct vf_err *err);
+
+/**
  * leases_find() - The lease of an owner
  * @leases:	leases
  * @owner:	its name

@@ -296,6 +296,23 @@ int net_ports_attach(struct net *net, const struct net_port *ports,
 		     unsigned int num, struct vf_err *err);
 
 /**
+ * net_ports_rename() - Hand ports over to other VMs, attached or not
+ * @net:	network
+ * @ports:	leased ports, their TAPs open; in: owner; out: the new one
+ * @owners:	names of the VMs, none of which has a lease
+ * @num:	how many
+ * @err:	error
+ *
+ * Everything but the owner stays: TAP, MAC, addresses, what was counted.
+ *
+ * Return: 0 or -errno, -ENOENT if one has no lease, -EEXIST if a new owner has
+ * one; on failure all of them are whose they were
+ */
+int net_ports_rename(struct net *net, struct net_port *ports,
+		     const char *const *owners, unsigned int num,
+		     struct vf_err *err);
+
+/**
  * net_ports_detach() - Undo net_ports_attach(); what is gone already is no error
  * @net:	network
  * @ports:	ports

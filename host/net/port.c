@@ -86,6 +86,17 @@ int port_find(struct rtnl *rtnl, const struct net_port *port,
 	return found == -EEXIST ? port_is_foreign(port, err) : found;
 }
 
+int port_mark_add(struct rtnl *rtnl, const struct net_port *port, int ifindex)
+{
+	struct ifinfomsg ifi = { .ifi_index = ifindex };
+	struct nl_msg *msg = link_request(rtnl, port, &ifi);
+	char alias[ALIAS_SIZE];
+
+	alias_format(port, alias);
+	return msg && nla_put_string(msg, IFLA_IFALIAS, alias) == 0 ? 0
+								    : -ENOMEM;
+}
+
 int port_mark(const struct net_port *port, struct vf_err *err)
 {
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };

@@ -34,6 +34,16 @@ int port_find(struct rtnl *rtnl, const struct net_port *port,
 	      struct vf_err *err);
 
 /**
+ * port_mark_add() - Add a request to make a link known as a port's TAP
+ * @rtnl:	socket
+ * @port:	port, its TAP's owner as it is to be
+ * @ifindex:	of its TAP
+ *
+ * Return: 0 or -ENOMEM
+ */
+int port_mark_add(struct rtnl *rtnl, const struct net_port *port, int ifindex);
+
+/**
  * ports_find() - port_find() of many ports at once
  * @rtnl:	socket
  * @ports:	ports

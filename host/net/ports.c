@@ -145,6 +145,60 @@ int net_ports_attach(struct net *net, const struct net_port *ports,
 	return vf_err_wrap(err, "network %s", net->conf.name);
 }
 
+static int aliases_set(struct rtnl *rtnl, const struct net_port *ports,
+		       const int *ifindexes, unsigned int num,
+		       enum rtnl_mode mode, struct vf_err *err)
+{
+	for (unsigned int i = 0; i < num; i++)
+		if (port_mark_add(rtnl, &ports[i], ifindexes[i]) < 0)
+			return vf_err_errno(err, ENOMEM, "ports");
+	return rtnl_commit(rtnl, mode, err);
+}
+
+static void owners_copy(struct net_port *to, const struct net_port *ports,
+			const char *const *owners, unsigned int num)
+{
+	for (unsigned int i = 0; i < num; i++) {
+		to[i] = ports[i];
+		snprintf(to[i].owner, sizeof(to[i].owner), "%s", owners[i]);
+	}
+}
+
+/*
+ * Leases first. Killed in between, what is left is a TAP and a lease of two
+ * owners, which gc takes for what they are, each by its own.
+ */
+int net_ports_rename(struct net *net, struct net_port *ports,
+		     const char *const *owners, unsigned int num,
+		     struct vf_err *err)
+{
+	__free struct net_port *renamed = calloc(num + 1, sizeof(*renamed));
+	__free int *ifindexes = calloc(num + 1, sizeof(*ifindexes));
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	struct vf_err undo_err;
+	int ret;
+
+	if (!renamed || !ifindexes)
+		return vf_err_errno(err, ENOMEM, "ports");
+	owners_copy(renamed, ports, owners, num);
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret == 0)
+		ret = find_all(&rtnl, ports, num, ifindexes, err);
+	if (ret == 0)
+		ret = leases_rename(net->dir_fd, &net->conf, ports, renamed,
+				    num, err);
+	if (ret < 0)
+		return ret;
+	ret = aliases_set(&rtnl, renamed, ifindexes, num, RTNL_STRICT, err);
+	if (ret == 0) {
+		memcpy(ports, renamed, num * sizeof(*ports));
+		return 0;
+	}
+	aliases_set(&rtnl, ports, ifindexes, num, RTNL_UNDO, &undo_err);
+	leases_rename(net->dir_fd, &net->conf, renamed, ports, num, &undo_err);
+	return ret;
+}
+
 /*
  * Take TAPs off the bridge, if there are any left, and list the ports whose
  * pins can go: pins are found by the TAP's name, which another VM's may have.

@@ -374,6 +374,49 @@ static void test_tap_foreign(void **state)
 	network_end(env, net);
 }
 
+/* Handed over to VMs of other names, ports go on as they are. */
+static void test_rename(void **state)
+{
+	static const char *const names[] = { "web-1", "web-2" };
+	static const char *const taken[] = { "web-3", "web-1" };
+	struct env *env = env_get(state);
+	struct net *net = network(env, 0);
+	struct net_port ports[4], before[2];
+	__free char *rules = NULL, *rules_after = NULL;
+	int fds[2];
+
+	ports_name(ports, 4, "pool");
+	assert_ok(env, net_ports_lease(net, NULL, ports, 4, &env->err));
+	for (int i = 0; i < 2; i++)
+		fds[i] = net_port_open(&ports[i], &env->err);
+	assert_ok(env, net_ports_attach(net, ports, 2, &env->err));
+	rules = env_rules();
+	memcpy(before, ports, sizeof(before));
+	assert_ok(env, net_ports_rename(net, ports, names, 2, &env->err));
+	rules_after = env_rules();
+	assert_string_equal(rules_after, rules);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(ports[i].owner, names[i]);
+		assert_string_equal(ports[i].tap, before[i].tap);
+		assert_memory_equal(ports[i].mac, before[i].mac, 6);
+	}
+	/* the old owner has neither TAP nor lease, so nothing of it is left */
+	assert_ok(env, net_ports_release(net, before, 2, &env->err));
+	assert_int_equal(net_ports_attach(net, before, 1, &env->err), -EEXIST);
+	assert_ok(env, net_ports_attach(net, ports, 2, &env->err));
+	/* all or none: a name that is taken, a port without a TAP */
+	memcpy(before, ports, sizeof(before));
+	assert_int_equal(net_ports_rename(net, ports, taken, 2, &env->err),
+			 -EEXIST);
+	assert_int_equal(net_ports_rename(net, &ports[1], taken, 2, &env->err),
+			 -ENODEV);
+	assert_memory_equal(ports, before, sizeof(before));
+	ports_close(fds, 2);
+	assert_ok(env, net_ports_detach(net, ports, 2, &env->err));
+	assert_ok(env, net_ports_release(net, ports, 4, &env->err));
+	network_end(env, net);
+}
+
 /* One of three has no TAP: all three are off the bridge, and unpinned. */
 static void test_attach_fails(void **state)
 {
@@ -408,7 +451,7 @@ int main(void)
 		env_test(test_tap_clash),	env_test(test_lease_distinct),
 		env_test(test_lease_exhausted), env_test(test_lease_concurrent),
 		env_test(test_churn),		env_test(test_release_waits),
-		env_test(test_tap_foreign),
+		env_test(test_tap_foreign),	env_test(test_rename),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
