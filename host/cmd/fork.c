@@ -110,7 +110,8 @@ struct order {
 	struct fork_request request;
 	struct told_words told;
 	struct opt_order links;
-	const char *wait; /* as it stands on the command line, or NULL */
+	const char *waves; /* as it stands on the command line, or NULL */
+	const char *wait;  /* as it stands on the command line, or NULL */
 	bool no_wait;
 	unsigned int timeout_s;
 };
@@ -182,6 +183,28 @@ static int parse_wait(struct cmd *cmd, struct order *order, struct vf_err *err)
 			       name);
 }
 
+static int parse_waves(struct cmd *cmd, struct order *order, struct vf_err *err)
+{
+	const char *text = order->waves;
+	char end;
+
+	if (!text)
+		return 0;
+	if (order->request.wait == FORK_WAIT_NONE)
+		return cmd_usage_error(cmd, err,
+				       "--waves: nobody is waited for, all go");
+	if (!strcmp(text, "all")) {
+		order->request.waves = FORK_MAX;
+		return 0;
+	}
+	if (sscanf(text, "%4u%c", &order->request.waves, &end) == 1 &&
+	    order->request.waves >= 1 && order->request.waves <= FORK_MAX)
+		return 0;
+	return cmd_usage_error(cmd, err,
+			       "--waves '%s': neither 1 to %d nor all", text,
+			       FORK_MAX);
+}
+
 static int parse_links(struct cmd *cmd, struct order *order, struct vf_err *err)
 {
 	struct fork_request *request = &order->request;
@@ -229,6 +252,8 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 		(int)(timeout_s < 86400 ? timeout_s : 86400) * 1000;
 	ret = parse_wait(cmd, order, err);
 	if (!ret)
+		ret = parse_waves(cmd, order, err);
+	if (!ret)
 		ret = parse_links(cmd, order, err);
 	if (!ret)
 		ret = told_parse(cmd, &request->told, &order->told, err);
@@ -255,7 +280,9 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ "no-wait", 0, OPT_FLAG, &order.no_wait, NULL,
 		  "the same as --wait none: return when they run" },
 		{ "timeout", 't', OPT_UINT, &order.timeout_s, "SECONDS",
-		  "how long to wait for that (60)" },
+		  "how long to wait for that, each from its resumption (60)" },
+		{ "waves", 0, OPT_STRING, &order.waves, "N",
+		  "resume N at a time, or all (as many as processors)" },
 		{ "no-mail", 0, OPT_NEGATE, &order.request.post, NULL,
 		  "no mail: they keep their parent's network, reach nobody" },
 		{ "", 0, OPT_TABLE, links, NULL, NULL },

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The forks of one command while they are made: shared by fork.c, prepare.c,
- * worker.c and listen.c, and nobody else's business.
+ * crew.c, worker.c and listen.c, and nobody else's business.
  */
 #ifndef VF_BATCH_H
 #define VF_BATCH_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "core/chain.h"
 #include "core/fork.h"
 #include "core/nets.h"
+#include "core/wave.h"
+
+#define CREW_MAX 64
 
 /* What the ports are waiting for, and how it went. */
 enum attach_state { ATTACH_PENDING, ATTACH_DONE, ATTACH_FAILED };
@@ -20,13 +22,20 @@ enum attach_state { ATTACH_PENDING, ATTACH_DONE, ATTACH_FAILED };
 struct worker {
 	struct batch *batch;
 	struct fork_job *job;
-	pthread_t thread;
-	bool has_thread;
+	_Atomic enum wave_place place; /* changed under the batch's lock */
+	int64_t place_us;	       /* since when */
+	bool yields;		       /* to forks that were not heard yet */
 	int tap_fds[VM_NICS_MAX];
 	struct identity_guest guest; /* what it is told beside its network */
 	struct vmm vmm;
-	atomic_bool over; /* the thread has ended */
-	int64_t look_us;  /* when its page is looked at if nothing is heard */
+	int64_t look_us; /* when its page is looked at if nothing is heard */
+};
+
+/* The threads that make forks: one does one step of one fork after the other. */
+struct crew {
+	pthread_t threads[CREW_MAX];
+	unsigned int num;
+	bool is_over; /* no step is begun any more */
 };
 
 /* All forks of one command. */
@@ -43,11 +52,16 @@ struct batch {
 	struct ack_desk desk;
 	int kernel_fd;
 	int initrd_fd;
-	int wake_fd; /* eventfd: a worker has ended */
+	int wake_fd;	/* eventfd: a fork came to another place */
+	bool can_yield; /* forks that were heard to those that were not */
+	_Atomic int64_t
+		heard_us; /* since when nobody is waited for with others */
 
 	pthread_mutex_t lock;
-	pthread_cond_t attached_cond;
-	enum attach_state attached;
+	pthread_cond_t changed_cond; /* all that follows */
+	_Atomic enum attach_state attached;
+	struct wave wave;
+	struct crew crew;
 };
 
 /**
@@ -91,8 +105,37 @@ void batch_keep_macs(const struct batch *b, struct vm *vm);
 int batch_prepare(struct batch *b, struct vf_err *err);
 
 /**
+ * batch_move() - A fork has come to another place; the lock is held
+ * @b:		batch
+ * @w:		fork
+ * @place:	place
+ */
+void batch_move(struct batch *b, struct worker *w, enum wave_place place);
+
+/**
+ * crew_start() - Begin to make the forks
+ * @b:		batch, prepared
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int crew_start(struct batch *b, struct vf_err *err);
+
+/**
+ * crew_reinforce() - One thread more, for one that is stuck; the lock is held
+ * @b:		batch
+ */
+void crew_reinforce(struct batch *b);
+
+/**
+ * crew_end() - End the steps that are under way, begin no other
+ * @b:		batch
+ */
+void crew_end(struct batch *b);
+
+/**
  * batch_listen() - Hear what forks say, until all is said or the time is over
- * @b:		batch, its workers started
+ * @b:		batch, its crew at work
  *
  * Return: 0, -ECANCELED, -errno
  */
@@ -100,16 +143,24 @@ int batch_listen(struct batch *b);
 
 /**
  * batch_conclude() - What became of each fork that runs
- * @b:		batch, its workers ended
+ * @b:		batch, its crew gone
  */
 void batch_conclude(struct batch *b);
 
 /**
- * worker_main() - A fork's thread: from its engine's start to its resumption
- * @arg:	struct worker
+ * worker_load() - A fork's engine is started and loads
+ * @w:		fork; its job holds the error
  *
- * Return: NULL; the job holds the outcome
+ * Return: 0 or -errno
  */
-void *worker_main(void *arg);
+int worker_load(struct worker *w);
+
+/**
+ * worker_resume() - A fork that is loaded gets its mail, and runs
+ * @w:		fork; its job holds the error
+ *
+ * Return: 0 or -errno
+ */
+int worker_resume(struct worker *w);
 
 #endif

@@ -5,6 +5,7 @@ core_srcs := \
 	host/core/boot.c \
 	host/core/chain.c \
 	host/core/choose.c \
+	host/core/crew.c \
 	host/core/detach.c \
 	host/core/disk.c \
 	host/core/fork.c \
@@ -38,4 +39,5 @@ core_srcs := \
 	host/core/timeline.c \
 	host/core/told.c \
 	host/core/vm.c \
+	host/core/wave.c \
 	host/core/worker.c

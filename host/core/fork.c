@@ -2,10 +2,10 @@
 /*
  * A fork, stage by stage. What is cheap and shared is done once for all forks
  * (names, identities, TAPs, one transaction for the bridge and the filter); what
- * takes time is done by a thread per fork: start the engine, load the state,
- * post the mail, resume. The main thread attaches the ports meanwhile and then
- * listens to what the forks say (listen.c). There is one undo, reap.c's, which
- * works from whatever stage was reached.
+ * takes time is done by a crew of threads (crew.c), a few forks at a time: start
+ * the engine, load the state, post the mail, resume. The main thread attaches the
+ * ports meanwhile and then listens to what the forks say (listen.c). There is one
+ * undo, reap.c's, which works from whatever stage was reached.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,23 +22,8 @@ static void set_attached(struct batch *b, enum attach_state attached)
 {
 	pthread_mutex_lock(&b->lock);
 	b->attached = attached;
-	pthread_cond_broadcast(&b->attached_cond);
+	pthread_cond_broadcast(&b->changed_cond);
 	pthread_mutex_unlock(&b->lock);
-}
-
-static void start_workers(struct batch *b)
-{
-	for (unsigned int i = 0; i < b->result->num; i++) {
-		struct worker *w = &b->workers[i];
-		int ret;
-
-		if (w->job->err.num)
-			continue;
-		ret = pthread_create(&w->thread, NULL, worker_main, w);
-		w->has_thread = ret == 0;
-		if (ret)
-			vf_err_errno(&w->job->err, ret, "thread");
-	}
 }
 
 static void note_attached(struct batch *b)
@@ -48,7 +33,7 @@ static void note_attached(struct batch *b)
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct timeline *tl = &b->result->jobs[i].timeline;
 
-		if (!b->workers[i].has_thread)
+		if (b->workers[i].place == WAVE_OVER)
 			continue;
 		tl->from_us[TIMELINE_BRIDGE] = m.attach_us;
 		tl->at_us[TIMELINE_BRIDGE] = m.bridged_us;
@@ -64,7 +49,7 @@ static void attach_ports(struct batch *b)
 	struct vf_err err;
 
 	for (unsigned int i = 0; i < b->result->num; i++)
-		if (b->workers[i].has_thread)
+		if (b->workers[i].place != WAVE_OVER)
 			b->vms[num++] = &b->result->jobs[i].vm;
 	if (nets_attach(&b->nets, b->vms, num, &err) < 0) {
 		vf_log(VF_LOG_ERROR, "%s", err.msg);
@@ -73,13 +58,6 @@ static void attach_ports(struct batch *b)
 	}
 	note_attached(b);
 	set_attached(b, ATTACH_DONE);
-}
-
-static void join_workers(struct batch *b)
-{
-	for (unsigned int i = 0; i < b->result->num; i++)
-		if (b->workers[i].has_thread)
-			pthread_join(b->workers[i].thread, NULL);
 }
 
 /* Did the bridges see each fork's own MACs and addresses on its ports? */
@@ -153,12 +131,13 @@ static void release_workers(struct batch *b)
 /* Engines, acknowledgements, conclusions. Everything is prepared. */
 static int run_batch(struct batch *b, struct vf_err *err)
 {
-	int ret;
+	int ret = crew_start(b, err);
 
-	start_workers(b);
+	if (ret < 0)
+		return ret;
 	attach_ports(b);
 	ret = batch_listen(b);
-	join_workers(b);
+	crew_end(b);
 	if (ret < 0)
 		return vf_err_set(err, ret,
 				  ret == -ECANCELED ? "interrupted"
@@ -209,7 +188,7 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	int ret;
 
 	pthread_mutex_init(&b.lock, NULL);
-	pthread_cond_init(&b.attached_cond, NULL);
+	pthread_cond_init(&b.changed_cond, NULL);
 	*result = (struct fork_result){
 		.start_us = request->start_us ? request->start_us : vf_now_us(),
 	};

@@ -24,10 +24,11 @@ struct fork_request {
 	unsigned int num;
 	bool post; /* false: leave the forks without mail */
 	enum fork_wait wait;
-	struct told told; /* what they are told beside their network */
-	int timeout_ms;
-	int64_t start_us; /* when the command began; 0: now */
-	int cancel_fd;	  /* readable when the user gives up; or -1 */
+	struct told told;   /* what they are told beside their network */
+	unsigned int waves; /* so many are resumed and not heard; 0: as suits */
+	int timeout_ms;	    /* of each, from when it is resumed */
+	int64_t start_us;   /* when the command began; 0: now */
+	int cancel_fd;	    /* readable when the user gives up; or -1 */
 	/* what is asked of the first interfaces; the others are as they were */
 	unsigned int num_links; /* at most as many as the snapshot has */
 	struct vm_link links[VM_NICS_MAX];

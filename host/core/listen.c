@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "core/batch.h"
 
@@ -14,6 +15,7 @@
 #define SLICE_MS    200
 #define LOOK_MS	    1000 /* a fork is heard before, unless something is wrong */
 #define LOOKS_MAX   8	 /* at a time */
+#define YIELD_MS    20000
 
 /* What the guest did with its mail. -ENOMSG: it has not found it. */
 static int read_status(struct worker *w, struct vmfork_status *status,
@@ -31,42 +33,131 @@ static int read_status(struct worker *w, struct vmfork_status *status,
 	return ret;
 }
 
-/* Is there anything left to wait for? */
-static bool is_done(struct batch *b)
+static struct ack_case *case_of(struct batch *b, const struct worker *w)
 {
+	return &b->cases[w->job - b->result->jobs];
+}
+
+/* Does it run, so that it is the main thread's to look after? */
+static bool runs(const struct worker *w)
+{
+	return w->place >= WAVE_GOING && w->job->outcome == FORK_RUNNING;
+}
+
+/*
+ * How long it is waited for: from its own resumption on; with what it does after
+ * its acknowledgement from when all were heard, for until then it yields.
+ */
+static bool is_in_time(struct batch *b, const struct worker *w, int64_t now_us)
+{
+	int64_t from_us = w->job->timeline.at_us[TIMELINE_RESUMED];
+
+	if (case_of(b, w)->acked) {
+		if (!b->heard_us)
+			return true;
+		if (b->heard_us > from_us)
+			from_us = b->heard_us;
+	}
+	return now_us <= from_us + (int64_t)b->request->timeout_ms * 1000;
+}
+
+/* Is this fork still to be waited for? */
+static bool is_awaited(struct batch *b, const struct worker *w, int64_t now_us)
+{
+	const struct ack_case *c = case_of(b, w);
 	enum fork_wait wait = b->request->wait;
 
-	for (unsigned int i = 0; i < b->result->num; i++) {
-		struct worker *w = &b->workers[i];
-		struct ack_case *c = &b->cases[i];
+	if (w->place < WAVE_GOING)
+		return true;
+	if (!runs(w) || c->failed || wait == FORK_WAIT_NONE ||
+	    (c->acked && (wait == FORK_WAIT_NETWORK || c->settled)))
+		return false;
+	return is_in_time(b, w, now_us);
+}
 
-		if (!w->has_thread)
-			continue;
-		if (!atomic_load(&w->over))
+static bool is_done(struct batch *b)
+{
+	int64_t now_us = vf_now_us();
+
+	for (unsigned int i = 0; i < b->result->num; i++)
+		if (is_awaited(b, &b->workers[i], now_us))
 			return false;
-		if (w->job->outcome == FORK_FAILED || c->failed)
-			continue;
-		if (wait >= FORK_WAIT_NETWORK && !c->acked)
-			return false;
-		if (wait >= FORK_WAIT_SETTLED && !c->settled)
-			return false;
-	}
 	return true;
 }
 
-/* A fork whose engine ended is not waited for: it has nothing to say. */
-static void note_dead(struct batch *b)
+static void move(struct batch *b, struct worker *w, enum wave_place place)
 {
-	for (unsigned int i = 0; i < b->result->num; i++) {
-		struct worker *w = &b->workers[i];
+	pthread_mutex_lock(&b->lock);
+	batch_move(b, w, place);
+	pthread_mutex_unlock(&b->lock);
+}
 
-		if (!w->has_thread || !atomic_load(&w->over) ||
-		    w->job->outcome != FORK_RUNNING ||
-		    process_wait(&w->vmm.proc, 0) < 0)
-			continue;
-		w->job->outcome = FORK_FAILED;
-		vf_err_set(&w->job->err, ECHILD, "its engine ended");
+/* A fork whose engine ended is not waited for: it has nothing to say. */
+static void note_dead(struct batch *b, struct worker *w)
+{
+	if (!runs(w) || process_wait(&w->vmm.proc, 0) < 0)
+		return;
+	w->job->outcome = FORK_FAILED;
+	vf_err_set(&w->job->err, ECHILD, "its engine ended");
+	if (w->place != WAVE_OVER)
+		move(b, w, WAVE_OVER);
+}
+
+/* One that takes too long holds up nobody. */
+static void note_late(struct batch *b, struct worker *w, int64_t now_us)
+{
+	enum wave_place place;
+
+	pthread_mutex_lock(&b->lock);
+	place = w->place;
+	if (now_us - w->place_us > wave_patience_us(&b->wave)) {
+		if (place == WAVE_GOING) {
+			batch_move(b, w, WAVE_LATE);
+		} else if (place == WAVE_LOADING) {
+			batch_move(b, w, WAVE_STUCK);
+			crew_reinforce(b);
+		}
 	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+/*
+ * What forks do after their acknowledgement costs as much as all before it: done
+ * at once it would keep the others from theirs. For no longer than YIELD_MS,
+ * though: a fork that has a network has work to do.
+ */
+static void note_heard(struct batch *b, struct worker *w)
+{
+	struct ack_case *c = case_of(b, w);
+	int64_t resumed_us = w->job->timeline.at_us[TIMELINE_RESUMED];
+	int64_t acked_us = w->job->timeline.at_us[TIMELINE_ACKED];
+
+	if ((w->place != WAVE_GOING && w->place != WAVE_LATE) ||
+	    !(c->acked || c->failed))
+		return;
+	pthread_mutex_lock(&b->lock);
+	if (c->acked)
+		wave_heard(&b->wave, acked_us - resumed_us);
+	batch_move(b, w, WAVE_OVER);
+	pthread_mutex_unlock(&b->lock);
+	if (b->can_yield && !b->heard_us) {
+		w->yields = true;
+		cpu_yield(w->job->pid, true);
+	}
+}
+
+static void end_yield(struct worker *w)
+{
+	if (w->yields && process_wait(&w->vmm.proc, 0) < 0)
+		cpu_yield(w->job->pid, false);
+	w->yields = false;
+}
+
+static void note_yield(struct batch *b, struct worker *w, int64_t now_us)
+{
+	if (w->yields &&
+	    (b->heard_us || now_us - w->place_us > YIELD_MS * 1000))
+		end_yield(w);
 }
 
 /*
@@ -75,13 +166,12 @@ static void note_dead(struct batch *b)
  */
 static bool look(struct batch *b, struct worker *w)
 {
-	struct ack_case *c = &b->cases[w->job - b->result->jobs];
+	struct ack_case *c = case_of(b, w);
 	int64_t now_us = vf_now_us(), resumed_us;
 	struct vmfork_status status;
 	struct vf_err ignored;
 
-	if (!w->has_thread || !atomic_load(&w->over) || c->acked || c->failed ||
-	    w->job->outcome != FORK_RUNNING)
+	if (!runs(w) || c->acked || c->failed)
 		return false;
 	resumed_us = w->job->timeline.at_us[TIMELINE_RESUMED];
 	if (!w->look_us)
@@ -101,45 +191,74 @@ static bool look(struct batch *b, struct worker *w)
 	return true;
 }
 
+/* What is not told by anybody, but seen by who looks now and then. */
 static void look_around(struct batch *b)
 {
+	int64_t now_us = vf_now_us();
 	unsigned int num = 0;
 
-	for (unsigned int i = 0; i < b->result->num && num < LOOKS_MAX; i++)
-		num += look(b, &b->workers[i]);
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct worker *w = &b->workers[i];
+
+		note_dead(b, w);
+		note_late(b, w, now_us);
+		note_yield(b, w, now_us);
+		if (num < LOOKS_MAX && b->request->wait != FORK_WAIT_NONE)
+			num += look(b, w);
+	}
+}
+
+/* What can be readable here: acks, forks at another place, the user. */
+static int listen_once(struct batch *b, int64_t until_us)
+{
+	uint64_t count;
+	int ret;
+
+	if (vf_check_cancel(b->request->cancel_fd) < 0)
+		return -ECANCELED;
+	ret = ack_desk_serve(&b->desk, b->cases, b->result->num, b->wake_fd,
+			     until_us);
+	if (ret == -ECANCELED)
+		(void)!read(b->wake_fd, &count, sizeof(count));
+	else if (ret < 0 && ret != -ETIMEDOUT)
+		return ret;
+	for (unsigned int i = 0; i < b->result->num; i++)
+		note_heard(b, &b->workers[i]);
+	return 0;
+}
+
+static int listen_all(struct batch *b)
+{
+	int64_t look_us = 0;
+	int ret = 0;
+
+	while (!ret && !is_done(b)) {
+		int64_t now_us = vf_now_us();
+
+		if (now_us >= look_us) {
+			look_around(b);
+			look_us = now_us + SLICE_MS * 1000;
+		}
+		ret = listen_once(b, look_us);
+	}
+	return ret;
 }
 
 int batch_listen(struct batch *b)
 {
-	int64_t deadline_us =
-		vf_now_us() + (int64_t)b->request->timeout_ms * 1000;
+	int ret;
 
-	while (!is_done(b)) {
-		int64_t now_us = vf_now_us();
-		uint64_t count;
-		int ret;
-
-		note_dead(b);
-		if (now_us > deadline_us)
-			break;
-		/* what can be readable here: acks, ended workers, the user */
-		if (b->request->cancel_fd >= 0 &&
-		    vf_wait_readable(b->request->cancel_fd, -1, 0) == 0)
-			return -ECANCELED;
-		ret = ack_desk_serve(&b->desk, b->cases, b->result->num,
-				     b->wake_fd, now_us + SLICE_MS * 1000);
-		if (ret == -ECANCELED)
-			(void)!read(b->wake_fd, &count, sizeof(count));
-		else if (ret == -ETIMEDOUT)
-			look_around(b);
-		else if (ret < 0)
-			return ret;
-	}
+	/* who is alone has nobody to yield to */
+	b->can_yield = b->request->wait != FORK_WAIT_NONE &&
+		       b->result->num > 1 && cpu_can_yield();
+	ret = listen_all(b);
+	for (unsigned int i = 0; i < b->result->num; i++)
+		end_yield(&b->workers[i]);
 	if (b->desk.dropped)
 		vf_log(VF_LOG_WARN,
 		       "%llu acknowledgements were dropped and came again",
 		       (unsigned long long)b->desk.dropped);
-	return 0;
+	return ret;
 }
 
 /* The network failed us; the status words in the fork's memory did not. */
@@ -210,7 +329,7 @@ static void note_mailbox(struct worker *w, uint64_t gpa)
 static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 {
 	struct fork_job *job = w->job;
-	struct ack_case *c = &b->cases[job - b->result->jobs];
+	struct ack_case *c = case_of(b, w);
 
 	if (b->request->wait == FORK_WAIT_NONE)
 		return;

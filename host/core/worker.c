@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The part of a fork that has a thread of its own. */
+/* The steps of one fork, which the crew's threads take. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,20 +9,6 @@
 
 #define READY_MS 30000 /* for an engine's control interface */
 #define LOAD_MS	 30000
-
-static int wait_attached(struct batch *b, struct vf_err *err)
-{
-	enum attach_state attached;
-
-	pthread_mutex_lock(&b->lock);
-	while (b->attached == ATTACH_PENDING)
-		pthread_cond_wait(&b->attached_cond, &b->lock);
-	attached = b->attached;
-	pthread_mutex_unlock(&b->lock);
-	if (attached == ATTACH_DONE)
-		return 0;
-	return vf_err_set(err, ECANCELED, "its port could not be attached");
-}
 
 static int spawn_engine(struct worker *w, struct vf_err *err)
 {
@@ -58,33 +44,39 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 	return 0;
 }
 
-static int run_job(struct worker *w, struct vf_err *err)
+static int load(struct worker *w, struct vf_err *err)
 {
 	struct batch *b = w->batch;
-	struct fork_job *job = w->job;
 	struct vmm *vmm = &w->vmm;
 	int ret;
 
-	batch_began(job, TIMELINE_SPAWNED);
+	batch_began(w->job, TIMELINE_SPAWNED);
 	ret = spawn_engine(w, err);
 	if (!ret)
 		ret = vmm->ops->connect(vmm, vf_now_us() + READY_MS * 1000,
 					err);
 	if (ret < 0)
 		return ret;
-	batch_reached(job, TIMELINE_READY);
+	batch_reached(w->job, TIMELINE_READY);
 	ret = chain_apply(&b->chain, vmm, err);
-	if (ret < 0)
-		return ret;
-	ret = vmm->ops->load(vmm, b->snapshot->dir_fd,
-			     vf_now_us() + LOAD_MS * 1000, err);
-	if (ret < 0)
-		return ret;
-	batch_reached(job, TIMELINE_LOADED);
-	/* a fork must not speak before its port knows what it may say */
-	ret = wait_attached(b, err);
-	if (ret < 0)
-		return ret;
+	if (!ret)
+		ret = vmm->ops->load(vmm, b->snapshot->dir_fd,
+				     vf_now_us() + LOAD_MS * 1000, err);
+	if (!ret)
+		batch_reached(w->job, TIMELINE_LOADED);
+	return ret;
+}
+
+static int resume(struct worker *w, struct vf_err *err)
+{
+	struct batch *b = w->batch;
+	struct fork_job *job = w->job;
+	struct vmm *vmm = &w->vmm;
+	int ret;
+
+	if (b->attached != ATTACH_DONE)
+		return vf_err_set(err, ECANCELED,
+				  "its port could not be attached");
 	batch_reached(job, TIMELINE_QUEUED);
 	/* right before it is resumed: the mail says what time it is */
 	if (b->request->post) {
@@ -99,18 +91,19 @@ static int run_job(struct worker *w, struct vf_err *err)
 	 * before with an engine that died, no port could have been attached.
 	 */
 	vm_close_taps(w->tap_fds);
-	return vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
-				err);
+	ret = vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
+			       err);
+	if (!ret)
+		job->outcome = FORK_RUNNING;
+	return ret;
 }
 
-void *worker_main(void *arg)
+int worker_load(struct worker *w)
 {
-	struct worker *w = arg;
-	uint64_t one = 1;
+	return load(w, &w->job->err);
+}
 
-	w->job->outcome = run_job(w, &w->job->err) < 0 ? FORK_FAILED
-						       : FORK_RUNNING;
-	atomic_store(&w->over, true);
-	(void)!write(w->batch->wake_fd, &one, sizeof(one));
-	return NULL;
+int worker_resume(struct worker *w)
+{
+	return resume(w, &w->job->err);
 }

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's processors: how many there are for us, and who has them first. */
+#ifndef VF_CPU_H
+#define VF_CPU_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/**
+ * cpu_count() - How many processors may this process keep busy?
+ *
+ * Those it may run on, or fewer where a control group limits its time.
+ *
+ * Return: at least 1
+ */
+unsigned int cpu_count(void);
+
+/**
+ * cpu_quota() - How many processors is a control group's time worth?
+ * @root_fd:	directory of the hierarchy of controller cpu
+ * @path:	the group, as in /proc/PID/cgroup; its parents count too
+ *
+ * Return: rounded up; 0 without a limit
+ */
+unsigned int cpu_quota(int root_fd, const char *path);
+
+/**
+ * cpu_can_yield() - May this process undo what cpu_yield() does?
+ *
+ * Return: true if so; else it must not be done
+ */
+bool cpu_can_yield(void);
+
+/**
+ * cpu_yield() - Have a process use only what others leave of the processors
+ * @pid:	process, leader of a session of its own
+ * @on:		false: undo it
+ *
+ * The kernel weighs sessions against each other where it groups by them
+ * (sched(7), autogroup), and threads within a group. A process that has gone,
+ * and a kernel that has no such thing, are no errors.
+ */
+void cpu_yield(pid_t pid, bool on);
+
+#endif
