@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/wave.h"
 
-#define PATIENCE_FIRST_US 5000000 /* nobody was heard yet */
+#define PATIENCE_FIRST_US 2000000 /* nobody was heard yet */
 #define PATIENCE_MIN_US	  1000000
 #define PATIENCE_LAST_US  20000 /* nobody will be heard */
 #define PATIENCE_TIMES	  4
