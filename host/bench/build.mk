@@ -2,6 +2,8 @@
 bench_srcs := \
 	host/bench/apply.c \
 	host/bench/bench.c \
+	host/bench/floor.c \
+	host/bench/floor_model.c \
 	host/bench/pause.c \
 	host/bench/pause_plot.c \
 	host/bench/pause_report.c \
