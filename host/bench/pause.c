@@ -88,7 +88,7 @@ unsigned int pause_fill_mib(const struct pause_plan *plan,
 static int run_modes(struct run *r, const struct pause_vm *pv,
 		     struct vf_err *err)
 {
-	const struct pause_list *modes = &r->plan->modes;
+	const struct bench_list *modes = &r->plan->modes;
 
 	for (unsigned int i = 0; i < modes->num; i++) {
 		struct pause_row *row = &r->at;
@@ -182,7 +182,7 @@ static int run_forks(struct run *r, struct vm *vm, struct pause_vm *pv,
 		.mode = SNAPSHOT_MODE_FULL,
 		.cancel_fd = r->plan->cancel_fd,
 	};
-	const struct pause_list *dirty = &r->plan->dirty_mib;
+	const struct bench_list *dirty = &r->plan->dirty_mib;
 	struct snapshot s;
 	int ret = pause_vm_wish(pv, 0, PULSE_IDLE, 0, err);
 
@@ -202,14 +202,6 @@ static int run_forks(struct run *r, struct vm *vm, struct pause_vm *pv,
 	return ret;
 }
 
-static bool wants(const struct pause_list *list, unsigned int item)
-{
-	for (unsigned int i = 0; i < list->num; i++)
-		if (list->item[i] == item)
-			return true;
-	return false;
-}
-
 static int run_booted(struct run *r, struct vm *vm, struct vf_err *err)
 {
 	struct pause_vm pv = { .vm = vm, .cancel_fd = r->plan->cancel_fd };
@@ -223,9 +215,9 @@ static int run_booted(struct run *r, struct vm *vm, struct vf_err *err)
 				 "and the program pulse");
 		return ret;
 	}
-	if (wants(&r->plan->sources, PAUSE_BOOTED))
+	if (bench_list_has(&r->plan->sources, PAUSE_BOOTED))
 		ret = run_vm(r, &pv, err);
-	if (!ret && wants(&r->plan->sources, PAUSE_FORK))
+	if (!ret && bench_list_has(&r->plan->sources, PAUSE_FORK))
 		ret = run_forks(r, vm, &pv, err);
 	return ret;
 }
@@ -251,7 +243,7 @@ static int run_memory(struct run *r, struct vf_err *err)
 int pause_run(struct pause_table *table, const struct vf_state *state,
 	      const struct pause_plan *plan, struct vf_err *err)
 {
-	const struct pause_list *memory = &plan->memory_mib;
+	const struct bench_list *memory = &plan->memory_mib;
 	int ret = 0;
 
 	*table = (struct pause_table){ 0 };

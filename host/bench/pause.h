@@ -9,11 +9,10 @@
 
 #include <jansson.h>
 
+#include "bench/list.h"
 #include "core/boot.h"
 #include "core/snapshot.h"
 #include "pulse.h"
-
-#define PAUSE_LIST_MAX 8
 
 enum pause_mode {
 	PAUSE_FULL,
@@ -30,20 +29,14 @@ enum pause_source {
 	PAUSE_SOURCE_NUM
 };
 
-/* Some of what there is to choose from, each once. */
-struct pause_list {
-	unsigned int num;
-	unsigned int item[PAUSE_LIST_MAX];
-};
-
 /* What to measure. */
 struct pause_plan {
 	struct boot_request boot; /* all but name and memory */
-	struct pause_list modes;
-	struct pause_list sources;
-	struct pause_list works; /* enum pulse_work */
-	struct pause_list memory_mib;
-	struct pause_list dirty_mib; /* that a fork writes */
+	struct bench_list modes;
+	struct bench_list sources;
+	struct bench_list works; /* enum pulse_work */
+	struct bench_list memory_mib;
+	struct bench_list dirty_mib; /* that a fork writes */
 	unsigned int fill_mib;	     /* 0: three quarters, or all but 128 MiB */
 	unsigned int rate_mib;	     /* of PULSE_STEADY */
 	unsigned int iterations; /* beside the first, which does not count */
@@ -135,14 +128,6 @@ json_t *pause_report(const struct pause_table *table);
  */
 int pause_csv(const struct pause_table *table, const char *path,
 	      struct vf_err *err);
-
-/**
- * pause_plot_check() - Is there what draws plots?
- * @err:	error
- *
- * Return: 0 or -errno, -ENOENT
- */
-int pause_plot_check(struct vf_err *err);
 
 /**
  * pause_plot() - Draw the pauses over what the VM had changed

@@ -1,28 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* A plot of branches, drawn by gnuplot. pause.h holds the contract. */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
 
-#include "base/process.h"
 #include "bench/pause.h"
-
-#define CHECK_MS 10000
-
-int pause_plot_check(struct vf_err *err)
-{
-	char *const argv[] = { (char *)"gnuplot", (char *)"--version", NULL };
-	char version[128];
-	struct vf_err ignored;
-
-	if (process_output(argv, version, sizeof(version), CHECK_MS,
-			   &ignored) == 0)
-		return 0;
-	vf_err_set(err, ENOENT, "--plot: gnuplot does not run");
-	vf_err_hint(err, "install it (Debian: gnuplot-nox), or use --csv");
-	return -ENOENT;
-}
+#include "bench/plot.h"
 
 static bool has_rows(const struct pause_table *table, enum pause_source source,
 		     enum pause_mode mode)
@@ -52,17 +33,11 @@ static void write_rows(FILE *to, const struct pause_table *table,
 	fprintf(to, "END\n");
 }
 
-static void write_script(FILE *to, const struct pause_table *table,
-			 const char *path)
+static void write_script(FILE *to, const struct pause_table *table)
 {
 	const char *between = "plot ";
 
-	fprintf(to, "set terminal svg size 900,560 background '#ffffff'\n"
-		    "set output '");
-	/* a quote within quotes is written twice */
-	for (const char *c = path; *c; c++)
-		fprintf(to, *c == '\'' ? "''" : "%c", *c);
-	fprintf(to, "'\nset logscale xy\nset grid\nset key outside right\n"
+	fprintf(to, "set logscale xy\nset grid\nset key outside right\n"
 		    "set xlabel 'changed memory of the VM, MiB'\n"
 		    "set ylabel 'pause, ms'\n");
 	for (int s = 0; s < PAUSE_SOURCE_NUM; s++)
@@ -86,16 +61,10 @@ int pause_plot(const struct pause_table *table, const char *path,
 	       struct vf_err *err)
 {
 	FILE *to;
-	int status;
+	int ret = plot_open(&to, path, err);
 
-	if (strchr(path, '\n'))
-		return vf_err_set(err, EINVAL, "--plot: no file name");
-	to = popen("gnuplot", "we");
-	if (!to)
-		return vf_err_errno(err, errno, "gnuplot");
-	write_script(to, table, path);
-	status = pclose(to);
-	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status))
-		return vf_err_set(err, EIO, "%s: gnuplot failed", path);
-	return 0;
+	if (ret < 0)
+		return ret;
+	write_script(to, table);
+	return plot_close(to, path, err);
 }

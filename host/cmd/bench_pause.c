@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "bench/pause.h"
-#include "cmd/cmd.h"
+#include "bench/plot.h"
+#include "cmd/lists.h"
 
 #define ITERATIONS 20
 #define RATE_MIB   32
 #define MEMORY_MIN 64
-#define NUMBER_MAX 1048576
 #define TIMEOUT_MS 120000
 #define APPEND	   "console=ttyS0 quiet"
 
@@ -29,81 +29,25 @@ struct words {
 	const char *accel;
 };
 
-static int list_add(struct pause_list *list, unsigned int item)
-{
-	for (unsigned int i = 0; i < list->num; i++)
-		if (list->item[i] == item)
-			return 0;
-	if (list->num == PAUSE_LIST_MAX)
-		return -1;
-	list->item[list->num++] = item;
-	return 0;
-}
-
-static int find(const char *word, const char *const *names, unsigned int num)
-{
-	for (unsigned int i = 0; i < num; i++)
-		if (!strcmp(names[i], word))
-			return (int)i;
-	return -1;
-}
-
-static int parse_mib(const char *word)
-{
-	char *end;
-	long value = strtol(word, &end, 10);
-
-	return *word < '0' || *word > '9' || *end || value > NUMBER_MAX
-		       ? -1
-		       : (int)value;
-}
-
-/* Words with commas between: of @names, or numbers if there are none. */
-static int parse_list(struct cmd *cmd, const char *option, const char *text,
-		      const char *const *names, unsigned int num,
-		      struct pause_list *list, struct vf_err *err)
-{
-	char word[32];
-	size_t len;
-
-	for (const char *p = text;; p += len + 1) {
-		int item;
-
-		len = strcspn(p, ",");
-		snprintf(word, sizeof(word), "%.*s", (int)len, p);
-		item = names ? find(word, names, num) : parse_mib(word);
-		if (item < 0 || len >= sizeof(word))
-			return cmd_usage_error(
-				cmd, err, "%s '%s': %s", option, word,
-				names ? "not one of them" : "not MiB");
-		if (list_add(list, (unsigned int)item) < 0)
-			return cmd_usage_error(cmd, err,
-					       "%s: more than %d of them",
-					       option, PAUSE_LIST_MAX);
-		if (!p[len])
-			return 0;
-	}
-}
-
 static int parse_lists(struct cmd *cmd, const struct words *w,
 		       struct pause_plan *plan, struct vf_err *err)
 {
-	int ret = parse_list(cmd, "--mode", w->modes, pause_mode_names,
-			     PAUSE_MODE_NUM, &plan->modes, err);
+	int ret = lists_parse(cmd, "--mode", w->modes, pause_mode_names,
+			      PAUSE_MODE_NUM, NULL, &plan->modes, err);
 
 	if (!ret)
-		ret = parse_list(cmd, "--source", w->sources,
-				 pause_source_names, PAUSE_SOURCE_NUM,
-				 &plan->sources, err);
+		ret = lists_parse(cmd, "--source", w->sources,
+				  pause_source_names, PAUSE_SOURCE_NUM, NULL,
+				  &plan->sources, err);
 	if (!ret)
-		ret = parse_list(cmd, "--workload", w->works, pause_work_names,
-				 PULSE_NUM, &plan->works, err);
+		ret = lists_parse(cmd, "--workload", w->works, pause_work_names,
+				  PULSE_NUM, NULL, &plan->works, err);
 	if (!ret)
-		ret = parse_list(cmd, "--memory", w->memory, NULL, 0,
-				 &plan->memory_mib, err);
+		ret = lists_parse(cmd, "--memory", w->memory, NULL, 0, "MiB",
+				  &plan->memory_mib, err);
 	if (!ret)
-		ret = parse_list(cmd, "--dirty", w->dirty, NULL, 0,
-				 &plan->dirty_mib, err);
+		ret = lists_parse(cmd, "--dirty", w->dirty, NULL, 0, "MiB",
+				  &plan->dirty_mib, err);
 	return ret;
 }
 
@@ -240,7 +184,7 @@ static int parse_and_run(struct cmd *cmd, int argc, char **argv,
 	if (!ret)
 		ret = check_plan(cmd, w, &order->plan, err);
 	if (!ret && order->plot)
-		ret = pause_plot_check(err);
+		ret = plot_check(err);
 	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, order, err);
 }
 

@@ -8,6 +8,7 @@ cmd_srcs := \
 	host/cmd/gc.c \
 	host/cmd/inspect.c \
 	host/cmd/links.c \
+	host/cmd/lists.c \
 	host/cmd/net.c \
 	host/cmd/options.c \
 	host/cmd/print.c \
