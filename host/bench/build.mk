@@ -2,6 +2,11 @@
 bench_srcs := \
 	host/bench/apply.c \
 	host/bench/bench.c \
+	host/bench/burst.c \
+	host/bench/burst_judge.c \
+	host/bench/burst_plot.c \
+	host/bench/burst_report.c \
+	host/bench/burst_take.c \
 	host/bench/floor.c \
 	host/bench/floor_model.c \
 	host/bench/pause.c \

@@ -14,12 +14,12 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/process.h"
+#include "base/usage.h"
 #include "bench/floor.h"
 
 #define OWNER	     "bench-floor"
 #define TAP_NAME     "vfbench"
 #define DEADLINE_US  (300 * 1000000LL)
-#define OWN_FDS	     256 /* above all that a command line names */
 #define STACK_BYTES  65536
 #define ANSWER_BYTES 8192
 #define WORD_BYTES   16 /* longer than any that is waited for */
@@ -68,6 +68,7 @@ static int child(void *arg)
 	if (getppid() != b->parent)
 		_exit(127);
 	setsid();
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	dup2(m->log_fd, STDOUT_FILENO);
 	dup2(m->log_fd, STDERR_FILENO);
 	for (unsigned int i = 0; i < m->num_fds; i++)
@@ -80,7 +81,6 @@ static int child(void *arg)
 /* As posix_spawn() does it, which cannot tie a child to our life. */
 static int spawn(struct floor_engine *engine, const struct floor_model *model)
 {
-	static_assert(OWN_FDS > FLOOR_FDS_MAX, "numbers");
 	__free char *stack = malloc(STACK_BYTES);
 	struct birth birth = {
 		.model = model,
@@ -100,16 +100,6 @@ static int spawn(struct floor_engine *engine, const struct floor_model *model)
 	return -birth.error;
 }
 
-/* Out of the way of the numbers that a command line names. */
-static int move_up(int fd)
-{
-	int up = fcntl(fd, F_DUPFD_CLOEXEC, OWN_FDS);
-
-	if (fd >= 0)
-		close(fd);
-	return up < 0 ? -errno : up;
-}
-
 /* A socket without a file, whose address the kernel chooses. */
 static int listen_anywhere(void)
 {
@@ -120,7 +110,7 @@ static int listen_anywhere(void)
 	    bind(fd, (struct sockaddr *)&addr, sizeof(sa_family_t)) < 0 ||
 	    listen(fd, 1) < 0)
 		return -errno;
-	return move_up(vf_steal_fd(&fd));
+	return floor_fd_move(vf_steal_fd(&fd));
 }
 
 static int connect_to(int listen_fd)
@@ -133,7 +123,7 @@ static int connect_to(int listen_fd)
 	    getsockname(listen_fd, (struct sockaddr *)&addr, &len) < 0 ||
 	    connect(fd, (struct sockaddr *)&addr, len) < 0)
 		return -errno;
-	return move_up(vf_steal_fd(&fd));
+	return floor_fd_move(vf_steal_fd(&fd));
 }
 
 static int open_tap(struct vf_err *err)
@@ -143,7 +133,7 @@ static int open_tap(struct vf_err *err)
 
 	if (fd < 0)
 		return fd;
-	fd = move_up(fd);
+	fd = floor_fd_move(fd);
 	return fd < 0 ? vf_err_errno(err, fd, "floor") : fd;
 }
 
@@ -373,6 +363,14 @@ static int prepare(struct floor_run *run, const struct floor_model *model,
 	return ret;
 }
 
+static int64_t own_cpu_us(void)
+{
+	int64_t us = 0;
+
+	usage_cpu_us(getpid(), &us);
+	return us;
+}
+
 int floor_begin(struct floor_run *run, const struct floor_model *model,
 		unsigned int num, int cancel_fd, struct vf_err *err)
 {
@@ -388,6 +386,7 @@ int floor_begin(struct floor_run *run, const struct floor_model *model,
 			close_fds(&run->engines[i], model);
 		return ret;
 	}
+	run->cpu_us = -own_cpu_us();
 	start_us = vf_now_us();
 	for (unsigned int i = 0; !ret && i < num; i++) {
 		ret = start(&run->engines[i], model);
@@ -395,6 +394,7 @@ int floor_begin(struct floor_run *run, const struct floor_model *model,
 	}
 	if (!ret)
 		ret = drive(run, model, fds, cancel_fd, start_us);
+	run->cpu_us += own_cpu_us();
 	/* of those that were not started */
 	for (unsigned int i = 0; ret < 0 && i < num; i++)
 		close_fds(&run->engines[i], model);

@@ -49,6 +49,7 @@ struct floor_run {
 	unsigned int num;
 	int64_t *resumed_us; /* since the loop began: of each engine */
 	pid_t *pids;
+	int64_t cpu_us; /* that the loop itself used */
 };
 
 /**
@@ -68,6 +69,14 @@ int floor_model_init(struct floor_model *model, const struct snapshot *snapshot,
  * @model:	model
  */
 void floor_model_exit(struct floor_model *model);
+
+/**
+ * floor_fd_move() - Move a descriptor out of the way of those that an engine gets
+ * @fd:		descriptor, which is closed; or -1
+ *
+ * Return: another one, or -errno
+ */
+int floor_fd_move(int fd);
 
 /**
  * floor_begin() - Start N engines, and let them run

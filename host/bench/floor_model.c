@@ -13,11 +13,21 @@
 
 #define CMDLINE_BYTES 65536
 #define WORDS_MAX     256
-#define NUMBER_MAX    200 /* floor.c keeps its own descriptors above these */
+#define NUMBER_MAX    255 /* of a descriptor that a command line names */
 #define FD_PATH	      "/proc/self/fd/"
 #define FD_OPTION     ",fd="
 #define QMP_OPTION    "socket,id=qmp,"
 #define LISTEN_OPTION ",server=on"
+
+int floor_fd_move(int fd)
+{
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, NUMBER_MAX + 1);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	return moved < 0 ? -error : moved;
+}
 
 static int not_understood(struct vf_err *err, const char *word)
 {
@@ -51,9 +61,10 @@ static int add_fd(struct floor_model *model, pid_t pid, const char *word,
 		fd->is_qmp = !strncmp(word, QMP_OPTION, strlen(QMP_OPTION));
 	} else {
 		fd->kind = FLOOR_FD_FILE;
-		fd->file_fd = open(link, O_RDONLY | O_CLOEXEC);
+		fd->file_fd = floor_fd_move(open(link, O_RDONLY | O_CLOEXEC));
 		if (fd->file_fd < 0)
-			return vf_err_errno(err, errno, "floor: %.100s", path);
+			return vf_err_errno(err, fd->file_fd, "floor: %.100s",
+					    path);
 	}
 	model->num_fds++;
 	return 0;
@@ -159,8 +170,9 @@ int floor_model_init(struct floor_model *model, const struct snapshot *snapshot,
 		ret = find_fds(model, pid, err);
 	if (ret < 0)
 		return ret;
-	model->log_fd = memfd_create("floor", MFD_CLOEXEC);
-	return model->log_fd < 0 ? vf_err_errno(err, errno, "floor") : 0;
+	model->log_fd = floor_fd_move(memfd_create("floor", MFD_CLOEXEC));
+	return model->log_fd < 0 ? vf_err_errno(err, model->log_fd, "floor")
+				 : 0;
 }
 
 void floor_model_exit(struct floor_model *model)

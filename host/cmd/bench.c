@@ -119,13 +119,13 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"start|apply SNAPSHOT | pause",
+		"start|apply SNAPSHOT | burst SNAPSHOT | pause",
 		"Measure. start: the host's share of a fork against QEMU "
 		"started by hand;\napply: the guest's reconfiguration against "
 		"busybox ip commands, for which\nthe guest needs a root shell "
-		"on its console; pause: what a branch costs\nits source "
-		"('vmfork bench pause --help'). The first sample of each "
-		"variant is\nleft out. "
+		"on its console; burst: many forks at once; pause:\nwhat a "
+		"branch costs its source (these two: 'vmfork bench burst "
+		"--help').\nThe first sample of each variant is left out. "
 		"Exits with 3 if a ratio is above what is allowed.",
 		opts,
 		2,
@@ -133,9 +133,11 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	};
 	int ret;
 
-	/* it takes no snapshot, and options of its own */
+	/* these have options of their own */
 	if (argc > 1 && !strcmp(argv[1], "pause"))
 		return cmd_bench_pause(cmd, argc, argv, err);
+	if (argc > 1 && !strcmp(argv[1], "burst"))
+		return cmd_bench_burst(cmd, argc, argv, err);
 	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
