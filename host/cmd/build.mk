@@ -3,6 +3,7 @@ cmd_srcs := \
 	host/cmd/bench.c \
 	host/cmd/bench_burst.c \
 	host/cmd/bench_pause.c \
+	host/cmd/chart.c \
 	host/cmd/console.c \
 	host/cmd/doctor.c \
 	host/cmd/fork.c \

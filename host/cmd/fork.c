@@ -112,14 +112,27 @@ struct order {
 	struct opt_order links;
 	const char *waves; /* as it stands on the command line, or NULL */
 	const char *wait;  /* as it stands on the command line, or NULL */
+	const char *trace; /* file, or NULL */
 	bool no_wait;
 	unsigned int timeout_s;
 };
 
-static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
-	       struct vf_err *err)
+/* The forks run, so that it cannot be written is not the end of all. */
+static int keep_trace(const struct trace_file *file,
+		      const struct fork_result *result, const char *snapshot)
 {
-	const struct order *order = ctx;
+	struct vf_err err;
+
+	if (trace_file_write(file, result, snapshot, &err) == 0)
+		return CMD_EXIT_DONE;
+	vf_log(VF_LOG_ERROR, "%s", err.msg);
+	return CMD_EXIT_PARTLY;
+}
+
+static int run_traced(struct cmd *cmd, const struct vf_state *state,
+		      const struct order *order, const struct trace_file *trace,
+		      struct vf_err *err)
+{
 	struct snapshot snapshot = { .dir_fd = -1 };
 	struct fork_result result = { 0 };
 	const struct fork_request *request = &order->request;
@@ -142,10 +155,27 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	if (!ret)
 		ret = fork_snapshot(&result, state, &snapshot, &order->request,
 				    err);
-	if (!ret)
+	if (!ret) {
+		int kept = keep_trace(trace, &result, order->snapshot);
+
 		ret = report(cmd, &result, order->snapshot, err);
+		ret = ret == CMD_EXIT_DONE ? kept : ret;
+	}
 	fork_result_exit(&result);
 	snapshot_close(&snapshot);
+	return ret;
+}
+
+static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
+	       struct vf_err *err)
+{
+	const struct order *order = ctx;
+	struct trace_file trace;
+	int ret = trace_file_open(&trace, order->trace, err);
+
+	if (!ret)
+		ret = run_traced(cmd, state, order, &trace, err);
+	trace_file_close(&trace);
 	return ret;
 }
 
@@ -285,6 +315,8 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "resume N at a time, or all (as many as processors)" },
 		{ "no-mail", 0, OPT_NEGATE, &order.request.post, NULL,
 		  "no mail: they keep their parent's network, reach nobody" },
+		{ "trace", 0, OPT_STRING, &order.trace, "FILE",
+		  "write the stages of all forks as a trace for Perfetto" },
 		{ "", 0, OPT_TABLE, links, NULL, NULL },
 		{ "", 0, OPT_TABLE, told, NULL, NULL },
 		{ 0 },

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "cmd/chart.h"
 #include "cmd/cmd.h"
 #include "cmd/vminfo.h"
 #include "core/snapshot.h"
@@ -55,6 +56,41 @@ static int inspect_snapshot(const struct vf_state *state, const char *name,
 	return ret;
 }
 
+static const char *text(const json_t *json, const char *key)
+{
+	const char *value = json_string_value(json_object_get(json, key));
+
+	return value ? value : "-";
+}
+
+static json_int_t number(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
+}
+
+/* What a person wants to know of a fork at a glance, and where its time went. */
+static int print_fork(const json_t *vm, struct vf_err *err)
+{
+	const json_t *fork = json_object_get(vm, "fork");
+	const json_t *faults = json_object_get(fork, "faults");
+	struct chart chart;
+
+	printf("%s: %s, fork of %s, %s %s %s\n", text(vm, "name"),
+	       text(vm, "state"), text(vm, "snapshot"), text(vm, "mac"),
+	       text(vm, "ipv4"), text(vm, "ipv6"));
+	printf("reached %s by %s, page faults: %lld minor, %lld major; guest's "
+	       "times +-%.1f ms\n\n",
+	       text(fork, "reached"), text(fork, "signal"),
+	       (long long)number(faults, "minor"),
+	       (long long)number(faults, "major"),
+	       (double)number(fork, "clock_error_us") / 1000);
+	chart_init(&chart);
+	chart_print(&chart, fork);
+	if (fflush(stdout) == EOF)
+		return vf_err_errno(err, errno, "output");
+	return CMD_EXIT_DONE;
+}
+
 static int inspect(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		   struct vf_err *err)
 {
@@ -62,22 +98,25 @@ static int inspect(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	const char *name = ctx;
 	int ret = inspect_vm(state, name, &out, err);
 
-	(void)cmd;
 	if (ret == -ENOENT)
 		ret = inspect_snapshot(state, name, &out, err);
 	if (ret == -ENOENT)
 		vf_err_set(err, ENOENT, "%s: neither a VM nor a snapshot",
 			   name);
-	return ret < 0 ? ret : cmd_print_json(out, err);
+	if (ret < 0)
+		return ret;
+	if (!cmd->json && json_object_get(out, "fork"))
+		return print_fork(out, err);
+	return cmd_print_json(out, err);
 }
 
 int cmd_inspect(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	const struct usage usage = {
 		"NAME",
-		"Print, always as JSON, all that is known of a VM or, if "
-		"there\n"
-		"is none of that name, of a snapshot.",
+		"Print where a fork's time went; with --json, and of other VMs "
+		"and\n"
+		"snapshots always, all that is known, as JSON.",
 		NULL,
 		1,
 		1,

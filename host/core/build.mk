@@ -38,6 +38,7 @@ core_srcs := \
 	host/core/take_mailbox.c \
 	host/core/timeline.c \
 	host/core/told.c \
+	host/core/trace.c \
 	host/core/vm.c \
 	host/core/wave.c \
 	host/core/worker.c

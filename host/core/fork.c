@@ -103,7 +103,11 @@ static void undo_jobs(struct batch *b, bool all)
 
 static void finish_jobs(struct batch *b)
 {
+	int64_t from_us = vf_now_us();
+
 	verify_ports(b);
+	trace_note(&b->result->trace, "verify", from_us);
+	from_us = vf_now_us();
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
@@ -114,6 +118,7 @@ static void finish_jobs(struct batch *b)
 		keep_record(b, job);
 		vm_created(&job->vm);
 	}
+	trace_note(&b->result->trace, "records", from_us);
 	undo_jobs(b, false);
 }
 
@@ -131,18 +136,26 @@ static void release_workers(struct batch *b)
 /* Engines, acknowledgements, conclusions. Everything is prepared. */
 static int run_batch(struct batch *b, struct vf_err *err)
 {
+	struct trace *trace = &b->result->trace;
+	int64_t from_us;
 	int ret = crew_start(b, err);
 
 	if (ret < 0)
 		return ret;
+	from_us = vf_now_us();
 	attach_ports(b);
+	trace_note(trace, "ports", from_us);
+	from_us = vf_now_us();
 	ret = batch_listen(b);
+	trace_note(trace, "listen", from_us);
 	crew_end(b);
 	if (ret < 0)
 		return vf_err_set(err, ret,
 				  ret == -ECANCELED ? "interrupted"
 						    : "acknowledgements");
+	from_us = vf_now_us();
 	batch_conclude(b);
+	trace_note(trace, "conclude", from_us);
 	return 0;
 }
 
@@ -192,6 +205,7 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	*result = (struct fork_result){
 		.start_us = request->start_us ? request->start_us : vf_now_us(),
 	};
+	trace_note(&result->trace, "command", result->start_us);
 	ret = alloc_batch(&b, request->num, err);
 	if (!ret)
 		ret = chain_open(&b.chain, state, snapshot->name, snapshot->id,

@@ -8,6 +8,7 @@
 #include "core/snapshot.h"
 #include "core/timeline.h"
 #include "core/told.h"
+#include "core/trace.h"
 
 #define FORK_MAX 1000
 
@@ -62,6 +63,7 @@ struct fork_result {
 	struct fork_job *jobs;
 	unsigned int num;
 	struct told_payloads payloads; /* to which the letters point */
+	struct trace trace;	       /* what was done for all of them */
 	int64_t start_us;
 	int64_t wall_us;
 };

@@ -268,36 +268,55 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 	return 0;
 }
 
-int batch_prepare(struct batch *b, struct vf_err *err)
+static int open_desk(struct batch *b, struct vf_err *err)
+{
+	return ack_desk_open(&b->desk, nets_gateway(&b->nets), b->result->num,
+			     err);
+}
+
+/* A failure here is one fork's own: its siblings go on. */
+static int prepare_jobs(struct batch *b, struct vf_err *err)
+{
+	(void)err;
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct worker *w = &b->workers[i];
+
+		if (!w->job->err.num && prepare_job(b, w, &w->job->err) < 0)
+			w->job->outcome = FORK_FAILED;
+	}
+	return 0;
+}
+
+static int open_files(struct batch *b, struct vf_err *err)
 {
 	const struct snapshot *s = b->snapshot;
-	int ret;
 
 	b->kernel_fd = openat(s->dir_fd, VM_KERNEL_FILE, O_RDONLY | O_CLOEXEC);
 	b->initrd_fd = openat(s->dir_fd, VM_INITRD_FILE, O_RDONLY | O_CLOEXEC);
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b->kernel_fd < 0 || b->wake_fd < 0)
 		return vf_err_errno(err, errno, "fork");
-	ret = disk_check(&s->disks, s->dir_fd, err);
-	if (!ret)
-		ret = open_nets(b, err);
-	if (!ret)
-		ret = ack_desk_open(&b->desk, nets_gateway(&b->nets),
-				    b->result->num, err);
-	if (!ret)
-		ret = name_jobs(b, err);
-	if (!ret)
-		ret = tell_jobs(b, err);
-	if (!ret)
-		ret = lease_jobs(b, err);
-	if (!ret)
-		ret = write_letters(b, err);
-	for (unsigned int i = 0; !ret && i < b->result->num; i++) {
-		struct worker *w = &b->workers[i];
+	return disk_check(&s->disks, s->dir_fd, err);
+}
 
-		/* as above: its siblings go on */
-		if (!w->job->err.num && prepare_job(b, w, &w->job->err) < 0)
-			w->job->outcome = FORK_FAILED;
+int batch_prepare(struct batch *b, struct vf_err *err)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct batch *b, struct vf_err *err);
+	} steps[] = {
+		{ "files", open_files },      { "networks", open_nets },
+		{ "desk", open_desk },	      { "names", name_jobs },
+		{ "payloads", tell_jobs },    { "identities", lease_jobs },
+		{ "letters", write_letters }, { "taps", prepare_jobs },
+	};
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(steps); i++) {
+		int64_t from_us = vf_now_us();
+
+		ret = steps[i].run(b, err);
+		trace_note(&b->result->trace, steps[i].name, from_us);
 	}
 	return ret;
 }
