@@ -22,7 +22,7 @@ def in_turn: . as $s | [range(1; length)] | all($s[.] as $next | $s[. - 1] as $l
 (.traceEvents | type == "array") and .displayTimeUnit == "ms"
 and (.otherData.wall_us as $wall | .otherData.requested as $n | .traceEvents
 	| all(.ph as $ph | ["X", "i", "M"] | index($ph) != null)
-	and all((.pid | type == "number") and (.tid | type == "number") and (.name | type == "string"))
+	and all([.pid, .tid, .name | type] == ["number", "number", "string"])
 	and (map(select(.ph != "M")) | all(.ts >= 0 and .ts <= $wall))
 	and (spans | all(.dur >= 0 and .ts + .dur <= $wall))
 	and ([.[] | select(.name == "process_name") | .pid] | length == $n + 1 and unique == sort)
