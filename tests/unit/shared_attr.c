@@ -31,6 +31,23 @@ static void crc32c_vectors(void **state)
 	assert_int_equal(crc32c(0, NULL, 0), 0);
 }
 
+/* What is long goes another way, to the same end. */
+static void crc32c_of_much(void **state)
+{
+	static uint8_t buf[20003];
+	uint32_t crc = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(buf); i++)
+		buf[i] = (uint8_t)(i * 7 + i / 251);
+	for (size_t i = 0; i < sizeof(buf); i++)
+		crc = crc32c(crc, buf + i, 1);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(
+			crc32c(crc32c(0, buf, i), buf + i, sizeof(buf) - i),
+			crc);
+}
+
 static void crc32c_in_parts(void **state)
 {
 	const char *text = "123456789";
@@ -164,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crc32c_vectors),
 		cmocka_unit_test(crc32c_in_parts),
+		cmocka_unit_test(crc32c_of_much),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(last_without_padding),
 		cmocka_unit_test(malformed),
