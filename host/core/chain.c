@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -10,17 +11,37 @@
 #include "core/layer.h"
 
 #define CHUNK_PAGES 256
+#define CALL_PAGES  2048 /* written between looks at whether to go on */
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 
 static bool is_base(const struct chain_link *link)
 {
 	return !link->snapshot.parent[0];
 }
 
+/*
+ * The kernel copies pages from here into forks; what it cannot read is an error
+ * of that call. Nobody else touches it: a file that lost its end is no crash.
+ */
+static int link_map(struct chain_link *link, uint64_t bytes)
+{
+	void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, link->fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	link->map = map;
+	link->map_bytes = bytes;
+	return 0;
+}
+
 static int link_open(struct chain_link *link, const struct vf_state *state,
 		     const char *name, const uint8_t *id, struct vf_err *err)
 {
 	struct snapshot *s = &link->snapshot;
-	int ret = snapshot_open(s, state, name, err);
+	int ret = snapshot_open_link(s, state, name, err);
 
 	link->fd = -1;
 	if (ret < 0)
@@ -38,6 +59,8 @@ static int link_open(struct chain_link *link, const struct vf_state *state,
 		return 0;
 	ret = layer_index_load(s->dir_fd, s->hardware.config.memory_bytes,
 			       &link->pages, err);
+	if (!ret && link_map(link, s->hardware.config.memory_bytes) < 0)
+		ret = vf_err_errno(err, errno, SNAPSHOT_LAYER_FILE);
 	return ret < 0 ? vf_err_wrap(err, "snapshot %s", name) : 0;
 }
 
@@ -78,18 +101,29 @@ int chain_open(struct chain *chain, const struct vf_state *state,
 	}
 }
 
+static uint64_t memory_bytes(const struct chain *chain)
+{
+	return chain_base(chain)->hardware.config.memory_bytes;
+}
+
 int chain_push(struct chain *chain, struct extents *pages, int *fd)
 {
 	struct chain_link *links = chain->links;
+	struct chain_link top = {
+		.snapshot.dir_fd = -1,
+		.pages = *pages,
+		.fd = *fd,
+	};
+	int ret;
 
 	if (chain->num == CHAIN_MAX)
 		return -ELOOP;
+	ret = link_map(&top, memory_bytes(chain));
+	if (ret < 0)
+		return ret;
 	memmove(links + 1, links, chain->num * sizeof(*links));
-	links[0] = (struct chain_link){
-		.snapshot.dir_fd = -1,
-		.pages = *pages,
-		.fd = vf_steal_fd(fd),
-	};
+	links[0] = top;
+	*fd = -1;
 	*pages = (struct extents){ 0 };
 	chain->num++;
 	chain->layer_pages += links[0].pages.pages;
@@ -103,6 +137,8 @@ void chain_close(struct chain *chain)
 
 		snapshot_close(&link->snapshot);
 		extents_exit(&link->pages);
+		if (link->map)
+			munmap(link->map, link->map_bytes);
 		vf_close_fd(&link->fd);
 	}
 	free(vf_steal(&chain->links));
@@ -163,60 +199,95 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 	return 0;
 }
 
-/* All pages that any layer has; each once. */
-static int layers_union(const struct chain *chain, struct extents *all)
+/* The next pages that a layer has, and whose they are; NULL: there are none. */
+static const struct chain_link *next_run(const struct chain *chain,
+					 uint64_t page, struct extent *run)
 {
-	uint64_t pages =
-		chain_base(chain)->hardware.config.memory_bytes / EXTENT_PAGE;
-	__free uint8_t *has = calloc(1, pages / 8 + 1);
-	int ret = has ? 0 : -ENOMEM;
+	const struct chain_link *found = NULL;
 
-	for (unsigned int i = 0; !ret && i + 1 < chain->num; i++) {
-		const struct extents *set = &chain->links[i].pages;
+	for (unsigned int i = 0; i + 1 < chain->num; i++) {
+		const struct chain_link *link = &chain->links[i];
+		const struct extent *e = extents_next(&link->pages, page);
+		uint64_t from, end;
 
-		for (size_t k = 0; k < set->num; k++)
-			for (uint64_t p = set->runs[k].page;
-			     p < set->runs[k].page + set->runs[k].num; p++)
-				has[p / 8] |= (uint8_t)(1 << p % 8);
+		if (!e)
+			continue;
+		from = e->page > page ? e->page : page;
+		end = e->page + e->num;
+		if (found && from >= run->page)
+			continue;
+		/* from there on it is a higher one's */
+		if (found && end > run->page)
+			end = run->page;
+		*run = (struct extent){ from, end - from };
+		found = link;
 	}
-	for (uint64_t p = 0; !ret && p < pages; p++)
-		if (has[p / 8] & 1 << p % 8)
-			ret = extents_add(all, p, 1);
-	return ret;
+	return found;
+}
+
+/* What one call writes, from a page on, which is moved on. Return: how many */
+static size_t next_patches(const struct chain *chain, uint64_t *page,
+			   struct vmm_patch patches[VMM_PATCHES_MAX])
+{
+	const struct chain_link *link;
+	uint64_t left = CALL_PAGES;
+	struct extent run;
+	size_t num = 0;
+
+	while (num < VMM_PATCHES_MAX && left) {
+		link = next_run(chain, *page, &run);
+		if (!link)
+			break;
+		run.num = run.num < left ? run.num : left;
+		patches[num++] = (struct vmm_patch){
+			.page = run.page,
+			.num = run.num,
+			.from = link->map + run.page * EXTENT_PAGE,
+		};
+		left -= run.num;
+		*page = run.page + run.num;
+	}
+	return num;
+}
+
+void chain_warm(const struct chain *chain)
+{
+	static const int advices[] = { MADV_WILLNEED, MADV_POPULATE_READ };
+	const struct chain_link *link;
+	struct extent run;
+
+	/* all of it is on its way before any of it is waited for */
+	for (size_t i = 0; i < ARRAY_SIZE(advices); i++)
+		for (uint64_t page = 0;
+		     (link = next_run(chain, page, &run)) != NULL;
+		     page = run.page + run.num)
+			madvise(link->map + run.page * EXTENT_PAGE,
+				run.num * EXTENT_PAGE, advices[i]);
 }
 
 int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
 {
-	__free uint8_t *buf = malloc(CHUNK_PAGES * EXTENT_PAGE);
-	struct extents all = { 0 };
+	const struct chain_link *base = &chain->links[chain->num - 1];
+	struct vmm_patch patches[VMM_PATCHES_MAX];
 	struct vmm_memory memory;
-	int ret = 0;
+	uint64_t page = 0;
+	size_t num;
+	int ret;
 
 	if (chain->num < 2)
 		return 0;
-	if (!buf || layers_union(chain, &all) < 0)
-		ret = vf_err_errno(err, ENOMEM, "layers");
-	if (!ret)
+	ret = vmm_memory_mapped(vmm, base->fd, base_offset(chain),
+				memory_bytes(chain), &memory, err);
+	/* not every file system has one number for a file, wherever one asks */
+	if (ret == -ENOENT)
 		ret = vmm->ops->memory(vmm, &memory, err);
-	for (size_t i = 0; !ret && i < all.num; i++) {
-		uint64_t page = all.runs[i].page, left = all.runs[i].num;
-
-		while (!ret && left) {
-			uint64_t n = left < CHUNK_PAGES ? left : CHUNK_PAGES;
-
-			ret = vf_check_cancel(vmm->cancel_fd);
-			if (!ret)
-				ret = chain_read(chain, page, buf, n);
-			if (ret < 0) {
-				vf_err_errno(err, ret, "layers");
-				break;
-			}
-			ret = vmm_memory_write(vmm, &memory, page, buf, n, err);
-			page += n;
-			left -= n;
-		}
+	while (!ret && (num = next_patches(chain, &page, patches)) > 0) {
+		ret = vf_check_cancel(vmm->cancel_fd);
+		if (ret < 0)
+			vf_err_errno(err, ret, "layers");
+		else
+			ret = vmm_memory_write(vmm, &memory, patches, num, err);
 	}
-	extents_exit(&all);
 	return ret;
 }
 
@@ -229,7 +300,7 @@ static int write_unless_zero(int fd, const uint8_t *buf, uint64_t page)
 
 static int write_all_pages(const struct chain *chain, int fd, int cancel_fd)
 {
-	uint64_t bytes = chain_base(chain)->hardware.config.memory_bytes;
+	uint64_t bytes = memory_bytes(chain);
 	__free uint8_t *buf = malloc(CHUNK_PAGES * EXTENT_PAGE);
 	int ret = buf ? 0 : -ENOMEM;
 

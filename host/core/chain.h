@@ -15,6 +15,8 @@ struct chain_link {
 	struct snapshot snapshot;
 	struct extents pages; /* of its layer; none in the lowest link */
 	int fd;		      /* of its layer, or of the memory image */
+	uint8_t *map;	      /* of its layer: only the kernel looks into it */
+	uint64_t map_bytes;
 };
 
 struct chain {
@@ -24,12 +26,14 @@ struct chain {
 };
 
 /**
- * chain_open() - Open a snapshot and all that it builds on
+ * chain_open() - Open a snapshot's memory and all that it builds on
  * @chain:	out; chain_close() it, also after a failure
  * @state:	state directory
  * @name:	snapshot
  * @id:		the id that it must have; NULL: any
  * @err:	error
+ *
+ * Device states are not verified, see snapshot_open_link().
  *
  * Return: 0 or -errno, -ENOENT if one is missing, -ESTALE if one has another id
  */
@@ -48,7 +52,7 @@ void chain_close(struct chain *chain);
  * @pages:	what it has; taken over
  * @fd:		its file, readable; taken over
  *
- * Return: 0 or -ELOOP if there is no room: then nothing is taken over
+ * Return: 0, -ELOOP if there is no room, -errno: then nothing is taken over
  */
 int chain_push(struct chain *chain, struct extents *pages, int *fd);
 
@@ -73,10 +77,20 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 	       uint64_t num);
 
 /**
+ * chain_warm() - Have the layers at hand that chain_apply() is about to write
+ * @chain:	chain
+ *
+ * To be done while its forks' engines start.
+ */
+void chain_warm(const struct chain *chain);
+
+/**
  * chain_apply() - Write the layers into the memory of a fork that does not run
  * @chain:	chain
  * @vmm:	fork, which maps the base
  * @err:	error
+ *
+ * For several forks at once, too.
  *
  * Return: 0 or -errno, -ECANCELED if the user gives up
  */

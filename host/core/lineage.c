@@ -52,7 +52,8 @@ static int parents_list(const struct vf_state *state, json_t **parents,
 	json_array_foreach(names, i, name) {
 		struct snapshot s;
 
-		ret = snapshot_open(&s, state, json_string_value(name), err);
+		ret = snapshot_open_link(&s, state, json_string_value(name),
+					 err);
 		if (!ret && s.parent[0])
 			json_object_set_new(*parents, s.name,
 					    json_string(s.parent));
@@ -259,10 +260,15 @@ int snapshot_flatten(const struct vf_state *state, const char *name,
 		     int cancel_fd, bool *done, struct vf_err *err)
 {
 	char hidden[NAME_MAX + 1];
-	struct chain chain;
-	int ret = chain_open(&chain, state, name, NULL, err);
+	struct chain chain = { 0 };
+	struct snapshot top;
+	/* its state is copied, with a new crc: not if the old one is wrong */
+	int ret = snapshot_open(&top, state, name, err);
 
 	*done = false;
+	if (!ret)
+		ret = chain_open(&chain, state, name, top.id, err);
+	snapshot_close(&top);
 	if (!ret && chain.num > 1) {
 		__close int dir_fd = stage_reopen(state, name, err);
 

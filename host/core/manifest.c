@@ -82,7 +82,8 @@ static json_t *files_pack(const struct snapshot *s)
 
 /*
  * The device state is small and read by a parser that trusts it: its crc is
- * checked at each fork. Memory is too large for that.
+ * checked at each fork, but not that of the snapshots it builds on, which are
+ * not loaded. Memory is too large for that.
  */
 static int state_crc(int dir_fd, uint32_t *crc, struct vf_err *err)
 {
@@ -265,24 +266,27 @@ static int layers_check(const struct snapshot *s, json_t *sizes,
 	return ret;
 }
 
-static int files_check(const struct snapshot *s, json_t *sizes,
-		       json_int_t state_crc_noted, struct vf_err *err)
+static int state_check(int dir_fd, json_int_t noted, struct vf_err *err)
 {
 	uint32_t crc;
+	int ret = state_crc(dir_fd, &crc, err);
+
+	if (!ret && crc != noted)
+		ret = vf_err_set(err, EBADMSG, "%s: its crc is wrong",
+				 VMM_STATE_FILE);
+	return ret;
+}
+
+static int files_check(const struct snapshot *s, json_t *sizes,
+		       struct vf_err *err)
+{
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < ARRAY_SIZE(files); i++)
 		if (has_file(s, files[i]))
 			ret = file_check(s->dir_fd, files[i],
 					 json_object_get(sizes, files[i]), err);
-	if (!ret)
-		ret = layers_check(s, sizes, err);
-	if (!ret)
-		ret = state_crc(s->dir_fd, &crc, err);
-	if (!ret && crc != state_crc_noted)
-		ret = vf_err_set(err, EBADMSG, "%s: its crc is wrong",
-				 VMM_STATE_FILE);
-	return ret;
+	return ret < 0 ? ret : layers_check(s, sizes, err);
 }
 
 static int regions_unpack(struct vmm_image *image, json_t *json,
@@ -361,7 +365,7 @@ static int parts_unpack(struct snapshot *s, const json_t *json,
 	return ret;
 }
 
-int manifest_load(struct snapshot *s, struct vf_err *err)
+int manifest_load(struct snapshot *s, bool state, struct vf_err *err)
 {
 	const char *id = "", *source = "", *mode = "";
 	json_int_t created_s = 0, gpa = 0;
@@ -389,7 +393,9 @@ int manifest_load(struct snapshot *s, struct vf_err *err)
 	if (!ret && parent)
 		ret = parent_unpack(s, parent, err);
 	if (!ret)
-		ret = files_check(s, sizes, state_crc_noted, err);
+		ret = files_check(s, sizes, err);
+	if (!ret && state)
+		ret = state_check(s->dir_fd, state_crc_noted, err);
 	if (ret < 0)
 		return ret;
 	if (vf_unhex(s->id, sizeof(s->id), id) < 0 ||

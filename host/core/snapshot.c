@@ -49,8 +49,9 @@ void snapshot_set_nics(struct snapshot *snapshot, const struct vm *vm)
 	}
 }
 
-int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
-		  const char *name, struct vf_err *err)
+static int open_verified(struct snapshot *snapshot,
+			 const struct vf_state *state, const char *name,
+			 bool device_state, struct vf_err *err)
 {
 	int ret;
 
@@ -65,7 +66,7 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 				  name);
 	if (snapshot->dir_fd < 0)
 		return vf_err_errno(err, snapshot->dir_fd, "snapshot %s", name);
-	ret = manifest_load(snapshot, err);
+	ret = manifest_load(snapshot, device_state, err);
 	if (ret < 0) {
 		if (stage_why_broken(snapshot->dir_fd, err))
 			vf_err_wrap(err, "snapshot %s", name);
@@ -75,6 +76,18 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
 	}
 	return ret;
+}
+
+int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
+		  const char *name, struct vf_err *err)
+{
+	return open_verified(snapshot, state, name, true, err);
+}
+
+int snapshot_open_link(struct snapshot *snapshot, const struct vf_state *state,
+		       const char *name, struct vf_err *err)
+{
+	return open_verified(snapshot, state, name, false, err);
 }
 
 /* One that is made whole is written, too, and is there all the time. */

@@ -153,6 +153,21 @@ int snapshot_open(struct snapshot *snapshot, const struct vf_state *state,
 		  const char *name, struct vf_err *err);
 
 /**
+ * snapshot_open_link() - snapshot_open() for its memory and its identity only
+ * @snapshot:	out; snapshot_close() it, also after a failure
+ * @state:	state directory
+ * @name:	name
+ * @err:	error
+ *
+ * For the links of a chain: the device state, of which each fork loads only the
+ * top one's, is neither read nor verified.
+ *
+ * Return: see snapshot_open()
+ */
+int snapshot_open_link(struct snapshot *snapshot, const struct vf_state *state,
+		       const char *name, struct vf_err *err);
+
+/**
  * snapshot_close() - Close it
  * @snapshot:	snapshot
  */

@@ -52,6 +52,9 @@ static int load(struct worker *w, struct vf_err *err)
 
 	batch_began(w->job, TIMELINE_SPAWNED);
 	ret = spawn_engine(w, err);
+	/* an engine takes its time to start; one look is enough for all */
+	if (!ret && w == b->workers)
+		chain_warm(&b->chain);
 	if (!ret)
 		ret = vmm->ops->connect(vmm, vf_now_us() + READY_MS * 1000,
 					err);

@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -19,6 +21,7 @@
 #define COLLAPSE_MAX  (1ULL << 30) /* of one call */
 #define HUGE_PAGES    512
 #define HUGE_BYTES    (HUGE_PAGES * (uint64_t)EXTENT_PAGE)
+#define MAPS_MAX      (4 << 20)
 #define SPLIT_IGNORED 1024 /* pages: 50 us of a pause */
 
 #ifndef MADV_COLLAPSE
@@ -33,22 +36,88 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 			    pagemap_changed(memory->has_base), set, err);
 }
 
+/* One line of /proc/PID/maps: proc_pid_maps(5). */
+struct mapping {
+	uint64_t start, end, offset;
+	ino_t inode;
+	bool is_private;
+};
+
+static bool mapping_parse(struct mapping *m, const char *line)
+{
+	unsigned long long inode;
+	char mode[5];
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %llu",
+		   &m->start, &m->end, mode, &m->offset, &inode) != 5)
+		return false;
+	m->inode = (ino_t)inode;
+	m->is_private = mode[3] == 'p';
+	return true;
+}
+
+int vmm_memory_mapped(const struct vmm *vmm, int fd, uint64_t offset,
+		      uint64_t bytes, struct vmm_memory *memory,
+		      struct vf_err *err)
+{
+	__free char *text = NULL;
+	char path[64], *line, *rest;
+	uint64_t have = 0;
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st) < 0)
+		return vf_err_errno(err, errno, "guest memory");
+	snprintf(path, sizeof(path), "/proc/%d/maps", vmm->proc.pid);
+	ret = vf_read_file(AT_FDCWD, path, MAPS_MAX, &text, NULL, err);
+	if (ret < 0)
+		return ret;
+	*memory = (struct vmm_memory){ .bytes = bytes, .has_base = true };
+	for (line = strtok_r(text, "\n", &rest); line && have < bytes;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		struct mapping m;
+
+		if (!mapping_parse(&m, line) || m.inode != st.st_ino ||
+		    !m.is_private)
+			continue;
+		if (!have && m.offset == offset)
+			memory->hva = m.start;
+		/* the kernel may have split it */
+		if (m.offset == offset + have && m.start == memory->hva + have)
+			have += m.end - m.start;
+	}
+	return have < bytes
+		       ? vf_err_set(err, ENOENT,
+				    "guest memory: not mapped in one piece")
+		       : 0;
+}
+
 int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
-		     uint64_t page, const void *buf, uint64_t num,
+		     const struct vmm_patch *patches, size_t num,
 		     struct vf_err *err)
 {
-	struct iovec local = { (void *)buf, num * EXTENT_PAGE };
-	struct iovec remote = {
-		(void *)(uintptr_t)(memory->hva + page * EXTENT_PAGE),
-		local.iov_len,
-	};
+	struct iovec local[VMM_PATCHES_MAX], remote[VMM_PATCHES_MAX];
+	uint64_t pages = memory->bytes / EXTENT_PAGE;
+	size_t bytes = 0;
 	ssize_t n;
 
-	if (num > memory->bytes / EXTENT_PAGE ||
-	    page > memory->bytes / EXTENT_PAGE - num)
-		return vf_err_set(err, EFAULT, "a page beyond guest memory");
-	n = process_vm_writev(vmm->proc.pid, &local, 1, &remote, 1, 0);
-	if (n != (ssize_t)local.iov_len)
+	for (size_t i = 0; i < num; i++) {
+		const struct vmm_patch *p = &patches[i];
+
+		if (p->num > pages || p->page > pages - p->num)
+			return vf_err_set(err, EFAULT,
+					  "a page beyond guest memory");
+		local[i] =
+			(struct iovec){ (void *)p->from, p->num * EXTENT_PAGE };
+		remote[i] = (struct iovec){
+			(void *)(uintptr_t)(memory->hva +
+					    p->page * EXTENT_PAGE),
+			local[i].iov_len,
+		};
+		bytes += local[i].iov_len;
+	}
+	n = process_vm_writev(vmm->proc.pid, local, num, remote, num, 0);
+	if (n != (ssize_t)bytes)
 		return vf_err_errno(err, n < 0 ? errno : EFAULT,
 				    "guest memory");
 	return 0;

@@ -407,18 +407,43 @@ int vmm_memory_copy(const struct vmm *vmm, const struct vmm_memory *memory,
 		    struct vmm_copy *copy, struct vf_err *err);
 
 /**
+ * vmm_memory_mapped() - Where a fork has mapped the memory of its snapshot
+ * @vmm:	engine, which need not be connected
+ * @fd:		the snapshot's memory file
+ * @offset:	where memory begins in it, bytes
+ * @bytes:	size of guest memory
+ * @memory:	out
+ * @err:	error
+ *
+ * The kernel is asked: the engine has nothing to answer.
+ *
+ * Return: 0 or -errno, -ENOENT if it has not, or not in one piece
+ */
+int vmm_memory_mapped(const struct vmm *vmm, int fd, uint64_t offset,
+		      uint64_t bytes, struct vmm_memory *memory,
+		      struct vf_err *err);
+
+/* Pages of guest memory and what they shall hold. */
+struct vmm_patch {
+	uint64_t page; /* the first one's number, from the memory's beginning */
+	uint64_t num;
+	const void *from; /* a mapping whose file is too short is no crash */
+};
+
+#define VMM_PATCHES_MAX 512
+
+/**
  * vmm_memory_write() - Write pages of guest memory
- * @vmm:	engine
+ * @vmm:	engine, which need not be connected
  * @memory:	guest memory
- * @page:	the first one's number, from the memory's beginning
- * @buf:	what they shall hold
- * @num:	how many
+ * @patches:	what
+ * @num:	how many; at most VMM_PATCHES_MAX
  * @err:	error
  *
  * Return: 0 or -errno
  */
 int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
-		     uint64_t page, const void *buf, uint64_t num,
+		     const struct vmm_patch *patches, size_t num,
 		     struct vf_err *err);
 
 /**

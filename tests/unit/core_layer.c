@@ -201,6 +201,92 @@ static void chain_is_merged(void **state)
 	chain_close(&chain);
 }
 
+/* A fork's memory is this process's own, which maps the base as an engine does. */
+static uint8_t *map_base(const struct chain *chain)
+{
+	uint8_t *mem = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+			    chain->links[chain->num - 1].fd, OFFSET);
+
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	return mem;
+}
+
+static void chain_is_applied(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .cancel_fd = -1 };
+	struct chain chain;
+	struct vf_err err;
+	uint8_t *mem;
+
+	(void)state;
+	make_chain(&chain);
+	mem = map_base(&chain);
+	chain_warm(&chain);
+	assert_int_equal(chain_apply(&chain, &vmm, &err), 0);
+	check_pages(mem, 0, PAGES);
+	munmap(mem, BYTES);
+	chain_close(&chain);
+}
+
+/* More pages and more runs than one call writes. */
+static void large_chain_is_applied(void **state)
+{
+	enum { RUNS = VMM_PATCHES_MAX + 10, RUN = 4200, MANY = 2 * RUNS + RUN };
+	const size_t bytes = (size_t)MANY * EXTENT_PAGE;
+	struct vmm vmm = { .proc.pid = getpid(), .cancel_fd = -1 };
+	struct extents pages = { 0 };
+	struct chain chain;
+	struct vf_err err;
+	uint8_t *mem;
+	int fd;
+
+	(void)state;
+	make_chain(&chain);
+	chain.links[3].snapshot.hardware.config.memory_bytes = bytes;
+	fd = memfd_create("layer", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	assert_int_equal(ftruncate(chain.links[3].fd, (off_t)(OFFSET + bytes)),
+			 0);
+	for (uint64_t p = 64; p < MANY; p++) {
+		bool has = p >= 2 * RUNS || p % 2;
+
+		if (!has)
+			continue;
+		assert_int_equal(
+			pwrite(fd, &p, sizeof(p), (off_t)(p * EXTENT_PAGE)),
+			sizeof(p));
+		assert_int_equal(extents_add(&pages, p, 1), 0);
+	}
+	assert_int_equal(chain_push(&chain, &pages, &fd), 0);
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		   chain.links[4].fd, OFFSET);
+	assert_int_equal(chain_apply(&chain, &vmm, &err), 0);
+	check_pages(mem, 0, PAGES);
+	for (uint64_t p = 64; p < MANY; p++)
+		assert_int_equal(*(uint64_t *)(mem + p * EXTENT_PAGE),
+				 p >= 2 * RUNS || p % 2 ? p : 0);
+	munmap(mem, bytes);
+	chain_close(&chain);
+}
+
+/* A layer whose file lost its end since it was opened. */
+static void short_layer_is_noticed(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .cancel_fd = -1 };
+	struct chain chain;
+	struct vf_err err;
+	uint8_t *mem;
+
+	(void)state;
+	make_chain(&chain);
+	mem = map_base(&chain);
+	assert_int_equal(ftruncate(chain.links[2].fd, 15 * EXTENT_PAGE), 0);
+	chain_warm(&chain);
+	assert_int_equal(chain_apply(&chain, &vmm, &err), -EFAULT);
+	munmap(mem, BYTES);
+	chain_close(&chain);
+}
+
 static void merge_is_given_up(void **state)
 {
 	const struct scratch *dir = *state;
@@ -225,9 +311,14 @@ static void merge_is_given_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(index_comes_back),	 scratch_test(index_is_checked),
-		cmocka_unit_test(chain_is_read), scratch_test(chain_is_merged),
+		scratch_test(index_comes_back),
+		scratch_test(index_is_checked),
+		cmocka_unit_test(chain_is_read),
+		scratch_test(chain_is_merged),
 		scratch_test(merge_is_given_up),
+		cmocka_unit_test(chain_is_applied),
+		cmocka_unit_test(large_chain_is_applied),
+		cmocka_unit_test(short_layer_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,7 @@ static int load(struct fixture *fix)
 {
 	fix->loaded = (struct snapshot){ .dir_fd = fix->saved.dir_fd };
 	memcpy(fix->loaded.name, fix->saved.name, sizeof(fix->saved.name));
-	return manifest_load(&fix->loaded, &fix->err);
+	return manifest_load(&fix->loaded, true, &fix->err);
 }
 
 static void check_hardware(const struct vm_hardware *a,

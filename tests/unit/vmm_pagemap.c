@@ -310,19 +310,84 @@ static void written_pages_stay_inside(void **state)
 	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
 	uint8_t *mem = map_file(), page[EXTENT_PAGE];
 	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
+	const struct vmm_patch good[] = { { 1, 1, page },
+					  { PAGES - 1, 1, page } };
+	const struct vmm_patch behind = { PAGES, 1, page };
+	const struct vmm_patch across = { PAGES - 1, 2, page };
 	struct vf_err err;
 
 	(void)state;
 	memset(page, 'w', sizeof(page));
 	assert_int_equal(
-		vmm_memory_write(&vmm, &memory, PAGES - 1, page, 1, &err), 0);
+		vmm_memory_write(&vmm, &memory, good, ARRAY_SIZE(good), &err),
+		0);
+	assert_memory_equal(mem + EXTENT_PAGE, page, sizeof(page));
 	assert_memory_equal(mem + BYTES - EXTENT_PAGE, page, sizeof(page));
-	assert_int_equal(vmm_memory_write(&vmm, &memory, PAGES, page, 1, &err),
+	assert_int_equal(vmm_memory_write(&vmm, &memory, &behind, 1, &err),
 			 -EFAULT);
-	assert_int_equal(
-		vmm_memory_write(&vmm, &memory, PAGES - 1, page, 2, &err),
-		-EFAULT);
+	assert_int_equal(vmm_memory_write(&vmm, &memory, &across, 1, &err),
+			 -EFAULT);
 	munmap(mem, BYTES);
+}
+
+/* Pages of a file that lost its end: an error, and no signal. */
+static void patches_may_be_short(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file(), *from;
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
+	int fd = memfd_create("layer", MFD_CLOEXEC);
+	struct vmm_patch patch = { 0, PAGES, NULL };
+	struct vf_err err;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, BYTES), 0);
+	from = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	patch.from = from;
+	assert_int_equal(vmm_memory_write(&vmm, &memory, &patch, 1, &err), 0);
+	assert_int_equal(ftruncate(fd, BYTES / 2), 0);
+	assert_int_equal(vmm_memory_write(&vmm, &memory, &patch, 1, &err),
+			 -EFAULT);
+	munmap(from, BYTES);
+	munmap(mem, BYTES);
+	close(fd);
+}
+
+static void mapping_is_found(void **state)
+{
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	int fd = memfd_create("memory", MFD_CLOEXEC);
+	struct vmm_memory memory;
+	struct vf_err err;
+	uint8_t *mem;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 2 * BYTES), 0);
+	mem = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
+		   EXTENT_PAGE);
+	assert_int_equal(
+		vmm_memory_mapped(&vmm, fd, EXTENT_PAGE, BYTES, &memory, &err),
+		0);
+	assert_ptr_equal(memory.hva, mem);
+	assert_true(memory.has_base);
+	/* a flag that the kernel keeps for each mapping makes two of it */
+	assert_int_equal(madvise(mem, EXTENT_PAGE, MADV_DONTFORK), 0);
+	assert_int_equal(
+		vmm_memory_mapped(&vmm, fd, EXTENT_PAGE, BYTES, &memory, &err),
+		0);
+	assert_ptr_equal(memory.hva, mem);
+	assert_int_equal(vmm_memory_mapped(&vmm, fd, 0, BYTES, &memory, &err),
+			 -ENOENT);
+	assert_int_equal(vmm_memory_mapped(&vmm, fd, EXTENT_PAGE,
+					   BYTES + EXTENT_PAGE, &memory, &err),
+			 -ENOENT);
+	/* with a hole it is not guest memory any more */
+	munmap(mem + EXTENT_PAGE, EXTENT_PAGE);
+	assert_int_equal(
+		vmm_memory_mapped(&vmm, fd, EXTENT_PAGE, BYTES, &memory, &err),
+		-ENOENT);
+	munmap(mem, BYTES);
+	close(fd);
 }
 
 int main(void)
@@ -337,6 +402,8 @@ int main(void)
 		cmocka_unit_test(too_little_room),
 		cmocka_unit_test(memory_is_left),
 		cmocka_unit_test(written_pages_stay_inside),
+		cmocka_unit_test(patches_may_be_short),
+		cmocka_unit_test(mapping_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
