@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The order in which bursts are measured. burst.h holds the contract. */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
+#include "base/cpu.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "bench/burst_take.h"
@@ -69,13 +69,10 @@ int burst_run(struct burst_table *table, const struct vf_state *state,
 	      const struct burst_plan *plan, struct vf_err *err)
 {
 	struct floor_model model = { .log_fd = -1 };
-	cpu_set_t cores;
 	int ret = 0;
 
 	*table = (struct burst_table){ 0 };
-	if (sched_getaffinity(0, sizeof(cores), &cores) < 0)
-		return vf_err_errno(err, errno, "processors");
-	table->cores = (unsigned int)CPU_COUNT(&cores);
+	table->cores = cpu_count();
 	if (plan->variants[BURST_FLOOR])
 		ret = burst_model(&model, state, plan, err);
 	for (unsigned int i = 0; !ret && i <= plan->iterations; i++)

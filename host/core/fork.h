@@ -55,6 +55,7 @@ struct fork_job {
 	uint32_t signal;  /* enum vmfork_signal, as the guest told */
 	uint32_t reached; /* enum vmfork_stage, as the guest told */
 	pid_t pid;
+	int64_t cpu_acked_us; /* that its engine had used when it was heard */
 	uint64_t faults_major;
 	uint64_t faults_minor;
 };

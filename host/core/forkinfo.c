@@ -70,7 +70,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	json_object_update_new(
 		json,
 		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:n,s:o,s:o,s:o,"
-			  "s:o,s:o,s:o,s:o,"
+			  "s:o,s:o,s:o,s:o,s:o,"
 			  "s:{s:I,s:I}}",
 			  "name", job->vm.name, "state",
 			  runs ? "running" : "failed", "pid",
@@ -88,8 +88,10 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 				  : json_null(),
 			  "hostname", hostname_pack(guest), "machine_id",
 			  machine_id_pack(guest), "settle",
-			  settle_pack(&job->settle), "faults", "major",
-			  (json_int_t)job->faults_major, "minor",
-			  (json_int_t)job->faults_minor));
+			  settle_pack(&job->settle), "cpu_acked_us",
+			  job->cpu_acked_us ? json_integer(job->cpu_acked_us)
+					    : json_null(),
+			  "faults", "major", (json_int_t)job->faults_major,
+			  "minor", (json_int_t)job->faults_minor));
 	return json;
 }

@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/log.h"
+#include "base/usage.h"
 #include "core/batch.h"
 
 #define CONCLUDE_MS 2000 /* to read the words of those that were not heard */
@@ -135,6 +136,8 @@ static void note_heard(struct batch *b, struct worker *w)
 	if ((w->place != WAVE_GOING && w->place != WAVE_LATE) ||
 	    !(c->acked || c->failed))
 		return;
+	if (c->acked)
+		usage_cpu_us(w->job->pid, &w->job->cpu_acked_us);
 	pthread_mutex_lock(&b->lock);
 	if (c->acked)
 		wave_heard(&b->wave, acked_us - resumed_us);

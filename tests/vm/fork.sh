@@ -29,6 +29,7 @@ and (.wall_us as $wall | .forks | all(
 	and has("error") and .error == null
 	and (.clock_error_us | us)
 	and (.faults | (.major | us) and (.minor | us))
+	and (.cpu_acked_us | us) and .cpu_acked_us > 0
 	and (.clock_error_us as $e | .timeline_us
 		| ([.identity, .tap, .spawned, .ready, .loaded, .patched,
 			.resumed, .signal, .mail, .applied, .acked, .settled]
