@@ -142,6 +142,15 @@ void crew_end(struct batch *b);
 int batch_listen(struct batch *b);
 
 /**
+ * batch_unyield() - Nobody is waited for any more: all forks are equal again
+ * @b:		batch
+ *
+ * To be called before a fork counts as made, for until then a killed command's
+ * forks are removed, and while their engines are attached.
+ */
+void batch_unyield(struct batch *b);
+
+/**
  * batch_conclude() - What became of each fork that runs
  * @b:		batch, its crew gone
  */

@@ -101,7 +101,8 @@ static void undo_jobs(struct batch *b, bool all)
 		vf_log(VF_LOG_WARN, "undoing: %s", err.msg);
 }
 
-static void finish_jobs(struct batch *b)
+/* While those that were heard still yield: it is soon done so. */
+static void record_jobs(struct batch *b)
 {
 	int64_t from_us = vf_now_us();
 
@@ -116,9 +117,16 @@ static void finish_jobs(struct batch *b)
 		process_faults(job->pid, &job->faults_minor,
 			       &job->faults_major);
 		keep_record(b, job);
-		vm_created(&job->vm);
 	}
 	trace_note(&b->result->trace, "records", from_us);
+	batch_unyield(b);
+}
+
+static void finish_jobs(struct batch *b)
+{
+	for (unsigned int i = 0; i < b->result->num; i++)
+		if (b->result->jobs[i].outcome != FORK_FAILED)
+			vm_created(&b->result->jobs[i].vm);
 	undo_jobs(b, false);
 }
 
@@ -214,6 +222,8 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);
+	if (!ret)
+		record_jobs(&b);
 	/* a TAP of which we hold a descriptor would outlive its engine */
 	release_workers(&b);
 	if (ret < 0)

@@ -16,7 +16,7 @@
 #define SLICE_MS    200
 #define LOOK_MS	    1000 /* a fork is heard before, unless something is wrong */
 #define LOOKS_MAX   8	 /* at a time */
-#define YIELD_MS    20000
+#define FRONT_MS    2000 /* one that settles holds up others so long, at most */
 
 /* What the guest did with its mail. -ENOMSG: it has not found it. */
 static int read_status(struct worker *w, struct vmfork_status *status,
@@ -47,18 +47,16 @@ static bool runs(const struct worker *w)
 
 /*
  * How long it is waited for: from its own resumption on; with what it does after
- * its acknowledgement from when all were heard, for until then it yields.
+ * its acknowledgement from when it does not yield any more.
  */
 static bool is_in_time(struct batch *b, const struct worker *w, int64_t now_us)
 {
 	int64_t from_us = w->job->timeline.at_us[TIMELINE_RESUMED];
 
-	if (case_of(b, w)->acked) {
-		if (!b->heard_us)
-			return true;
-		if (b->heard_us > from_us)
-			from_us = b->heard_us;
-	}
+	if (w->yields)
+		return true;
+	if (case_of(b, w)->acked && w->place_us > from_us)
+		from_us = w->place_us;
 	return now_us <= from_us + (int64_t)b->request->timeout_ms * 1000;
 }
 
@@ -122,11 +120,6 @@ static void note_late(struct batch *b, struct worker *w, int64_t now_us)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/*
- * What forks do after their acknowledgement costs as much as all before it: done
- * at once it would keep the others from theirs. For no longer than YIELD_MS,
- * though: a fork that has a network has work to do.
- */
 static void note_heard(struct batch *b, struct worker *w)
 {
 	struct ack_case *c = case_of(b, w);
@@ -143,24 +136,44 @@ static void note_heard(struct batch *b, struct worker *w)
 		wave_heard(&b->wave, acked_us - resumed_us);
 	batch_move(b, w, WAVE_OVER);
 	pthread_mutex_unlock(&b->lock);
-	if (b->can_yield && !b->heard_us) {
-		w->yields = true;
-		cpu_yield(w->job->pid, true);
+}
+
+static void set_yield(struct worker *w, bool on)
+{
+	if (w->yields == on)
+		return;
+	w->yields = on;
+	w->place_us = vf_now_us();
+	if (process_wait(&w->vmm.proc, 0) < 0)
+		cpu_yield(w->job->pid, on);
+}
+
+/*
+ * What forks do after their acknowledgement costs as much as all before it, and
+ * a hundred that do nothing keep two processors busy with their timers: those
+ * that were heard yield to those that were not. When all were, they go on in
+ * waves as well, where somebody waits for that.
+ */
+static void share(struct batch *b)
+{
+	int64_t now_us = vf_now_us();
+	unsigned int front = 0;
+
+	for (unsigned int i = 0; b->can_yield && i < b->result->num; i++) {
+		struct worker *w = &b->workers[i];
+		const struct ack_case *c = case_of(b, w);
+
+		if (!runs(w) || w->place != WAVE_OVER)
+			continue;
+		if (!b->heard_us || c->settled) {
+			set_yield(w, true);
+		} else if (!w->yields) {
+			front += now_us - w->place_us < FRONT_MS * 1000;
+		} else if (front < b->wave.width) {
+			set_yield(w, false);
+			front++;
+		}
 	}
-}
-
-static void end_yield(struct worker *w)
-{
-	if (w->yields && process_wait(&w->vmm.proc, 0) < 0)
-		cpu_yield(w->job->pid, false);
-	w->yields = false;
-}
-
-static void note_yield(struct batch *b, struct worker *w, int64_t now_us)
-{
-	if (w->yields &&
-	    (b->heard_us || now_us - w->place_us > YIELD_MS * 1000))
-		end_yield(w);
 }
 
 /*
@@ -205,7 +218,6 @@ static void look_around(struct batch *b)
 
 		note_dead(b, w);
 		note_late(b, w, now_us);
-		note_yield(b, w, now_us);
 		if (num < LOOKS_MAX && b->request->wait != FORK_WAIT_NONE)
 			num += look(b, w);
 	}
@@ -227,6 +239,7 @@ static int listen_once(struct batch *b, int64_t until_us)
 		return ret;
 	for (unsigned int i = 0; i < b->result->num; i++)
 		note_heard(b, &b->workers[i]);
+	share(b);
 	return 0;
 }
 
@@ -247,6 +260,12 @@ static int listen_all(struct batch *b)
 	return ret;
 }
 
+void batch_unyield(struct batch *b)
+{
+	for (unsigned int i = 0; i < b->result->num; i++)
+		set_yield(&b->workers[i], false);
+}
+
 int batch_listen(struct batch *b)
 {
 	int ret;
@@ -255,8 +274,6 @@ int batch_listen(struct batch *b)
 	b->can_yield = b->request->wait != FORK_WAIT_NONE &&
 		       b->result->num > 1 && cpu_can_yield();
 	ret = listen_all(b);
-	for (unsigned int i = 0; i < b->result->num; i++)
-		end_yield(&b->workers[i]);
 	if (b->desk.dropped)
 		vf_log(VF_LOG_WARN,
 		       "%llu acknowledgements were dropped and came again",
