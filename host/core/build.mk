@@ -4,6 +4,7 @@ core_srcs := \
 	host/core/ack.c \
 	host/core/boot.c \
 	host/core/chain.c \
+	host/core/chain_apply.c \
 	host/core/choose.c \
 	host/core/crew.c \
 	host/core/detach.c \

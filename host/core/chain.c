@@ -11,11 +11,6 @@
 #include "core/layer.h"
 
 #define CHUNK_PAGES 256
-#define CALL_PAGES  2048 /* written between looks at whether to go on */
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14 */
-#endif
 
 static bool is_base(const struct chain_link *link)
 {
@@ -101,11 +96,6 @@ int chain_open(struct chain *chain, const struct vf_state *state,
 	}
 }
 
-static uint64_t memory_bytes(const struct chain *chain)
-{
-	return chain_base(chain)->hardware.config.memory_bytes;
-}
-
 int chain_push(struct chain *chain, struct extents *pages, int *fd)
 {
 	struct chain_link *links = chain->links;
@@ -118,7 +108,7 @@ int chain_push(struct chain *chain, struct extents *pages, int *fd)
 
 	if (chain->num == CHAIN_MAX)
 		return -ELOOP;
-	ret = link_map(&top, memory_bytes(chain));
+	ret = link_map(&top, chain_bytes(chain));
 	if (ret < 0)
 		return ret;
 	memmove(links + 1, links, chain->num * sizeof(*links));
@@ -144,13 +134,17 @@ void chain_close(struct chain *chain)
 	free(vf_steal(&chain->links));
 }
 
+uint64_t chain_bytes(const struct chain *chain)
+{
+	return chain_base(chain)->hardware.config.memory_bytes;
+}
+
 const struct snapshot *chain_base(const struct chain *chain)
 {
 	return &chain->links[chain->num - 1].snapshot;
 }
 
-/* Regions are in the order of memory, and without gaps in the file. */
-static uint64_t base_offset(const struct chain *chain)
+uint64_t chain_offset(const struct chain *chain)
 {
 	return chain_base(chain)->image.regions[0].offset;
 }
@@ -186,7 +180,7 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 		uint64_t run = num;
 		const struct chain_link *link = owner(chain, page, &run);
 		bool whole = link == &chain->links[chain->num - 1];
-		uint64_t from = whole ? base_offset(chain) : 0;
+		uint64_t from = whole ? chain_offset(chain) : 0;
 		int ret = vf_pread_all(link->fd, buf, run * EXTENT_PAGE,
 				       (off_t)(from + page * EXTENT_PAGE));
 
@@ -199,9 +193,8 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 	return 0;
 }
 
-/* The next pages that a layer has, and whose they are; NULL: there are none. */
-static const struct chain_link *next_run(const struct chain *chain,
-					 uint64_t page, struct extent *run)
+const struct chain_link *chain_next(const struct chain *chain, uint64_t page,
+				    struct extent *run)
 {
 	const struct chain_link *found = NULL;
 
@@ -225,72 +218,6 @@ static const struct chain_link *next_run(const struct chain *chain,
 	return found;
 }
 
-/* What one call writes, from a page on, which is moved on. Return: how many */
-static size_t next_patches(const struct chain *chain, uint64_t *page,
-			   struct vmm_patch patches[VMM_PATCHES_MAX])
-{
-	const struct chain_link *link;
-	uint64_t left = CALL_PAGES;
-	struct extent run;
-	size_t num = 0;
-
-	while (num < VMM_PATCHES_MAX && left) {
-		link = next_run(chain, *page, &run);
-		if (!link)
-			break;
-		run.num = run.num < left ? run.num : left;
-		patches[num++] = (struct vmm_patch){
-			.page = run.page,
-			.num = run.num,
-			.from = link->map + run.page * EXTENT_PAGE,
-		};
-		left -= run.num;
-		*page = run.page + run.num;
-	}
-	return num;
-}
-
-void chain_warm(const struct chain *chain)
-{
-	static const int advices[] = { MADV_WILLNEED, MADV_POPULATE_READ };
-	const struct chain_link *link;
-	struct extent run;
-
-	/* all of it is on its way before any of it is waited for */
-	for (size_t i = 0; i < ARRAY_SIZE(advices); i++)
-		for (uint64_t page = 0;
-		     (link = next_run(chain, page, &run)) != NULL;
-		     page = run.page + run.num)
-			madvise(link->map + run.page * EXTENT_PAGE,
-				run.num * EXTENT_PAGE, advices[i]);
-}
-
-int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
-{
-	const struct chain_link *base = &chain->links[chain->num - 1];
-	struct vmm_patch patches[VMM_PATCHES_MAX];
-	struct vmm_memory memory;
-	uint64_t page = 0;
-	size_t num;
-	int ret;
-
-	if (chain->num < 2)
-		return 0;
-	ret = vmm_memory_mapped(vmm, base->fd, base_offset(chain),
-				memory_bytes(chain), &memory, err);
-	/* not every file system has one number for a file, wherever one asks */
-	if (ret == -ENOENT)
-		ret = vmm->ops->memory(vmm, &memory, err);
-	while (!ret && (num = next_patches(chain, &page, patches)) > 0) {
-		ret = vf_check_cancel(vmm->cancel_fd);
-		if (ret < 0)
-			vf_err_errno(err, ret, "layers");
-		else
-			ret = vmm_memory_write(vmm, &memory, patches, num, err);
-	}
-	return ret;
-}
-
 static int write_unless_zero(int fd, const uint8_t *buf, uint64_t page)
 {
 	if (extent_is_zero(buf))
@@ -300,7 +227,7 @@ static int write_unless_zero(int fd, const uint8_t *buf, uint64_t page)
 
 static int write_all_pages(const struct chain *chain, int fd, int cancel_fd)
 {
-	uint64_t bytes = memory_bytes(chain);
+	uint64_t bytes = chain_bytes(chain);
 	__free uint8_t *buf = malloc(CHUNK_PAGES * EXTENT_PAGE);
 	int ret = buf ? 0 : -ENOMEM;
 

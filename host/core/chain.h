@@ -65,6 +65,33 @@ int chain_push(struct chain *chain, struct extents *pages, int *fd);
 const struct snapshot *chain_base(const struct chain *chain);
 
 /**
+ * chain_bytes() - The size of the memory that the chain comes to
+ * @chain:	chain
+ *
+ * Return: bytes
+ */
+uint64_t chain_bytes(const struct chain *chain);
+
+/**
+ * chain_offset() - Where memory begins in the base's file
+ * @chain:	chain; its regions are in the order of memory, without gaps
+ *
+ * Return: bytes from the file's start
+ */
+uint64_t chain_offset(const struct chain *chain);
+
+/**
+ * chain_next() - The next pages that a layer has
+ * @chain:	chain
+ * @page:	from here on
+ * @run:	out: which pages
+ *
+ * Return: the link whose pages they are, or NULL if there are no more
+ */
+const struct chain_link *chain_next(const struct chain *chain, uint64_t page,
+				    struct extent *run);
+
+/**
  * chain_read() - Read pages of the memory that the chain comes to
  * @chain:	chain
  * @page:	the first one's number

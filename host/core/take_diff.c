@@ -20,7 +20,7 @@
 #define TRIES	     3
 #define CANCEL_PAGES 256 /* written between looks at whether to go on */
 /* From here on a fork pays more for layers than for a whole image once. */
-#define LAYERS_PAGES 8192
+#define LAYERS_PAGES 4096
 #define LAYERS_NUM   16
 
 struct diff {
