@@ -24,6 +24,7 @@ static const struct {
 	{ "snapshots", cmd_snapshots, "list snapshots" },
 	{ "rmi", cmd_rmi, "remove snapshots" },
 	{ "fork", cmd_fork, "fork a snapshot" },
+	{ "pool", cmd_pool, "start engines ahead, for forks to take" },
 	{ "net", cmd_net, "create, list and remove networks" },
 	{ "bench", cmd_bench, "measure" },
 	{ "gc", cmd_gc, "remove what dead commands and VMs left" },

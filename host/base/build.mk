@@ -8,4 +8,5 @@ base_srcs := \
 	host/base/log.c \
 	host/base/process.c \
 	host/base/unix.c \
-	host/base/usage.c
+	host/base/usage.c \
+	host/base/word.c

@@ -142,6 +142,17 @@ static int record_lives(int dir_fd, const char *name, struct process_id *id)
 	return now.start_ticks == id->start_ticks && !now.has_ended;
 }
 
+void process_detach(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	for (int i = 0; fd >= 0 && i < 3; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
 int process_mark(int dir_fd, const char *name, struct vf_err *err)
 {
 	__close int fd = openat(dir_fd, name,

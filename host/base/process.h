@@ -113,6 +113,14 @@ int process_mark(int dir_fd, const char *name, struct vf_err *err);
 bool process_mark_lives(int dir_fd, const char *name);
 
 /**
+ * process_detach() - Go on without whoever started the calling process
+ *
+ * It gets a session of its own, and nothing stays open that somebody waits for
+ * the end of: standard input, output and error are /dev/null.
+ */
+void process_detach(void);
+
+/**
  * process_faults() - How many page faults a process has had
  * @pid:	process
  * @minor:	out: those that needed no reading; unchanged on failure

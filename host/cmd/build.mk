@@ -13,6 +13,7 @@ cmd_srcs := \
 	host/cmd/lists.c \
 	host/cmd/net.c \
 	host/cmd/options.c \
+	host/cmd/pool.c \
 	host/cmd/print.c \
 	host/cmd/ps.c \
 	host/cmd/rmi.c \

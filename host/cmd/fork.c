@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "cmd/links.h"
 #include "cmd/told.h"
-#include "core/fork.h"
+#include "core/refill.h"
 
 #define TIMEOUT_S 60
 
@@ -114,8 +114,29 @@ struct order {
 	const char *wait;  /* as it stands on the command line, or NULL */
 	const char *trace; /* file, or NULL */
 	bool no_wait;
+	bool refill;
 	unsigned int timeout_s;
 };
+
+/* As many as were taken. The forks are there, whatever becomes of it. */
+static void start_refill(const struct vf_state *state,
+			 const struct snapshot *snapshot,
+			 const struct fork_result *result,
+			 const struct fork_request *request)
+{
+	struct refill refill = {
+		.snapshot = snapshot->name,
+		.num_links = request->num_links,
+	};
+	struct vf_err err;
+
+	memcpy(refill.snapshot_id, snapshot->id, sizeof(refill.snapshot_id));
+	memcpy(refill.links, request->links, sizeof(refill.links));
+	for (unsigned int i = 0; i < result->num; i++)
+		refill.num += result->jobs[i].from_pool;
+	if (refill.num && refill_detached(state, &refill, &err) < 0)
+		vf_log(VF_LOG_WARN, "%s", err.msg);
+}
 
 /* The forks run, so that it cannot be written is not the end of all. */
 static int keep_trace(const struct trace_file *file,
@@ -145,13 +166,8 @@ static int run_traced(struct cmd *cmd, const struct vf_state *state,
 
 	if (!ret)
 		ret = snapshot_open(&snapshot, state, order->snapshot, err);
-	if (!ret && order->request.num_links > snapshot.num_nics)
-		ret = cmd_usage_error(cmd, err,
-				      "--net: named %u times, and snapshot %s "
-				      "has %u interface%s",
-				      order->request.num_links, order->snapshot,
-				      snapshot.num_nics,
-				      snapshot.num_nics == 1 ? "" : "s");
+	if (!ret)
+		ret = links_check_num(cmd, request->num_links, &snapshot, err);
 	if (!ret)
 		ret = fork_snapshot(&result, state, &snapshot, &order->request,
 				    err);
@@ -161,6 +177,8 @@ static int run_traced(struct cmd *cmd, const struct vf_state *state,
 		ret = report(cmd, &result, order->snapshot, err);
 		ret = ret == CMD_EXIT_DONE ? kept : ret;
 	}
+	if (ret >= 0 && order->refill)
+		start_refill(state, &snapshot, &result, request);
 	fork_result_exit(&result);
 	snapshot_close(&snapshot);
 	return ret;
@@ -309,6 +327,10 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "return once they have network, settled, or none (settled)" },
 		{ "no-wait", 0, OPT_FLAG, &order.no_wait, NULL,
 		  "the same as --wait none: return when they run" },
+		{ "cold", 0, OPT_FLAG, &order.request.cold, NULL,
+		  "take no engine from the pool" },
+		{ "refill", 0, OPT_FLAG, &order.refill, NULL,
+		  "fill up what was taken from it, in the background" },
 		{ "timeout", 't', OPT_UINT, &order.timeout_s, "SECONDS",
 		  "how long to wait for that, each from its resumption (60)" },
 		{ "waves", 0, OPT_STRING, &order.waves, "N",

@@ -190,6 +190,18 @@ int links_parse(struct cmd *cmd, struct vm_link *links, unsigned int *num,
 	return ret;
 }
 
+int links_check_num(struct cmd *cmd, unsigned int num,
+		    const struct snapshot *snapshot, struct vf_err *err)
+{
+	if (num <= snapshot->num_nics)
+		return 0;
+	return cmd_usage_error(cmd, err,
+			       "--net: named %u times, and snapshot %s has %u "
+			       "interface%s",
+			       num, snapshot->name, snapshot->num_nics,
+			       snapshot->num_nics == 1 ? "" : "s");
+}
+
 const char *links_asked(const struct opt_order *order)
 {
 	for (unsigned int i = 0; i < order->num; i++)

@@ -4,7 +4,7 @@
 #define VF_CMD_LINKS_H
 
 #include "cmd/cmd.h"
-#include "core/nic.h"
+#include "core/snapshot.h"
 
 #define LINKS_OPTS 8
 
@@ -28,6 +28,18 @@ void links_opts(struct opt opts[LINKS_OPTS], struct opt_order *order);
  */
 int links_parse(struct cmd *cmd, struct vm_link *links, unsigned int *num,
 		const struct opt_order *order, struct vf_err *err);
+
+/**
+ * links_check_num() - Has a snapshot so many interfaces?
+ * @cmd:	command
+ * @num:	of which anything was asked
+ * @snapshot:	snapshot
+ * @err:	error
+ *
+ * Return: 0 or -EINVAL
+ */
+int links_check_num(struct cmd *cmd, unsigned int num,
+		    const struct snapshot *snapshot, struct vf_err *err);
 
 /**
  * links_asked() - Is there anything beside the choice of networks?

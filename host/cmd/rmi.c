@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cmd/cmd.h"
-#include "core/snapshot.h"
+#include "core/ready.h"
 
 struct order {
 	char **names;
@@ -24,6 +24,8 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 			      : order->force ? SNAPSHOT_ORPHANS_FORCE
 					     : SNAPSHOT_ORPHANS_REFUSE,
 			      err);
+	if (!ret)
+		ret = ready_drop_orphans(state, err);
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 

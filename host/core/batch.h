@@ -11,6 +11,7 @@
 #include "core/chain.h"
 #include "core/fork.h"
 #include "core/nets.h"
+#include "core/ready.h"
 #include "core/wave.h"
 
 #define CREW_MAX 64
@@ -48,6 +49,8 @@ struct batch {
 	struct worker *workers;
 	struct ack_case *cases; /* in the order of the jobs */
 	struct nets nets;
+	struct vm *entries; /* of the pool that were taken, and have no name */
+	unsigned int num_entries;
 	struct vm **vms; /* room for one pointer per fork */
 	struct ack_desk desk;
 	int kernel_fd;
@@ -91,6 +94,18 @@ static inline void batch_began(struct fork_job *job, enum timeline_stage stage)
  * @vm:		its VM
  */
 void batch_keep_macs(const struct batch *b, struct vm *vm);
+
+/**
+ * batch_boot_letter() - What a fork is told when it reboots
+ * @b:		batch
+ * @w:		fork
+ * @letter:	out
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int batch_boot_letter(struct batch *b, const struct worker *w,
+		      struct letter *letter, struct vf_err *err);
 
 /**
  * batch_prepare() - All that comes before the engines: names, identities, TAPs,

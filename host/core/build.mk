@@ -24,7 +24,10 @@ core_srcs := \
 	host/core/nic.c \
 	host/core/payload.c \
 	host/core/prepare.c \
+	host/core/ready.c \
+	host/core/ready_label.c \
 	host/core/reap.c \
+	host/core/refill.c \
 	host/core/request.c \
 	host/core/route.c \
 	host/core/settle.c \

@@ -119,18 +119,6 @@ static void on_running(const struct snapshot *s, void *ctx)
 	tell(ctx, s, NULL);
 }
 
-/* Leave nothing open that somebody waits for the end of. */
-static void detach(void)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	setsid();
-	for (int i = 0; fd >= 0 && i < 3; i++)
-		dup2(fd, i);
-	if (fd > 2)
-		close(fd);
-}
-
 static _Noreturn void finisher_run(const struct vf_state *state,
 				   const struct vm *vm,
 				   const struct snapshot_request *request,
@@ -142,7 +130,7 @@ static _Noreturn void finisher_run(const struct vf_state *state,
 	struct vf_err err = { 0 };
 	int ret;
 
-	detach();
+	process_detach();
 	own.running = on_running;
 	own.ctx = &f;
 	ret = watcher_start(&f, state, request->name, &err);

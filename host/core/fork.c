@@ -33,7 +33,8 @@ static void note_attached(struct batch *b)
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct timeline *tl = &b->result->jobs[i].timeline;
 
-		if (b->workers[i].place == WAVE_OVER)
+		if (b->workers[i].place == WAVE_OVER ||
+		    b->result->jobs[i].from_pool)
 			continue;
 		tl->from_us[TIMELINE_BRIDGE] = m.attach_us;
 		tl->at_us[TIMELINE_BRIDGE] = m.bridged_us;
@@ -49,7 +50,8 @@ static void attach_ports(struct batch *b)
 	struct vf_err err;
 
 	for (unsigned int i = 0; i < b->result->num; i++)
-		if (b->workers[i].place != WAVE_OVER)
+		if (b->workers[i].place != WAVE_OVER &&
+		    !b->result->jobs[i].from_pool)
 			b->vms[num++] = &b->result->jobs[i].vm;
 	if (nets_attach(&b->nets, b->vms, num, &err) < 0) {
 		vf_log(VF_LOG_ERROR, "%s", err.msg);
@@ -101,6 +103,51 @@ static void undo_jobs(struct batch *b, bool all)
 		vf_log(VF_LOG_WARN, "undoing: %s", err.msg);
 }
 
+/* Those of the pool's entries are theirs from here on, also by name. */
+static void rename_ports(struct batch *b)
+{
+	__close int lock_fd = -1;
+	unsigned int num = 0;
+	struct vf_err err;
+
+	for (unsigned int i = 0; i < b->result->num; i++)
+		if (b->result->jobs[i].from_pool &&
+		    b->result->jobs[i].outcome != FORK_FAILED)
+			b->vms[num++] = &b->result->jobs[i].vm;
+	if (!num)
+		return;
+	/* who judges what is dead must not see the half of it */
+	lock_fd = state_lock(b->state, &err);
+	/* under the entries' names they work as well */
+	if (lock_fd < 0 || nets_rename(&b->nets, b->vms, num, &err) < 0)
+		vf_log(VF_LOG_WARN, "ports: %s", err.msg);
+}
+
+/* They wait for who takes them. */
+static void publish_entries(struct batch *b)
+{
+	struct fork_job *jobs = b->result->jobs;
+	unsigned int num = 0;
+	struct vf_err err;
+
+	for (unsigned int i = 0; i < b->result->num; i++)
+		if (jobs[i].outcome != FORK_FAILED)
+			b->vms[num++] = &jobs[i].vm;
+	if (ready_publish(b->state, b->snapshot, b->vms, num, &err) == 0)
+		return;
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		if (jobs[i].outcome != FORK_FAILED)
+			jobs[i].err = err;
+		jobs[i].outcome = FORK_FAILED;
+	}
+}
+
+static void finish_entries(struct batch *b)
+{
+	publish_entries(b);
+	undo_jobs(b, false);
+}
+
 /* While those that were heard still yield: it is soon done so. */
 static void record_jobs(struct batch *b)
 {
@@ -108,6 +155,9 @@ static void record_jobs(struct batch *b)
 
 	verify_ports(b);
 	trace_note(&b->result->trace, "verify", from_us);
+	from_us = vf_now_us();
+	rename_ports(b);
+	trace_note(&b->result->trace, "rename", from_us);
 	from_us = vf_now_us();
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
@@ -222,14 +272,18 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);
-	if (!ret)
+	if (!ret && !request->ahead)
 		record_jobs(&b);
 	/* a TAP of which we hold a descriptor would outlive its engine */
 	release_workers(&b);
 	if (ret < 0)
 		undo_jobs(&b, true);
+	else if (request->ahead)
+		finish_entries(&b);
 	else
 		finish_jobs(&b);
+	while (b.num_entries)
+		ready_unclaim(&b.entries[--b.num_entries]);
 	result->wall_us = vf_now_us() - result->start_us;
 	ack_desk_close(&b.desk);
 	chain_close(&b.chain);
@@ -240,6 +294,7 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	free(b.workers);
 	free(b.cases);
 	free(b.vms);
+	free(b.entries);
 	return ret;
 }
 

@@ -25,6 +25,8 @@ struct fork_request {
 	unsigned int num;
 	bool post; /* false: leave the forks without mail */
 	enum fork_wait wait;
+	bool ahead;	    /* make entries of the pool, not forks */
+	bool cold;	    /* take none from it */
 	struct told told;   /* what they are told beside their network */
 	unsigned int waves; /* so many are resumed and not heard; 0: as suits */
 	int timeout_ms;	    /* of each, from when it is resumed */
@@ -50,6 +52,7 @@ struct fork_job {
 	struct timeline timeline;
 	struct settle settle;
 	enum fork_outcome outcome;
+	bool from_pool; /* its engine had been started ahead */
 	struct vf_err err;
 	int64_t clock_error_us;
 	uint32_t signal;  /* enum vmfork_signal, as the guest told */

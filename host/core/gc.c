@@ -6,12 +6,14 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "core/gc.h"
+#include "core/ready.h"
 #include "core/reap.h"
 #include "core/snapshot.h"
 
 static bool is_alive(const char *owner, void *ctx)
 {
-	return vm_get_state(ctx, owner) != VM_STATE_DEAD;
+	return vm_get_state(ctx, owner) != VM_STATE_DEAD ||
+	       ready_owner_lives(ctx, owner);
 }
 
 /* The marks of commands that were killed. */
@@ -47,7 +49,8 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 	if (ret < 0)
 		return ret;
 	json_array_foreach(names, i, name) {
-		if (is_alive(json_string_value(name), (void *)state))
+		if (vm_get_state(state, json_string_value(name)) !=
+		    VM_STATE_DEAD)
 			continue;
 		json_array_append(dead, name);
 		json_array_append_new(
@@ -55,6 +58,14 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 			json_sprintf("VM %s", json_string_value(name)));
 	}
 	return json_array_size(dead) ? reap_vms_locked(state, dead, 0, err) : 0;
+}
+
+static int collect_pool(const struct vf_state *state, json_t *removed,
+			struct vf_err *err)
+{
+	const struct vf_state pool = state_pool(state);
+
+	return ready_gc(&pool, removed, err);
 }
 
 static int collect_links(const struct vf_state *state, json_t *removed,
@@ -101,10 +112,7 @@ static int collect(const struct vf_state *state, json_t *removed,
 {
 	static int (*const parts[])(const struct vf_state *state,
 				    json_t *removed, struct vf_err *err) = {
-		collect_vms,
-		snapshot_gc,
-		collect_links,
-		feed_vms,
+		collect_vms, collect_pool, snapshot_gc, collect_links, feed_vms,
 	};
 	struct vf_err why;
 	int ret = 0;

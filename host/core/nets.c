@@ -156,6 +156,43 @@ int nets_lease(struct nets *nets, struct vm *const *vms, unsigned int num,
 	return ret;
 }
 
+int nets_adopt(struct nets *nets, struct vm *vm, struct vf_err *err)
+{
+	int ret = 0;
+
+	for (unsigned int k = 0; !ret && k < nets->num; k++) {
+		struct vm_nic *nic = &vm->nics[k];
+
+		memcpy(nic->guest_mac, nic->port.mac, sizeof(nic->guest_mac));
+		if (nets->link[k].mtu)
+			nic->mtu = nets->link[k].mtu;
+		ret = nic_check(nets, vm, k, err);
+	}
+	return ret;
+}
+
+int nets_rename(struct nets *nets, struct vm *const *vms, unsigned int num,
+		struct vf_err *err)
+{
+	__free const char **names = calloc(num + 1, sizeof(*names));
+	int ret = 0;
+
+	if (!names)
+		return vf_err_errno(err, ENOMEM, "ports");
+	for (unsigned int i = 0; i < num; i++)
+		names[i] = vms[i]->name;
+	for (unsigned int k = 0; !ret && num && k < nets->num; k++) {
+		__free struct net_port *ports = collect(vms, num, k, err);
+
+		ret = ports ? net_ports_rename(nets->net[k], ports, names, num,
+					       err)
+			    : -ENOMEM;
+		for (unsigned int i = 0; !ret && i < num; i++)
+			vms[i]->nics[k].port = ports[i];
+	}
+	return ret;
+}
+
 void nets_release(struct nets *nets, struct vm *const *vms, unsigned int num)
 {
 	struct vf_err ignored;

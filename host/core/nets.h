@@ -46,6 +46,28 @@ int nets_lease(struct nets *nets, struct vm *const *vms, unsigned int num,
 	       struct vf_err *err);
 
 /**
+ * nets_adopt() - Have VMs use interfaces that they were given before
+ * @nets:	networks, those of the interfaces
+ * @vm:		VM with its leases; the MTU is set where one is asked for
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EINVAL if what is asked for cannot be
+ */
+int nets_adopt(struct nets *nets, struct vm *vm, struct vf_err *err);
+
+/**
+ * nets_rename() - Give interfaces to VMs whose names are others by now
+ * @nets:	networks
+ * @vms:	VMs; the owners of their ports become their names
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0 or -errno, see net_ports_rename()
+ */
+int nets_rename(struct nets *nets, struct vm *const *vms, unsigned int num,
+		struct vf_err *err);
+
+/**
  * nets_release() - Give leases back
  * @nets:	networks
  * @vms:	VMs, whose TAPs have gone or were never made

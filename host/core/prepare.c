@@ -38,20 +38,53 @@ static unsigned int last_number(const struct vf_state *state,
 	return last;
 }
 
+static int make_vm(struct batch *b, struct worker *w, const char *name,
+		   struct vf_err *err)
+{
+	struct vm *vm = &w->job->vm;
+	struct vm *entry;
+	int ret;
+
+	if (!b->num_entries)
+		return vm_create(vm, b->state, name, err);
+	entry = &b->entries[b->num_entries - 1];
+	ret = ready_move(entry, b->state, name, err);
+	if (ret < 0)
+		return ret;
+	*vm = *entry;
+	b->num_entries--;
+	w->job->from_pool = true;
+	return 0;
+}
+
+/* As above, where a dead VM of that name may be in the way. */
+static int replace_vm(struct batch *b, struct worker *w, const char *name,
+		      struct vf_err *err)
+{
+	int ret = make_vm(b, w, name, err);
+
+	if (ret != -EEXIST)
+		return ret;
+	ret = reap_dead(b->state, name, err);
+	return ret < 0 ? ret : make_vm(b, w, name, err);
+}
+
 /* Reserve one name, the next free one if the user did not choose a prefix. */
-static int name_job(struct batch *b, struct fork_job *job, unsigned int *number,
+static int name_job(struct batch *b, struct worker *w, unsigned int *number,
 		    struct vf_err *err)
 {
 	const char *prefix = b->request->prefix;
 	char name[2 * VF_NAME_MAX];
 	int ret;
 
+	if (b->request->ahead)
+		return ready_create(&w->job->vm, b->state, err);
 	for (;;) {
 		snprintf(name, sizeof(name), "%s-%u",
 			 prefix ? prefix : b->snapshot->name, ++*number);
 		if (prefix)
-			return reap_create(&job->vm, b->state, name, err);
-		ret = vm_create(&job->vm, b->state, name, err);
+			return replace_vm(b, w, name, err);
+		ret = make_vm(b, w, name, err);
 		/* another command may have taken it since */
 		if (ret != -EEXIST)
 			return ret;
@@ -66,10 +99,13 @@ static int name_jobs(struct batch *b, struct vf_err *err)
 
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
-		int ret = name_job(b, job, &number, err);
+		int ret = name_job(b, &b->workers[i], &number, err);
 
 		if (ret < 0)
 			return ret;
+		/* it is all that already */
+		if (b->result->jobs[i].from_pool)
+			continue;
 		job->vm.hardware = b->snapshot->hardware;
 		snprintf(job->vm.snapshot, sizeof(job->vm.snapshot), "%s",
 			 b->snapshot->name);
@@ -131,6 +167,41 @@ static int open_nets(struct batch *b, struct vf_err *err)
 	return nets_open(nets, b->state, err);
 }
 
+/* Entries are what their fill asked for: engines of the same snapshot, leased. */
+static int claim_entries(struct batch *b, struct vf_err *err)
+{
+	const struct vf_state pool = state_pool(b->state);
+	const struct ready_wish wish = { b->snapshot, b->nets.link };
+	int ret;
+
+	if (b->request->ahead || b->request->cold)
+		return 0;
+	b->entries = calloc(b->result->num, sizeof(*b->entries));
+	if (!b->entries)
+		return vf_err_errno(err, ENOMEM, "fork");
+	ret = ready_claim(&pool, &wish, b->entries, b->result->num, err);
+	if (ret > 0)
+		b->num_entries = (unsigned int)ret;
+	return ret < 0 ? ret : 0;
+}
+
+/* Those that have no interfaces yet get some, all or none. */
+static int lease_vms(struct batch *b, struct vf_err *err)
+{
+	unsigned int num = 0;
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < b->result->num; i++) {
+		struct vm *vm = &b->result->jobs[i].vm;
+
+		if (b->result->jobs[i].from_pool)
+			ret = nets_adopt(&b->nets, vm, err);
+		else
+			b->vms[num++] = vm;
+	}
+	return ret < 0 ? ret : nets_lease(&b->nets, b->vms, num, err);
+}
+
 static int lease_jobs(struct batch *b, struct vf_err *err)
 {
 	unsigned int num = b->result->num;
@@ -139,7 +210,6 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 	for (unsigned int i = 0; i < num; i++) {
 		struct vm *vm = &b->result->jobs[i].vm;
 
-		b->vms[i] = vm;
 		for (unsigned int k = 0; k < b->nets.num; k++)
 			vm->nics[k].mtu = b->snapshot->nics[k].mtu;
 	}
@@ -149,7 +219,7 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 		job->timeline.from_us[TIMELINE_REQUEST] = b->result->start_us;
 		batch_reached(job, TIMELINE_REQUEST);
 	}
-	ret = nets_lease(&b->nets, b->vms, num, err);
+	ret = lease_vms(b, err);
 	for (unsigned int i = 0; !ret && i < num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
@@ -160,21 +230,27 @@ static int lease_jobs(struct batch *b, struct vf_err *err)
 	return ret;
 }
 
-/* Write the mail at boot: what a fork that reboots comes back with. */
+int batch_boot_letter(struct batch *b, const struct worker *w,
+		      struct letter *letter, struct vf_err *err)
+{
+	/* nobody waits any more when it reboots */
+	int ret = nets_letter(letter, &b->nets, &w->job->vm, NULL, 0, err);
+
+	letter->identity.guest = w->guest;
+	told_at_boot(&letter->identity.guest);
+	return ret;
+}
+
 static int write_boot_mail(struct batch *b, const struct worker *w,
 			   struct vf_err *err)
 {
-	struct fork_job *job = w->job;
 	struct letter letter;
 	int ret;
 
-	/* nobody waits any more when it reboots */
-	ret = nets_letter(&letter, &b->nets, &job->vm, NULL, 0, err);
-	letter.identity.guest = w->guest;
-	told_at_boot(&letter.identity.guest);
-	if (!ret)
-		ret = vm_write_mail(&job->vm, &letter, err);
-	return ret;
+	if (b->request->ahead)
+		return ready_write_mail(&w->job->vm, err);
+	ret = batch_boot_letter(b, w, &letter, err);
+	return ret < 0 ? ret : vm_write_mail(&w->job->vm, &letter, err);
 }
 
 /* Its identity is on record before anything is made of it: undoing reads that. */
@@ -216,8 +292,9 @@ static int write_letters(struct batch *b, struct vf_err *err)
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
-		/* a failure here is this fork's own */
-		if (record_job(b, job, &job->err) < 0)
+		/* a failure here is this fork's own; an entry has a record */
+		if (!b->result->jobs[i].from_pool &&
+		    record_job(b, job, &job->err) < 0)
 			job->outcome = FORK_FAILED;
 	}
 	for (unsigned int i = 0; !ret && i < b->result->num; i++)
@@ -243,8 +320,7 @@ static int make_taps(struct worker *w, struct vf_err *err)
 	return 0;
 }
 
-/* Everything about a fork that is not its engine. */
-static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
+static int make_files(struct batch *b, struct worker *w, struct vf_err *err)
 {
 	struct fork_job *job = w->job;
 	int ret = make_taps(w, err);
@@ -257,6 +333,15 @@ static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
 		ret = disk_fork(&job->vm, b->snapshot->dir_fd, err);
 	if (!ret)
 		ret = write_boot_mail(b, w, err);
+	return ret;
+}
+
+/* Everything about a fork that is not its engine. */
+static int prepare_job(struct batch *b, struct worker *w, struct vf_err *err)
+{
+	struct fork_job *job = w->job;
+	int ret = w->job->from_pool ? 0 : make_files(b, w, err);
+
 	if (ret < 0)
 		return ret;
 	b->cases[job - b->result->jobs] = (struct ack_case){
@@ -306,9 +391,10 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 		int (*run)(struct batch *b, struct vf_err *err);
 	} steps[] = {
 		{ "files", open_files },      { "networks", open_nets },
-		{ "desk", open_desk },	      { "names", name_jobs },
-		{ "payloads", tell_jobs },    { "identities", lease_jobs },
-		{ "letters", write_letters }, { "taps", prepare_jobs },
+		{ "desk", open_desk },	      { "pool", claim_entries },
+		{ "names", name_jobs },	      { "payloads", tell_jobs },
+		{ "identities", lease_jobs }, { "letters", write_letters },
+		{ "taps", prepare_jobs },
 	};
 	int ret = 0;
 

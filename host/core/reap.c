@@ -212,9 +212,8 @@ int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
 	return reap_vms(state, names, 0, err);
 }
 
-/* Take a VM away if it is dead, and still is once nobody else can do so. */
-static int reap_dead(const struct vf_state *state, const char *name,
-		     struct vf_err *err)
+int reap_dead(const struct vf_state *state, const char *name,
+	      struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", name);
 	__close int lock_fd = -1;
@@ -224,6 +223,7 @@ static int reap_dead(const struct vf_state *state, const char *name,
 	lock_fd = state_lock(state, err);
 	if (lock_fd < 0)
 		return lock_fd;
+	/* it still has to be, now that nobody else can do so */
 	if (vm_get_state(state, name) != VM_STATE_DEAD)
 		return 0;
 	return reap_vms_locked(state, names, 0, err);

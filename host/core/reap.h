@@ -47,6 +47,17 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err);
 
 /**
+ * reap_dead() - Take a VM away if it is dead
+ * @state:	state directory
+ * @name:	its name
+ * @err:	error
+ *
+ * Return: 0, also if it lives, or -errno
+ */
+int reap_dead(const struct vf_state *state, const char *name,
+	      struct vf_err *err);
+
+/**
  * reap_create() - vm_create() that takes a dead VM of that name away first
  * @vm:		see vm_create()
  * @state:	state directory

@@ -17,6 +17,7 @@ static int open_all(struct vf_state *state, const char *path,
 		int *fd;
 	} dirs[] = {
 		{ "vms", &state->vms_fd },
+		{ "pool", &state->pool_fd },
 		{ "snapshots", &state->snapshots_fd },
 		{ "net", &state->net_fd },
 		{ "commands", &state->commands_fd },
@@ -37,7 +38,7 @@ int state_open(struct vf_state *state, const char *path, struct vf_err *err)
 {
 	int ret;
 
-	*state = (struct vf_state){ -1, -1, -1, -1, -1 };
+	*state = (struct vf_state){ -1, -1, -1, -1, -1, -1 };
 	if (!path)
 		path = getenv("VMFORK_STATE");
 	if (!path || !*path)
@@ -55,8 +56,17 @@ void state_close(struct vf_state *state)
 	vf_close_fd(&state->commands_fd);
 	vf_close_fd(&state->net_fd);
 	vf_close_fd(&state->snapshots_fd);
+	vf_close_fd(&state->pool_fd);
 	vf_close_fd(&state->vms_fd);
 	vf_close_fd(&state->fd);
+}
+
+struct vf_state state_pool(const struct vf_state *state)
+{
+	struct vf_state pool = *state;
+
+	pool.vms_fd = state->pool_fd;
+	return pool;
 }
 
 int state_lock(const struct vf_state *state, struct vf_err *err)

@@ -3,6 +3,7 @@
  * The state directory: all that vmfork knows between two commands.
  *
  *	vms/NAME/		run directory of a VM: vm.h
+ *	pool/NAME/		one that waits to become a fork's: ready.h
  *	snapshots/NAME/		snapshot.h
  *	net/NAME/		net.h
  *	commands/PID		a command that changes things, while it does: gc.h
@@ -17,6 +18,7 @@
 struct vf_state {
 	int fd;
 	int vms_fd;
+	int pool_fd;
 	int snapshots_fd;
 	int net_fd;
 	int commands_fd;
@@ -37,6 +39,16 @@ int state_open(struct vf_state *state, const char *path, struct vf_err *err);
  * @state:	directory
  */
 void state_close(struct vf_state *state);
+
+/**
+ * state_pool() - The same with the pool in place of the VMs
+ * @state:	directory
+ *
+ * What is done with VMs can so be done with what waits to become one.
+ *
+ * Return: it; nothing to be closed
+ */
+struct vf_state state_pool(const struct vf_state *state);
 
 /**
  * state_lock() - Nobody else takes anything away, or begins to make anything

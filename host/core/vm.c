@@ -11,7 +11,7 @@
 
 #define CONNECT_MS 5000
 
-static int name_check(const char *name, struct vf_err *err)
+int vm_check_name(const char *name, struct vf_err *err)
 {
 	if (vf_name_is_valid(name, VF_NAME_MAX))
 		return 0;
@@ -38,7 +38,7 @@ int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
 	int ret;
 
 	*vm = (struct vm){ .run_fd = -1 };
-	ret = name_check(name, err);
+	ret = vm_check_name(name, err);
 	if (ret < 0)
 		return ret;
 	lock_fd = state_lock(state, err);
@@ -151,7 +151,7 @@ int vm_open(struct vm *vm, const struct vf_state *state, const char *name,
 	int ret;
 
 	*vm = (struct vm){ .run_fd = -1 };
-	ret = name_check(name, err);
+	ret = vm_check_name(name, err);
 	if (ret < 0)
 		return ret;
 	snprintf(vm->name, sizeof(vm->name), "%s", name);

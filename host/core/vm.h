@@ -9,6 +9,7 @@
  *			a reboot gets what the first boot got
  *	disks.json, diskD.L  the layers of its disks and what they stand on (disk.h)
  *	mail		its mail at boot
+ *	label		of one that was taken from the pool: ready.h
  *	record.json	a fork's timeline, as `vmfork fork --json` printed it
  *	*.sock, *.log	the engine's
  *
@@ -65,6 +66,15 @@ enum vm_state {
 	VM_STATE_RUNNING, /* its engine lives */
 	VM_STATE_DEAD,
 };
+
+/**
+ * vm_check_name() - May a VM be called that?
+ * @name:	name
+ * @err:	error
+ *
+ * Return: 0 or -EINVAL
+ */
+int vm_check_name(const char *name, struct vf_err *err);
 
 /**
  * vm_create() - Reserve a name: make the run directory

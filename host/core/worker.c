@@ -16,8 +16,9 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 	struct fork_job *job = w->job;
 	__close int mail_fd =
 		openat(job->vm.run_fd, VM_MAIL_FILE, O_RDONLY | O_CLOEXEC);
+	char name[VF_NAME_MAX + 1];
 	struct vmm_spec spec = {
-		.name = job->vm.name,
+		.name = b->request->ahead ? name : job->vm.name,
 		.config = &job->vm.hardware.config,
 		.append = job->vm.hardware.append,
 		.kernel_fd = b->kernel_fd,
@@ -29,6 +30,7 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 	};
 	int ret;
 
+	ready_engine_name(&job->vm, name);
 	vm_spec_nics(&job->vm, w->tap_fds, &spec);
 	w->vmm = (struct vmm){
 		.ops = job->vm.hardware.engine,
@@ -70,6 +72,33 @@ static int load(struct worker *w, struct vf_err *err)
 	return ret;
 }
 
+/* All that is left of what load() does, for an engine of the pool. */
+static int take(struct worker *w, struct vf_err *err)
+{
+	struct batch *b = w->batch;
+	struct fork_job *job = w->job;
+	struct letter boot;
+	int ret = vm_attach(&job->vm, &w->vmm, b->request->cancel_fd, err);
+
+	if (ret < 0)
+		return ret;
+	job->pid = w->vmm.proc.pid;
+	batch_reached(job, TIMELINE_READY);
+	ret = batch_boot_letter(b, w, &boot, err);
+	return ret < 0 ? ret : ready_relabel(&job->vm, &w->vmm, &boot, err);
+}
+
+/* An entry of the pool is not resumed: it waits for somebody to take it. */
+static int keep(struct worker *w, struct vf_err *err)
+{
+	int ret = ready_label(&w->job->vm, &w->vmm, err);
+
+	vm_close_taps(w->tap_fds);
+	if (!ret)
+		w->job->outcome = FORK_RUNNING;
+	return ret;
+}
+
 static int resume(struct worker *w, struct vf_err *err)
 {
 	struct batch *b = w->batch;
@@ -80,6 +109,8 @@ static int resume(struct worker *w, struct vf_err *err)
 	if (b->attached != ATTACH_DONE)
 		return vf_err_set(err, ECANCELED,
 				  "its port could not be attached");
+	if (b->request->ahead)
+		return keep(w, err);
 	batch_reached(job, TIMELINE_QUEUED);
 	/* right before it is resumed: the mail says what time it is */
 	if (b->request->post) {
@@ -103,7 +134,8 @@ static int resume(struct worker *w, struct vf_err *err)
 
 int worker_load(struct worker *w)
 {
-	return load(w, &w->job->err);
+	return w->job->from_pool ? take(w, &w->job->err)
+				 : load(w, &w->job->err);
 }
 
 int worker_resume(struct worker *w)
