@@ -134,11 +134,15 @@ install: $(if $(wildcard host/build.mk),vmfork) \
 	$(INSTALL) -D -m 755 $(BUILD)/vmfork $(DESTDIR)$(bindir)/vmfork
 	$(INSTALL) -D -m 755 $(BUILD)/vmfork-agent \
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
+	$(INSTALL) -D -m 755 -t $(DESTDIR)$(datadir)/vmfork/hooks \
+		guest-agent/hooks/*
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/vmfork \
-		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
-	-rmdir $(DESTDIR)$(datadir)/vmfork
+		$(DESTDIR)$(datadir)/vmfork/vmfork-agent \
+		$(patsubst guest-agent/%,$(DESTDIR)$(datadir)/vmfork/%,\
+			$(wildcard guest-agent/hooks/*))
+	-rmdir $(DESTDIR)$(datadir)/vmfork/hooks $(DESTDIR)$(datadir)/vmfork
 
 C_FOLDERS := shared host guest-agent guest-kmod initramfs tests
 

@@ -41,6 +41,11 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 	text = json_string(r->append);
 	if (!text)
 		return cmd_usage_error(cmd, err, "--append: not UTF-8");
+	if (r->config.memory_bytes < 1 << 20)
+		return cmd_usage_error(
+			cmd, err,
+			"--memory: %d bytes; K, M or G makes more of them",
+			(int)r->config.memory_bytes);
 	if (r->config.memory_bytes < MEMORY_MIN ||
 	    r->config.memory_bytes > MEMORY_MAX ||
 	    r->config.memory_bytes % (1 << 20))
