@@ -110,8 +110,9 @@ static int await_give_up(const char *name, int64_t deadline_us,
 	return -ETIMEDOUT;
 }
 
-int snapshot_await(const struct vf_state *state, const char *name,
-		   int64_t deadline_us, int cancel_fd, struct vf_err *err)
+static int await_publication(const struct vf_state *state, const char *name,
+			     int64_t deadline_us, int cancel_fd,
+			     struct vf_err *err)
 {
 	__close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	char link[64], events[4096];
@@ -135,6 +136,15 @@ int snapshot_await(const struct vf_state *state, const char *name,
 		(void)!read(fd, events, sizeof(events));
 	}
 	return 0;
+}
+
+int snapshot_await(const struct vf_state *state, const char *name,
+		   int64_t deadline_us, int cancel_fd, struct vf_err *err)
+{
+	/* to close a watch takes the kernel many milliseconds */
+	if (!is_awaited(state, name))
+		return 0;
+	return await_publication(state, name, deadline_us, cancel_fd, err);
 }
 
 void snapshot_close(struct snapshot *snapshot)
