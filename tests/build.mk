@@ -58,10 +58,10 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 	$(filter $(BUILD)/tests/netns/%,$(test_progs))
 
 # What whole-VM tests need beside the product: programs that write mail with
-# faults, take two images in one pause and judge one, a library that spoils what vmfork
-# writes, and programs for a guest.
-vm_spoil := $(BUILD)/tests/vm/spoil.so
-vm_host := $(patsubst %,$(BUILD)/tests/vm/%,moment onepause postmail)
+# faults, take images as no guest has them taken and judge them, libraries that spoil
+# what vmfork writes or kill it, and programs for a guest.
+vm_preload := $(patsubst %,$(BUILD)/tests/vm/%.so,spoil strike)
+vm_host := $(patsubst %,$(BUILD)/tests/vm/%,busy mailpage moment onepause postmail)
 vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy diskwork draw invariant \
 	kmod kmod_clock rawsend talk)
 
@@ -72,7 +72,7 @@ $(vm_host): $(BUILD)/%: $(BUILD)/obj/%.o \
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) $(LDFLAGS) \
 		-o $@ $^ $(HOST_LIBS) -pthread
 
-$(vm_spoil): tests/vm/spoil.c $(shared_srcs)
+$(vm_preload): $(BUILD)/tests/vm/%.so: tests/vm/%.c $(shared_srcs)
 	$(call msg,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -Ishared $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) \
@@ -84,7 +84,7 @@ $(vm_guest): $(BUILD)/tests/vm/guest/%: $(guest_dir)/tests/vm/guest/%.o \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
 
-tests-vm: $(vm_host) $(vm_spoil) $(vm_guest) modules-all
+tests-vm: $(vm_host) $(vm_preload) $(vm_guest) modules-all
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:
@@ -124,10 +124,15 @@ check-static: all guest
 check-san: tests-san
 	$(Q)$(RUN) san
 
+# Those that do more where LONG is set, or do it for more kernels.
+long_tests := branch branch-faults disk-faults distinct kmod-device quiesce reboot \
+	sizes tls told workload
+
 check-long: $(fuzz_progs) all guest tests-vm
 	$(Q)$(RUN) long
 	$(Q)BUILD=$(BUILD) LONG=1 \
-		TESTS='vm/@(kmod-device|distinct|branch|branch-faults)@*' tests/run vm
+		TESTS='@(static/lint|vm/@($(subst $() ,|,$(long_tests)))@*)' \
+		tests/run static vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
 	check-static check-san check-long signals-table

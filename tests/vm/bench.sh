@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # time: 600
-# alone
 #
 # The benchmarks run through and say what they should. Their figures are not
 # judged here, for tests run on machines that are busy elsewhere.

@@ -6,70 +6,15 @@
 # QEMU is killed, or the disk is full. No half of one is ever ready, a promise
 # that cannot be kept is known as broken, and the source goes on at once.
 # LONG=1 does all of it three times as often.
-# shellcheck source=tests/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/vm/lib-faults.sh
+. "$(dirname "$0")/lib-faults.sh"
 
-MODES="live diff full"
 KILLS=${LONG:+12}
 KILLS=${KILLS:-4}
 LEVELS=20	   # of a full disk
 LEVELS_TO_FIT=16   # from this one on there is room enough
 ROOMY_KIB=1048576
-GOES_ON_MS=1000	   # on a quiet machine
-GOES_ON_MS_MAX=5000
 declare -A took_ms # by each mode, undisturbed
-worst_ms=0
-
-# --- what has to hold --------------------------------------------------------
-
-# What is sent to a VM that is paused is answered when it goes on.
-goes_on() {
-	local began=${EPOCHREALTIME/./} ms
-
-	ping -4 -n -q -c 1 -W 10 "$source_ip" >/dev/null || {
-		echo "the source does not answer"
-		return 1
-	}
-	ms=$(((${EPOCHREALTIME/./} - began) / 1000))
-	[ "$ms" -le "$worst_ms" ] || worst_ms=$ms
-	[ "$ms" -le "$GOES_ON_MS" ] || echo "the source went on after $ms ms"
-	[ "$ms" -le "$GOES_ON_MS_MAX" ]
-}
-
-status_of() { # SNAPSHOT: ready, writing, broken or none
-	vmfork snapshots --json | jq -er --arg name "$1" \
-		'[.[] | select(.name == $name) | .status][0] // "none"'
-}
-
-is_settled() { # SNAPSHOT
-	status=$(status_of "$1") && [ "$status" != writing ]
-}
-
-is_of_one_line() { # TEXT: of an error, a hint aside
-	[ "$(grep -c '^vmfork: ' <<<"$1")" -ge 1 ] &&
-		[ "$(grep -vc '^vmfork: hint: ' <<<"$1")" = 1 ]
-}
-
-# Only a whole one is ready: it can be forked. The manifest of a ready one verifies,
-# with the sizes of all files, so one fork in each mode is enough.
-is_forkable() { # SNAPSHOT
-	forked=1
-	vmfork fork "$1" --name whole --json | jq -e '.acked == 1' >/dev/null &&
-		vmfork stop whole-1 >/dev/null
-}
-
-# One that was not promised to anybody is ready, or there is none.
-all_or_nothing() { # STATUS_OF_COMMAND
-	is_settled cut || return
-	echo "cut: $status"
-	case $1,$status in
-	0,ready) ;;
-	137,ready) [ -n "$forked" ] || is_forkable cut || return ;;
-	*,none) return ;;
-	*) return 1 ;;
-	esac
-	vmfork rmi cut
-}
 
 # A random moment of a mode's time.
 moment() { # MODE
@@ -106,7 +51,7 @@ kill_promisers() { # MODE
 	left_nothing
 }
 
-# Who finishes is killed: what was promised is ready, or known as broken.
+# Who finishes is killed.
 kill_finishers() { # MODE
 	local i pid
 
@@ -116,41 +61,33 @@ kill_finishers() { # MODE
 		# the second line is that of /proc/PID/stat
 		pid=$(sed -n '2s/ .*//p' "$STATE/snapshots/.cut.stage/creator")
 		[ -z "$pid" ] || kill -KILL "$pid"
-		goes_on && retry_until 10 is_promised || return
-		case $status in
-		ready) [ -n "$forked" ] || is_forkable cut ;;
-		broken) vmfork gc && is_refused ;;
-		esac && vmfork rmi cut || return
+		goes_on && kept_or_refused killed || return
 	done
 	vmfork gc
 	left_nothing
 }
 
-is_promised() {
-	is_settled cut && [ "$status" != none ]
-}
-
-is_refused() {
-	broken=$((broken + 1))
-	says 1 'could not be finished: .*killed' "$VMFORK" fork cut
-}
-
-kill_engines() { # MODE
-	local i pid
+# One that had been promised is not forgotten for that.
+kill_engines() { # MODE [--no-wait]
+	local i pid rc
 
 	vmfork fork base -n "$KILLS" --name victim >/dev/null || return
 	for ((i = 1; i <= KILLS; i++)); do
 		pid=$(vm_field "victim-$i" .pid)
-		"$VMFORK" snapshot "victim-$i" cut --mode "$1" \
+		"$VMFORK" snapshot "victim-$i" cut --mode "$@" \
 			>/dev/null 2>"$notes/said" &
 		read -r -t "$(moment "$1")" <>"$notes/never"
 		kill -KILL "$pid"
 		wait_end $! || return
 		wait $!
-		set -- "$1" $?
-		echo "$1: $2 $(cat "$notes/said")"
-		[ "$2" = 0 ] || is_of_one_line "$(cat "$notes/said")" || return
-		all_or_nothing "$2" && goes_on || return
+		rc=$?
+		echo "$*: $rc $(cat "$notes/said")"
+		[ "$rc" = 0 ] || is_of_one_line "$(cat "$notes/said")" || return
+		if [ "$rc$#" = 02 ]; then
+			kept_or_refused '(QEMU|engine)'
+		else
+			all_or_nothing "$rc"
+		fi && goes_on || return
 	done
 	vmfork gc
 	left_nothing
@@ -182,30 +119,45 @@ fill() { # MODE LEVEL
 	fi
 }
 
-# In a short run each level is for one mode.
+# The same where nobody waits for it: what was promised is known as broken.
+fill_promised() { # MODE LEVEL
+	local said rc
+
+	said=$(vmfork snapshot src cut --mode "$1" --no-wait 2>&1 >/dev/null)
+	rc=$?
+	echo "$1, promised, level $2: $rc $said"
+	goes_on || return
+	if [ "$rc" = 0 ]; then
+		kept_or_refused ''
+	else
+		[ "$rc" = 1 ] && is_of_one_line "$said" && all_or_nothing 1
+	fi && left_nothing
+}
+
+turn_of() { # NUMBER: one mode of all, each in its turn
+	# shellcheck disable=SC2086 # a word each
+	set -- "$1" $MODES
+	if [ -n "${LONG:-}" ]; then
+		echo "${@:2}"
+	else
+		echo "${@:2 + $1 % 3:1}"
+	fi
+}
+
+# In a short run each level is for one mode, and for another that is promised.
 full_disks() {
-	local i used mode turn=0
+	local i used mode
 
 	used=$(used_kib)
 	for ((i = 0; i < LEVELS; i++)); do
 		resize $((used + need_kib * i / LEVELS_TO_FIT)) || return
-		for mode in $MODES; do
-			turn=$((turn + 1))
-			[ -n "${LONG:-}" ] || [ $((turn % 4)) = 1 ] || continue
+		for mode in $(turn_of "$i"); do
 			fill "$mode" "$i" || return
 		done
+		for mode in $(turn_of $((i + 1))); do
+			fill_promised "$mode" "$i" || return
+		done
 	done
-}
-
-broken_of_a_full_disk() {
-	local used
-
-	used=$(used_kib)
-	resize $((used + need_kib / 2)) || return
-	vmfork snapshot src cut --mode live --no-wait >/dev/null || return
-	goes_on && retry_until 30 is_settled cut && [ "$status" = broken ] &&
-		says 1 'could not be finished: ' "$VMFORK" fork cut &&
-		vmfork rmi cut && left_nothing
 }
 
 undisturbed() { # MODE
@@ -231,6 +183,8 @@ run_all() {
 		[ "$mode" != live ] ||
 			check "which breaks it" [ "$broken" -gt 0 ]
 		check "$mode: QEMU is killed" kill_engines "$mode"
+		check "$mode: it is killed, and was promised" \
+			kill_engines "$mode" --no-wait
 	done
 }
 
@@ -240,10 +194,11 @@ source_ip=${source_ip%/*}
 check "a base" vmfork snapshot src base --mode full
 note_state
 run_all
-fitted=0
+fitted=0 broken=0
+forked=1 # there is no room for a fork
 check "a disk that is full, at $LEVELS levels" full_disks
 check "or just not" [ "$fitted" -gt 0 ]
-check "a promise on a disk that is full" broken_of_a_full_disk
+check "which breaks promises" [ "$broken" -gt 0 ]
 check "gc finds nothing more" gc_restores
 resize "$ROOMY_KIB"
 check "the source works" guest src true

@@ -5,53 +5,11 @@
 # Branches of a VM that works as hard as it can: whatever the mode, an image is
 # the memory of one moment, and that of its devices. Layers on layers come to the
 # memory that their source had.
-# shellcheck source=tests/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/vm/lib-invariant.sh
+. "$(dirname "$0")/lib-invariant.sh"
 
-PAGES=1024
 BRANCHES=${LONG:+2000}
 BRANCHES=${BRANCHES:-100}
-ROUNDS=3 # enough that each page was looked at since the snapshot
-
-# rounds=N broken=N of the guest's program
-invariant() { # VM
-	guest "$1" 'invariant say /tmp/invariant'
-}
-
-value() { # WORD TEXT
-	sed -n "s/.*$1=\([0-9]*\).*/\1/p" <<<"$2"
-}
-
-has_gone_on() { # VM ROUNDS
-	[ "$(value rounds "$(invariant "$1")")" -ge "$2" ]
-}
-
-# Nothing is broken, also after all of it was looked at once more.
-check_invariant() { # WHAT VM
-	local rounds
-
-	rounds=$(value rounds "$(invariant "$2")")
-	check "$1: the program goes on" retry_until 30 has_gone_on "$2" \
-		$((${rounds:-0} + ROUNDS))
-	check "$1: its memory is of one moment" same 0 \
-		"$(value broken "$(invariant "$2")")"
-}
-
-is_broken() { # VM
-	[ "$(value broken "$(invariant "$1")")" -gt 0 ]
-}
-
-check_branch() { # MODE VM SNAPSHOT [MODE_TAKEN]
-	local said
-
-	said=$(vmfork snapshot "$2" "$3" --mode "$1" --json)
-	check "$1 of $2: it is ready" holds "$said" ".status == \"ready\" and
-		.mode == \"${4:-$1}\" and .pause_us > 0"
-	check "$1 of $2: a fork" holds "$(vmfork fork "$3" --name "of-$3" \
-		--json)" '.acked == 1 and .failed == 0'
-	check "$1 of $2: it has its own network" has_own_network "of-$3-1"
-	check_invariant "$1 of $2" "of-$3-1"
-}
 
 boot_id() { # VM
 	guest "$1" 'cat /proc/sys/kernel/random/boot_id' 5
@@ -79,10 +37,6 @@ check_reboots() { # VM...
 	done
 }
 
-moment() { # SNAPSHOT PAGES
-	"$BUILD/tests/vm/moment" "$@"
-}
-
 # Branches one after the other, of a VM that booted and of one that was forked.
 # What has to do with memory alone is seen in their images: no fork each.
 many_branches() { # VM MODE VM MODE...
@@ -99,14 +53,9 @@ many_branches() { # VM MODE VM MODE...
 	done
 }
 
-export VMFORK_INITRD=$notes/guest.cpio.gz
-"$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
-	--agent "$BUILD/vmfork-agent" --out "$VMFORK_INITRD" \
-	--add "/bin/invariant=$BUILD/tests/vm/guest/invariant" ||
-	bail "no initramfs"
-boot src --memory 256M || bail "no source"
-guest src "invariant run /tmp/invariant $PAGES </dev/null >/dev/null 2>&1 &"
-check "the program works" retry_until 30 has_gone_on src 2
+invariant_initramfs || bail "no initramfs"
+boot src --memory 128M || bail "no source"
+check "the program works" invariant_runs src
 
 check_branch live src live
 check_branch diff src diff
@@ -124,7 +73,7 @@ vmfork stop src >/dev/null
 
 check_branch diff of-live-1 layer
 vmfork stop of-live-1 >/dev/null
-check_branch auto of-layer-1 second diff
+check_branch diff of-layer-1 second
 check "layers build on each other" holds "$(vmfork snapshots --json)" '
 	[.[] | select(.parent) | "\(.name) \(.parent)"]
 	== ["layer live", "second layer"]'

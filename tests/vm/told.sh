@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# kernels: 6.12 7.2
+# kernels: 6.12 (7.2)
 # time: 180
 #
 # What forks are told beside their network: what their guests make of it, what
