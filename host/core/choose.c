@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "base/log.h"
 #include "core/chain.h"
 #include "core/take.h"
 
@@ -63,13 +64,11 @@ static int64_t predict_live(const struct take *t)
 	       (t->vm->snapshot[0] ? LIVE_US_PER_MIB * (int64_t)mib : 0);
 }
 
-int take_choose(struct take *t, enum snapshot_mode *mode, struct vf_err *err)
+static int choose(struct take *t, bool can_live, enum snapshot_mode *mode,
+		  struct vf_err *err)
 {
-	bool can_live = t->vmm->ops->live_check(t->vmm, err) == 0;
 	int64_t diff_us;
 
-	if (!can_live && err->num != ENOTSUP)
-		return -err->num;
 	*mode = can_live ? SNAPSHOT_MODE_LIVE : SNAPSHOT_MODE_FULL;
 	if (!has_base(t))
 		return 0;
@@ -79,4 +78,21 @@ int take_choose(struct take *t, enum snapshot_mode *mode, struct vf_err *err)
 	if (diff_us != INT64_MAX && (!can_live || diff_us < predict_live(t)))
 		*mode = SNAPSHOT_MODE_DIFF;
 	return 0;
+}
+
+int take_choose(struct take *t, enum snapshot_mode *mode, struct vf_err *err)
+{
+	struct vf_err why;
+	bool can_live = t->vmm->ops->live_check(t->vmm, &why) == 0;
+	int ret;
+
+	if (!can_live && why.num != ENOTSUP) {
+		*err = why;
+		return -err->num;
+	}
+	ret = choose(t, can_live, mode, err);
+	if (!ret && !can_live)
+		vf_log(VF_LOG_INFO, "snapshot %s: %s: taken as %s", t->s->name,
+		       why.msg, snapshot_mode_name(*mode));
+	return ret;
 }
