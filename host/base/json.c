@@ -8,7 +8,7 @@
 #include "base/io.h"
 #include "base/json.h"
 
-#define JSON_FILE_MAX (1 << 20)
+#define JSON_FILE_MAX (4 << 20) /* 4096 leases with all that one can have */
 
 int vf_json_load(int dir_fd, const char *name, json_t **out, struct vf_err *err)
 {

@@ -44,7 +44,8 @@ static int list(struct cmd *cmd, const struct vf_state *state,
 {
 	static const struct column columns[] = {
 		{ .title = "NAME", .key = "name" },
-		{ .title = "BRIDGE", .key = "bridge" },
+		{ .title = "MODE", .key = "mode" },
+		{ .title = "LINK", .key = "bridge" },
 		{ .title = "UP", .key = "up" },
 		{ .title = "IPV4", .key = "ipv4" },
 		{ .title = "IPV6", .key = "ipv6" },
@@ -121,7 +122,7 @@ static int dispatch(struct cmd *cmd, const struct vf_state *state, void *ctx,
 
 int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	const char *subnet4 = NULL, *subnet6 = NULL;
+	const char *subnet4 = NULL, *subnet6 = NULL, *mode = "bridge";
 	struct request request = { 0 };
 	struct net_conf *conf = &request.conf;
 	const struct opt opts[] = {
@@ -130,9 +131,12 @@ int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ "nat", 0, OPT_FLAG, &conf->nat, NULL,
 		  "VMs reach the world behind this machine's address" },
 		{ "ipv4", 0, OPT_STRING, &subnet4, "ADDR/LEN",
-		  "the bridge's IPv4 address (a free 10.x.0.1/16)" },
+		  "the gateway's IPv4 address (a free 10.x.0.1/16)" },
 		{ "ipv6", 0, OPT_STRING, &subnet6, "ADDR/64",
-		  "the bridge's IPv6 address (a random ULA)" },
+		  "the gateway's IPv6 address (a random ULA)" },
+		{ "mode", 0, OPT_STRING, &mode, "bridge|routed",
+		  "attach VMs to a bridge (up to 1023), or route to each "
+		  "(up to 4096)" },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -154,6 +158,11 @@ int cmd_net(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	    net_addr_parse(AF_INET6, subnet6, &conf->addr6, &conf->prefix6) < 0)
 		return cmd_usage_error(cmd, err, "--ipv6 '%s': not ADDR/LEN",
 				       subnet6);
+	ret = net_mode_parse(mode);
+	if (ret < 0)
+		return cmd_usage_error(
+			cmd, err, "--mode '%s': not bridge or routed", mode);
+	conf->mode = ret;
 	request.argc = argc;
 	request.argv = argv;
 	return cmd_change(cmd, !strcmp(argv[0], "create") ? GC_MAKES : GC_FREES,

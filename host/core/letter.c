@@ -35,9 +35,33 @@ static void gateways_note(struct gateways *gateways,
 	}
 }
 
+/*
+ * Siblings that may talk to each other but share no link do so through the
+ * gateway: addresses without a subnet, and the gateway the only one at hand.
+ */
+static bool siblings_are_behind(const struct net_conf *conf)
+{
+	return conf->open && conf->mode == NET_MODE_ROUTED;
+}
+
+static void route_to_gateway(struct identity_link *link, int family,
+			     const void *gateway)
+{
+	size_t len = family == AF_INET ? 4 : 16;
+	struct identity_route *route;
+
+	/* letter_init() has seen that there is room */
+	route = &link->routes[link->num_routes++];
+	*route = (struct identity_route){ .is_ipv6 = family == AF_INET6,
+					  .dst_len = 8 * len };
+	memcpy(route->dst, gateway, len);
+}
+
 static void link_init(struct identity_link *link, const struct letter_link *l,
 		      struct gateways *gateways)
 {
+	bool is_behind = siblings_are_behind(l->conf);
+
 	link->match = IDENTITY_MATCH_MAC;
 	memcpy(link->match_mac, l->old_mac, 6);
 	link->has_mac = true;
@@ -46,7 +70,7 @@ static void link_init(struct identity_link *link, const struct letter_link *l,
 	link->num_addr4 = l->port->num_addr4;
 	for (unsigned int i = 0; i < link->num_addr4; i++) {
 		memcpy(link->addr4[i].addr, &l->port->addr4[i], 4);
-		link->addr4[i].prefix_len = l->conf->prefix4;
+		link->addr4[i].prefix_len = is_behind ? 32 : l->conf->prefix4;
 	}
 	link->has_gateway4 = link->num_addr4 && !gateways->has_ip4;
 	gateways->has_ip4 |= link->has_gateway4;
@@ -55,7 +79,7 @@ static void link_init(struct identity_link *link, const struct letter_link *l,
 	link->num_addr6 = l->port->num_addr6;
 	for (unsigned int i = 0; i < link->num_addr6; i++) {
 		memcpy(link->addr6[i].addr, &l->port->addr6[i], 16);
-		link->addr6[i].prefix_len = l->conf->prefix6;
+		link->addr6[i].prefix_len = is_behind ? 128 : l->conf->prefix6;
 	}
 	link->has_gateway6 = link->num_addr6 && !gateways->has_ip6;
 	gateways->has_ip6 |= link->has_gateway6;
@@ -68,6 +92,10 @@ static void link_init(struct identity_link *link, const struct letter_link *l,
 	link->num_routes = l->num_routes;
 	for (unsigned int i = 0; i < l->num_routes; i++)
 		link->routes[i] = l->routes[i];
+	if (is_behind && link->num_addr4)
+		route_to_gateway(link, AF_INET, &l->conf->addr4);
+	if (is_behind && link->num_addr6)
+		route_to_gateway(link, AF_INET6, &l->conf->addr6);
 }
 
 int letter_init(struct letter *letter, const struct letter_link *links,
@@ -84,8 +112,17 @@ int letter_init(struct letter *letter, const struct letter_link *links,
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
 
-	for (unsigned int i = 0; i < num; i++)
+	for (unsigned int i = 0; i < num; i++) {
+		if (siblings_are_behind(links[i].conf) &&
+		    links[i].num_routes > IDENTITY_ROUTES_MAX - 2)
+			return vf_err_set(err, EINVAL,
+					  "network %s: %u routes: an open "
+					  "routed network has room for %d",
+					  links[i].conf->name,
+					  links[i].num_routes,
+					  IDENTITY_ROUTES_MAX - 2);
 		gateways_note(&gateways, &links[i]);
+	}
 	for (unsigned int i = 0; i < num; i++)
 		link_init(&id->link[i], &links[i], &gateways);
 	id->num_links = num;

@@ -95,6 +95,8 @@ static const char *route_fault(const struct net_conf *conf,
 			       const struct identity_route *route)
 {
 	struct in6_addr gateway = route_addr(route, route->gateway);
+	struct in6_addr own = route->is_ipv6 ? conf->addr6
+					     : net_addr_map(conf->addr4);
 	unsigned int num_addrs = route->is_ipv6 ? port->num_addr6
 						: port->num_addr4;
 
@@ -109,6 +111,9 @@ static const char *route_fault(const struct net_conf *conf,
 		return "its gateway is not in the subnet";
 	if (net_port_has(port, gateway))
 		return "its gateway is the interface itself";
+	if (conf->mode == NET_MODE_ROUTED && conf->open &&
+	    memcmp(&gateway, &own, sizeof(own)))
+		return "a routed network has no other gateway than its own";
 	return NULL;
 }
 

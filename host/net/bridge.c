@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "net/bridge.h"
 #include "net/pool.h"
+#include "net/sysctl.h"
 
 #define ALIAS_PREFIX "vmfork:net:"
 #define ALIAS_SIZE   (sizeof(ALIAS_PREFIX) + NET_NAME_MAX)
@@ -119,10 +119,10 @@ static int link_alias_add(struct rtnl *rtnl, const struct net_conf *conf)
 	return 0;
 }
 
-static int addr_add(struct rtnl *rtnl, const struct net_conf *conf, int ifindex,
-		    int family, const void *addr, size_t len,
-		    unsigned int prefix)
+int bridge_addr_add(struct rtnl *rtnl, const char *link, int ifindex,
+		    int family, const void *addr, unsigned int prefix)
 {
+	size_t len = family == AF_INET ? 4 : 16;
 	struct ifaddrmsg ifa = { .ifa_family = family,
 				 .ifa_prefixlen = prefix,
 				 .ifa_flags =
@@ -133,7 +133,7 @@ static int addr_add(struct rtnl *rtnl, const struct net_conf *conf, int ifindex,
 
 	msg = rtnl_add(rtnl, RTM_NEWADDR,
 		       NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-		       "bridge %s: %s address", conf->bridge,
+		       "link %s: %s address", link,
 		       family == AF_INET ? "IPv4" : "IPv6");
 	if (!msg || nlmsg_append(msg, &ifa, sizeof(ifa), NLMSG_ALIGNTO) < 0)
 		return -ENOMEM;
@@ -150,45 +150,15 @@ static int addrs_add(struct rtnl *rtnl, const struct net_conf *conf)
 	int ifindex = if_nametoindex(conf->bridge);
 	int ret;
 
-	ret = addr_add(rtnl, conf, ifindex, AF_INET, &conf->addr4,
-		       sizeof(conf->addr4), conf->prefix4);
+	ret = bridge_addr_add(rtnl, conf->bridge, ifindex, AF_INET,
+			      &conf->addr4, conf->prefix4);
 	if (ret == 0)
-		ret = addr_add(rtnl, conf, ifindex, AF_INET6, &conf->addr6,
-			       sizeof(conf->addr6), conf->prefix6);
+		ret = bridge_addr_add(rtnl, conf->bridge, ifindex, AF_INET6,
+				      &conf->addr6, conf->prefix6);
 	if (ret == 0)
-		ret = addr_add(rtnl, conf, ifindex, AF_INET6, &link_local,
-			       sizeof(link_local), 64);
+		ret = bridge_addr_add(rtnl, conf->bridge, ifindex, AF_INET6,
+				      &link_local, 64);
 	return ret;
-}
-
-/* Return: 1 if it had another value before, 0 if not, -errno. */
-static int sysctl_set(const char *path, const char *value, struct vf_err *err)
-{
-	char old[16] = "";
-	__close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len;
-
-	if (fd < 0)
-		return vf_err_errno(err, errno, "%s", path);
-	len = read(fd, old, sizeof(old) - 1);
-	if (len > 0 && !strncmp(old, value, strlen(value)) &&
-	    old[strlen(value)] == '\n')
-		return 0;
-	close(fd);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		return vf_err_errno(err, errno, "%s", path);
-	return 1;
-}
-
-static int bridge_sysctl(const struct net_conf *conf, const char *name,
-			 const char *value, struct vf_err *err)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s",
-		 conf->bridge, name);
-	return sysctl_set(path, value, err);
 }
 
 static int bridge_configure(struct rtnl *rtnl, const struct net_conf *conf,
@@ -197,9 +167,9 @@ static int bridge_configure(struct rtnl *rtnl, const struct net_conf *conf,
 	int ret;
 
 	/* hosts that switch IPv6 off do so by the default of new links */
-	ret = bridge_sysctl(conf, "disable_ipv6", "0", err);
+	ret = sysctl_set_ip6(conf->bridge, "disable_ipv6", "0", err);
 	if (ret >= 0)
-		ret = bridge_sysctl(conf, "accept_ra", "0", err);
+		ret = sysctl_set_ip6(conf->bridge, "accept_ra", "0", err);
 	if (ret < 0) {
 		if (ret == -ENOENT)
 			vf_err_hint(err, "the kernel must support IPv6");
@@ -274,7 +244,7 @@ int bridge_forward(const struct net_conf *conf, struct vf_err *err)
 		if (ret < 0)
 			return vf_err_wrap(err, "network %s", conf->name);
 		if (ret > 0)
-			vf_log(VF_LOG_INFO, "network %s: NAT: set %s to 1",
+			vf_log(VF_LOG_INFO, "network %s: set %s to 1",
 			       conf->name, paths[i]);
 	}
 	return 0;

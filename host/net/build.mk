@@ -7,6 +7,7 @@ net_srcs := \
 	host/net/filter.c \
 	host/net/gc.c \
 	host/net/lease.c \
+	host/net/mode.c \
 	host/net/network.c \
 	host/net/nft.c \
 	host/net/pin.c \
@@ -14,7 +15,9 @@ net_srcs := \
 	host/net/port.c \
 	host/net/ports.c \
 	host/net/record.c \
+	host/net/routed.c \
 	host/net/rtnl.c \
 	host/net/subnet.c \
+	host/net/sysctl.c \
 	host/net/tap.c \
 	host/net/wish.c

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "net/filter.h"
+#include "net/mode.h"
 #include "net/nft.h"
 #include "net/record.h"
 
@@ -17,6 +18,7 @@
 /* One element, in jansson's words; valid as long as the document is. */
 struct element {
 	const char *set; /* what follows the bridge's name and a dot */
+	const char *family;
 	const char *tap;
 	json_t *fields; /* array of the concatenation, or NULL */
 	json_int_t packets;
@@ -35,7 +37,7 @@ static int element_parse(json_t *json, struct element *element)
 	element->fields = json_object_get(val, "concat");
 	element->tap = json_string_value(
 		element->fields ? json_array_get(element->fields, 0) : val);
-	return element->tap ? 0 : -EBADMSG;
+	return element->tap && element->family ? 0 : -EBADMSG;
 }
 
 static int elements_visit(const struct net_conf *conf, json_t *sets,
@@ -55,6 +57,8 @@ static int elements_visit(const struct net_conf *conf, json_t *sets,
 		    name[len] != '.')
 			continue;
 		element.set = name + len + 1;
+		element.family =
+			json_string_value(json_object_get(set, "family"));
 		json_array_foreach(json_object_get(set, "elem"), j, json) {
 			if (ret == 0)
 				ret = element_parse(json, &element);
@@ -148,6 +152,7 @@ static int count_cb(const struct element *element, void *ctx)
 static int sets_read(const struct net_conf *conf, const char *const *names,
 		     json_t **sets, struct vf_err *err)
 {
+	const struct mode_ops *mode = mode_of(conf);
 	__json json_t *all = json_array();
 	char command[128];
 	int ret;
@@ -156,8 +161,10 @@ static int sets_read(const struct net_conf *conf, const char *const *names,
 		__json json_t *part = NULL;
 
 		snprintf(command, sizeof(command),
-			 "list set bridge " NFT_TABLE " %s.%s\n", conf->bridge,
-			 *names);
+			 "list set %s " NFT_TABLE " %s.%s\n",
+			 strcmp(*names, "arp") ? mode->family
+					       : mode->arp_family,
+			 conf->bridge, *names);
 		ret = nft_read(command, &part, err);
 		if (ret < 0)
 			return ret;
@@ -272,8 +279,8 @@ static void element_print(FILE *out, const char *verb,
 	json_t *field;
 	size_t i;
 
-	fprintf(out, "%s element bridge " NFT_TABLE " %s.%s { \"%s\"", verb,
-		conf->bridge, element->set, element->tap);
+	fprintf(out, "%s element %s " NFT_TABLE " %s.%s { \"%s\"", verb,
+		element->family, conf->bridge, element->set, element->tap);
 	json_array_foreach(element->fields, i, field) {
 		if (i)
 			field_print(out, field);
@@ -281,20 +288,29 @@ static void element_print(FILE *out, const char *verb,
 	fputs(" }\n", out);
 }
 
-static void guard_element_print(FILE *out, const char *tap)
+/* A TAP is in the set of all networks too, and in that of ARP. */
+static void tap_sweep_print(FILE *out, const struct net_conf *conf,
+			    const char *tap)
 {
-	fprintf(out,
-		"add element bridge " NFT_TABLE " " NFT_GUARD_SET
-		" { \"%s\" }\n"
-		"delete element bridge " NFT_TABLE " " NFT_GUARD_SET
-		" { \"%s\" }\n",
-		tap, tap);
+	const struct mode_ops *mode = mode_of(conf);
+	struct element in_arp = { .set = "tap",
+				  .family = mode->arp_family,
+				  .tap = tap };
+
+	for (int i = 0; i < 2; i++)
+		fprintf(out,
+			"%s element %s " NFT_TABLE " " NFT_GUARD_SET
+			" { \"%s\" }\n",
+			i ? "delete" : "add", mode->family, tap);
+	if (conf->mode != NET_MODE_ROUTED)
+		return;
+	element_print(out, "add", conf, &in_arp);
+	element_print(out, "delete", conf, &in_arp);
 }
 
 static int sweep_cb(const struct element *element, void *ctx)
 {
 	struct sweep *sweep = ctx;
-
 	int ret;
 
 	if (json_object_get(sweep->known, element->tap))
@@ -309,7 +325,7 @@ static int sweep_cb(const struct element *element, void *ctx)
 	element_print(sweep->out, "add", sweep->conf, element);
 	element_print(sweep->out, "delete", sweep->conf, element);
 	if (!strcmp(element->set, "tap"))
-		guard_element_print(sweep->out, element->tap);
+		tap_sweep_print(sweep->out, sweep->conf, element->tap);
 	if (json_object_get(sweep->told, element->tap))
 		return 0;
 	json_array_append_new(sweep->removed,

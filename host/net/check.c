@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "net/bridge.h"
 #include "net/filter.h"
+#include "net/mode.h"
 #include "net/network.h"
 #include "net/nft.h"
 #include "net/pool.h"
@@ -76,6 +77,36 @@ static int check_ipv6(struct check *check, struct vf_err *err)
 		return vf_err_set(err, EAFNOSUPPORT,
 				  "IPv6: the kernel has none");
 	return 0;
+}
+
+/* The same port anew, as one of a network without a bridge. */
+static int check_routed(struct check *check, struct vf_err *err)
+{
+	int ifindex = port_find(&check->rtnl, &check->port, err);
+	struct net_conf conf = check->conf;
+	struct vf_err undo_err;
+	int ret;
+
+	if (ifindex == 0)
+		return vf_err_set(err, ENODEV, "there is no TAP");
+	if (ifindex < 0 ||
+	    port_link_down_add(&check->rtnl, &check->port, ifindex) < 0)
+		return ifindex < 0 ? ifindex
+				   : vf_err_errno(err, ENOMEM, "port");
+	ret = rtnl_commit(&check->rtnl, RTNL_UNDO, err);
+	conf.mode = NET_MODE_ROUTED;
+	if (ret == 0)
+		ret = filter_up(&conf, err);
+	if (ret == 0)
+		ret = filter_ports_add(&conf, &check->port, 1, err);
+	if (ret == 0)
+		ret = mode_of(&conf)->link_up(&check->rtnl, &conf, &check->port,
+					      &ifindex, 1, err);
+	if (ret == 0)
+		ret = mode_of(&conf)->remember(&check->rtnl, &conf,
+					       &check->port, &ifindex, 1, err);
+	filter_down(&conf, &undo_err);
+	return ret;
 }
 
 static int qdisc_try(struct check *check, const char *kind, const void *options,
@@ -140,10 +171,11 @@ static const struct {
 	const char *name;
 	int (*run)(struct check *check, struct vf_err *err);
 } checks[] = {
-	{ "tun", check_tun },		{ "bridge", check_bridge },
-	{ "port flags", check_flags },	{ "nftables bridge family", check_nft },
-	{ "IPv6", check_ipv6 },		{ "netem", check_netem },
-	{ "fq_codel", check_fq_codel }, { "police", check_police },
+	{ "tun", check_tun },	       { "bridge", check_bridge },
+	{ "port flags", check_flags }, { "nftables bridge family", check_nft },
+	{ "IPv6", check_ipv6 },	       { "routed networks", check_routed },
+	{ "netem", check_netem },      { "fq_codel", check_fq_codel },
+	{ "police", check_police },
 };
 
 static int check_init(struct check *check, struct vf_err *err)

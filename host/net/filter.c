@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "net/filter.h"
+#include "net/mode.h"
 #include "net/nft.h"
 #include "net/pool.h"
 #include "net/record.h"
@@ -22,32 +23,38 @@ static void chain_name(char name[CHAIN_NAME_SIZE], const struct net_conf *conf,
 
 int filter_is_up(const struct net_conf *conf, struct vf_err *err)
 {
-	static const struct {
+	const int family = mode_of(conf)->guard_family;
+	const struct {
 		int family;
 		const char *what;
+		bool is_needed;
 	} chains[] = {
-		{ NFPROTO_BRIDGE, "" },
-		{ NFPROTO_BRIDGE, ".complete" },
-		{ NFPROTO_INET, ".forward" },
-		{ NFPROTO_INET, ".nat" },
+		{ family, "", true },
+		{ family, ".complete", true },
+		{ NFPROTO_ARP, "", conf->mode == NET_MODE_ROUTED },
+		{ NFPROTO_INET, ".forward", true },
+		{ NFPROTO_INET, ".nat", conf->nat },
 	};
-	size_t num = conf->nat ? ARRAY_SIZE(chains) : ARRAY_SIZE(chains) - 1;
 	char name[CHAIN_NAME_SIZE];
 	int ret;
 
-	ret = nft_chain_exists(NFPROTO_BRIDGE, NFT_GUARD, err);
-	for (size_t i = 0; i < num && ret == 1; i++) {
+	ret = nft_chain_exists(family, NFT_GUARD, err);
+	for (size_t i = 0; i < ARRAY_SIZE(chains) && ret == 1; i++) {
+		if (!chains[i].is_needed)
+			continue;
 		chain_name(name, conf, chains[i].what);
 		ret = nft_chain_exists(chains[i].family, name, err);
 	}
 	return ret;
 }
 
-/* The sets of the bridge family, and chains to be filled: @b is the bridge. */
-static void sets_print(FILE *out, const char *b)
+/* The sets of a family, and chains to be filled: @b is the bridge. */
+static void sets_print(FILE *out, const struct net_conf *conf)
 {
+	const char *family = mode_of(conf)->family, *b = conf->bridge;
+
 	fprintf(out,
-		"table bridge " NFT_TABLE " {\n"
+		"table %s " NFT_TABLE " {\n"
 		"set " NFT_GUARD_SET " { type ifname; }\n"
 		"chain " NFT_GUARD " { type filter hook prerouting "
 		"priority -300; }\n"
@@ -56,41 +63,73 @@ static void sets_print(FILE *out, const char *b)
 		"}\n"
 		"set %s.ip6 { type ifname . ether_addr . ipv6_addr; counter; "
 		"}\n"
-		"set %s.arp { type ifname . ether_addr . ether_addr . "
-		"ipv4_addr; counter; }\n"
 		"set %s.nd { typeof iifname . @th,64,128; }\n"
 		"set %s.ll { typeof iifname . @th,208,48; }\n"
 		"chain %s { type filter hook prerouting priority -300; }\n"
 		"}\n",
-		b, b, b, b, b, b, b);
+		family, b, b, b, b, b, b);
+	fprintf(out,
+		"table %s " NFT_TABLE " {\n"
+		"set %s.tap { type ifname; }\n"
+		"set %s.arp { type ifname . ether_addr . ether_addr . "
+		"ipv4_addr; counter; }\n"
+		"}\n",
+		mode_of(conf)->arp_family, b, b);
+	if (conf->mode == NET_MODE_ROUTED)
+		fprintf(out,
+			"table arp " NFT_TABLE " { chain %s { type filter "
+			"hook input priority 0; }\n}\n",
+			b);
 }
 
-/* What the bridge takes from its ports. */
-static void pins_print(FILE *out, const char *b)
+/* What nobody has put under rules says nothing. */
+static void guard_print(FILE *out, const struct net_conf *conf)
 {
+	const char *family = mode_of(conf)->family;
+
+	/* at the hooks of inet, bridges of our group come by as well */
 	fprintf(out,
-		"flush chain bridge " NFT_TABLE " " NFT_GUARD "\n"
-		"add rule bridge " NFT_TABLE " " NFT_GUARD
-		" iifgroup %d iifname != @" NFT_GUARD_SET " drop\n",
+		"flush chain %s " NFT_TABLE " " NFT_GUARD "\n"
+		"add rule %s " NFT_TABLE " " NFT_GUARD
+		" %s iifgroup %d iifname != @" NFT_GUARD_SET " drop\n",
+		family, family,
+		conf->mode == NET_MODE_ROUTED ? "meta iifkind \"tun\"" : "",
 		NET_LINK_GROUP);
-	fprintf(out,
-		"flush chain bridge " NFT_TABLE " %s\n"
-		"table bridge " NFT_TABLE " { chain %s {\n"
-		"iifname != @%s.tap accept\n",
-		b, b, b);
-	/* read from the frame: a VLAN tag that was taken off counts too */
-	fprintf(out, "ether type != { ip, arp, ip6 } drop\n"
-		     "udp sport { 67, 547 } drop\n"
-		     "icmpv6 type { nd-router-solicit, nd-router-advert, "
-		     "nd-redirect } drop\n");
+}
+
+/* What the host takes from ports: ARP. */
+static void arp_print(FILE *out, const char *b)
+{
 	fprintf(out,
 		"arp htype 1 arp ptype ip arp hlen 6 arp plen 4 "
 		"arp operation { request, reply } iifname . ether saddr . "
-		"arp saddr ether . arp saddr ip @%s.arp accept\n"
-		"iifname . ether saddr . ip saddr @%s.ip4 accept\n",
-		b, b);
+		"arp saddr ether . arp saddr ip @%s.arp accept\n",
+		b);
+}
+
+/* What the bridge, or the host, takes from ports. */
+static void pins_print(FILE *out, const struct net_conf *conf)
+{
+	bool is_bridge = conf->mode == NET_MODE_BRIDGE;
+	const char *family = mode_of(conf)->family, *b = conf->bridge;
+
+	guard_print(out, conf);
+	fprintf(out,
+		"flush chain %s " NFT_TABLE " %s\n"
+		"table %s " NFT_TABLE " { chain %s {\n"
+		"iifname != @%s.tap accept\n",
+		family, b, family, b, b);
+	/* read from the frame: a VLAN tag that was taken off counts too */
+	if (is_bridge)
+		fprintf(out, "ether type != { ip, arp, ip6 } drop\n");
+	fprintf(out, "udp sport { 67, 547 } drop\n"
+		     "icmpv6 type { nd-router-solicit, nd-router-advert, "
+		     "nd-redirect } drop\n");
+	if (is_bridge)
+		arp_print(out, b);
 	/* a header of 24 bytes; then type, length in 8 bytes, address */
 	fprintf(out,
+		"iifname . ether saddr . ip saddr @%s.ip4 accept\n"
 		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } "
 		"ip6 length != { 24, 32 } drop\n"
 		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } "
@@ -101,7 +140,16 @@ static void pins_print(FILE *out, const char *b)
 		"iifname . @th,64,128 != @%s.nd drop\n"
 		"iifname . ether saddr . ip6 saddr @%s.ip6 accept\n"
 		"drop\n}\n}\n",
+		b, b, b, b);
+	if (is_bridge)
+		return;
+	fprintf(out,
+		"flush chain arp " NFT_TABLE " %s\n"
+		"table arp " NFT_TABLE " { chain %s {\n"
+		"iifname != @%s.tap accept\n",
 		b, b, b);
+	arp_print(out, b);
+	fprintf(out, "drop\n}\n}\n");
 }
 
 /*
@@ -112,7 +160,11 @@ static void pins_print(FILE *out, const char *b)
 static void forward_print(FILE *out, const struct net_conf *conf)
 {
 	const char *b = conf->bridge;
+	char ports[IFNAMSIZ + 8];
 
+	/* the link from which packets of its ports come */
+	snprintf(ports, sizeof(ports),
+		 conf->mode == NET_MODE_ROUTED ? "@%s.tap" : "\"%s\"", b);
 	fprintf(out,
 		"table inet " NFT_TABLE " { chain %s.forward "
 		"{ type filter hook forward priority -10; }\n}\n"
@@ -121,13 +173,14 @@ static void forward_print(FILE *out, const struct net_conf *conf)
 		b, b, b);
 	/* what connection tracking does not know leaves with its own address */
 	if (conf->nat)
-		fprintf(out, "iifname \"%s\" ct state invalid drop\n", b);
+		fprintf(out, "iifname %s ct state invalid drop\n", ports);
 	if (conf->open)
-		fprintf(out, "iifname \"%s\" oifname \"%s\" accept\n", b, b);
-	fprintf(out, "iifname \"%s\" oifgroup %d drop\n}\n}\n", b,
+		fprintf(out, "iifname %s oifname %s accept\n", ports, ports);
+	fprintf(out, "iifname %s oifgroup %d drop\n}\n}\n", ports,
 		NET_LINK_GROUP);
 }
 
+/* To our links, its own TAPs among them, nobody needs another's address. */
 static void nat_print(FILE *out, const struct net_conf *conf)
 {
 	char addr4[INET_ADDRSTRLEN], addr6[INET6_ADDRSTRLEN];
@@ -140,10 +193,12 @@ static void nat_print(FILE *out, const struct net_conf *conf)
 		"{ type nat hook postrouting priority 100; }\n}\n"
 		"flush chain inet " NFT_TABLE " %s.nat\n"
 		"table inet " NFT_TABLE " { chain %s.nat {\n"
-		"ip saddr %s/%u oifname != { \"%s\", \"lo\" } masquerade\n"
-		"ip6 saddr %s/%u oifname != { \"%s\", \"lo\" } masquerade\n"
+		"oifgroup %d accept\n"
+		"ip saddr %s/%u oifname != \"lo\" masquerade\n"
+		"ip6 saddr %s/%u oifname != \"lo\" masquerade\n"
 		"}\n}\n",
-		b, b, b, addr4, conf->prefix4, b, addr6, conf->prefix6, b);
+		b, b, b, NET_LINK_GROUP, addr4, conf->prefix4, addr6,
+		conf->prefix6);
 }
 
 /* A transaction that is being written. */
@@ -194,9 +249,10 @@ int filter_up(const struct net_conf *conf, struct vf_err *err)
 	ret = commands_begin(&commands, err);
 	if (ret < 0)
 		return ret;
-	sets_print(commands.out, conf->bridge);
-	pins_print(commands.out, conf->bridge);
-	chain_remove_print(commands.out, "bridge", conf, ".complete");
+	sets_print(commands.out, conf);
+	pins_print(commands.out, conf);
+	chain_remove_print(commands.out, mode_of(conf)->family, conf,
+			   ".complete");
 	forward_print(commands.out, conf);
 	if (conf->nat)
 		nat_print(commands.out, conf);
@@ -205,9 +261,10 @@ int filter_up(const struct net_conf *conf, struct vf_err *err)
 		return 0;
 	if (ret == -EOPNOTSUPP || ret == -ENOENT)
 		vf_err_hint(err,
-			    "the kernel needs nftables with its bridge "
-			    "and inet families (NF_TABLES_BRIDGE, "
-			    "NF_TABLES_INET)%s",
+			    "the kernel needs nftables with its %s and inet "
+			    "families (NF_TABLES_%s, NF_TABLES_INET)%s",
+			    mode_of(conf)->arp_family,
+			    conf->mode == NET_MODE_ROUTED ? "ARP" : "BRIDGE",
 			    conf->nat ? " and NAT (NFT_MASQ)" : "");
 	return vf_err_wrap(err, "network %s", conf->name);
 }
@@ -218,7 +275,8 @@ int filter_complete(const struct net_conf *conf, struct vf_err *err)
 	int ret;
 
 	snprintf(command, sizeof(command),
-		 "add chain bridge " NFT_TABLE " %s.complete\n", conf->bridge);
+		 "add chain %s " NFT_TABLE " %s.complete\n",
+		 mode_of(conf)->family, conf->bridge);
 	ret = nft_run(command, err);
 	return ret < 0 ? vf_err_wrap(err, "network %s", conf->name) : 0;
 }
@@ -237,8 +295,8 @@ static int elements_remove(const struct net_conf *conf, struct vf_err *err)
 
 int filter_down(const struct net_conf *conf, struct vf_err *err)
 {
-	static const char *const sets[] = { "tap", "ip4", "ip6",
-					    "arp", "nd",  "ll" };
+	static const int families[] = { NFPROTO_BRIDGE, NFPROTO_ARP,
+					NFPROTO_INET };
 	struct commands commands;
 	int ret;
 
@@ -249,21 +307,20 @@ int filter_down(const struct net_conf *conf, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	/* whatever is missing is made first, so that all can be deleted */
-	sets_print(commands.out, conf->bridge);
-	pins_print(commands.out, conf->bridge);
+	sets_print(commands.out, conf);
+	pins_print(commands.out, conf);
 	fprintf(commands.out, "add table inet " NFT_TABLE "\n");
-	chain_remove_print(commands.out, "bridge", conf, "");
-	chain_remove_print(commands.out, "bridge", conf, ".complete");
+	chain_remove_print(commands.out, mode_of(conf)->family, conf, "");
+	if (conf->mode == NET_MODE_ROUTED)
+		chain_remove_print(commands.out, "arp", conf, "");
+	chain_remove_print(commands.out, mode_of(conf)->family, conf,
+			   ".complete");
 	chain_remove_print(commands.out, "inet", conf, ".forward");
 	if (conf->nat)
 		chain_remove_print(commands.out, "inet", conf, ".nat");
-	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-		fprintf(commands.out, "delete set bridge " NFT_TABLE " %s.%s\n",
-			conf->bridge, sets[i]);
+	filter_sets_remove_print(commands.out, conf);
 	ret = commands_run(&commands, err);
-	if (ret == 0)
-		ret = nft_table_remove(NFPROTO_BRIDGE, err);
-	if (ret == 0)
-		ret = nft_table_remove(NFPROTO_INET, err);
+	for (size_t i = 0; i < ARRAY_SIZE(families) && ret == 0; i++)
+		ret = nft_table_remove(families[i], err);
 	return ret < 0 ? vf_err_wrap(err, "network %s", conf->name) : 0;
 }

@@ -2,9 +2,9 @@
 /*
  * What ports may say, who may talk to whom, and NAT: nftables.
  *
- * All networks of a network namespace share the tables "bridge vmfork" and
- * "inet vmfork"; each has its own sets and chains in them, named after its
- * bridge. A port is not a rule but an element of each of the sets:
+ * All networks of a network namespace share the tables "bridge vmfork", "inet
+ * vmfork" and "arp vmfork"; each has its own sets and chains in them, named after
+ * its bridge. A port is not a rule but an element of each of the sets:
  *
  *	BRIDGE.tap	TAP; what comes from one is judged by chain BRIDGE
  *	BRIDGE.ip4	TAP . source MAC . source IPv4 address, counted
@@ -21,6 +21,12 @@
  * again. The chain BRIDGE.complete has no rules; it is made when all ports have
  * theirs.
  *
+ * On a bridge they are in the family bridge, which sees whole frames. TAPs of a
+ * routed network are judged where their packets come to the host, in the family
+ * inet, and ARP, with a set BRIDGE.tap of its own, in the family arp; nobody
+ * listens to what else they say. Whose TAPs are routed, the bridge of the name
+ * has no ports.
+ *
  * A frame that comes from a TAP and matches none of them is dropped. nftables
  * reads fixed offsets, so a solicitation or advertisement passes only without
  * options, or with the link-layer address as its one option; one with more
@@ -28,6 +34,8 @@
  */
 #ifndef VF_NET_FILTER_H
 #define VF_NET_FILTER_H
+
+#include <stdio.h>
 
 #include "net/lease.h"
 #include "net/net.h"
@@ -108,6 +116,13 @@ int filter_ports_remove(const struct net_conf *conf,
  */
 int filter_ports_count(const struct net_conf *conf, struct net_port *ports,
 		       unsigned int num, struct vf_err *err);
+
+/**
+ * filter_sets_remove_print() - Commands that delete a network's sets
+ * @out:	where they are written
+ * @conf:	network
+ */
+void filter_sets_remove_print(FILE *out, const struct net_conf *conf);
 
 /**
  * filter_read() - All elements of a network's sets

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* What dead owners left. Nothing is removed that is not provably ours. */
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <netlink/attr.h>
 #include <netlink/route/neighbour.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "base/json.h"
 #include "net/bridge.h"
 #include "net/filter.h"
+#include "net/mode.h"
 #include "net/network.h"
 #include "net/pool.h"
 #include "net/port.h"
@@ -67,30 +70,50 @@ static bool is_dead_lease(const struct gc *gc, const struct tap_link *link)
 }
 
 /*
- * A TAP is ours if it is on our bridge, or off it and a dead lease names it:
- * one with our alias may belong to another state directory.
+ * A TAP is ours if it is attached to our network, or to none and a dead lease
+ * names it: one with our alias may belong to another state directory.
  */
+static bool is_dead(const struct gc *gc, const struct tap_link *link,
+		    int bridge)
+{
+	const struct net_conf *conf = &gc->net->conf;
+
+	if (!mode_of(conf)->owns(conf, link, bridge) &&
+	    !(!link->master && is_dead_lease(gc, link)))
+		return false;
+	return !gc->is_alive(link->owner, gc->ctx);
+}
+
 static int links_remove(struct gc *gc, const struct tap_links *links,
 			struct vf_err *err)
 {
 	int bridge = if_nametoindex(gc->net->conf.bridge);
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	unsigned int num = 0;
+	struct nl_msg *msg;
+	int ret;
 
 	for (size_t i = 0; i < links->num; i++) {
 		const struct tap_link *link = &links->links[i];
-		struct ifinfomsg ifi = { .ifi_index = link->ifindex };
-		struct nl_msg *msg;
 
-		if (!(link->master && link->master == bridge) &&
-		    !(!link->master && is_dead_lease(gc, link)))
+		if (!is_dead(gc, link, bridge))
 			continue;
-		if (gc->is_alive(link->owner, gc->ctx))
-			continue;
-		msg = rtnl_add_link(&gc->rtnl, RTM_DELLINK, 0, &ifi, "TAP %s",
+		num++;
+		ifi.ifi_index = link->ifindex;
+		msg = rtnl_add_link(&gc->rtnl, RTM_NEWLINK, 0, &ifi, "TAP %s",
 				    link->name);
-		if (!msg)
+		if (!msg ||
+		    nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
 			return vf_err_errno(err, ENOMEM, "TAP %s", link->name);
 		report(gc, "TAP", link->name);
 	}
+	ret = rtnl_commit(&gc->rtnl, RTNL_UNDO, err);
+	if (ret < 0 || !num)
+		return ret;
+	ifi.ifi_index = 0;
+	msg = rtnl_add_link(&gc->rtnl, RTM_DELLINK, 0, &ifi, "TAPs");
+	if (!msg || nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
+		return vf_err_errno(err, ENOMEM, "TAPs");
 	return rtnl_commit(&gc->rtnl, RTNL_UNDO, err);
 }
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "net/claim.h"
 #include "net/lease.h"
+#include "net/mode.h"
 #include "net/pool.h"
 #include "net/record.h"
 #include "net/tap.h"
@@ -249,23 +250,29 @@ static int port_take(const struct net_conf *conf, struct leases *leases,
 static int room_check(const struct net_conf *conf, size_t leased,
 		      unsigned int num, struct vf_err *err)
 {
+	const struct mode_ops *mode = mode_of(conf);
 	uint32_t free = pool_last(conf) - 1; /* one is the gateway's */
 
-	if (num <= LEASES_MAX && leased <= LEASES_MAX - num) {
-		if (leased + num <= free)
-			return 0;
-		vf_err_set(err, ENOSPC,
-			   "network %s: %u more ports: its subnet has %u "
-			   "addresses, %zu are in use",
-			   conf->name, num, free, leased);
-		vf_err_hint(err, "a network with a shorter prefix has more: "
-				 "'vmfork net create NAME --ipv4 ADDR/LEN'");
+	if (num > mode->ports_max || leased > mode->ports_max - num) {
+		vf_err_set(
+			err, ENOSPC,
+			"network %s: %u more ports: %s %u, and %zu are in use",
+			conf->name, num, mode->limit, mode->ports_max, leased);
+		if (conf->mode == NET_MODE_BRIDGE)
+			vf_err_hint(err,
+				    "a routed network takes more: "
+				    "'vmfork net create NAME --mode routed'");
 		return -ENOSPC;
 	}
-	return vf_err_set(err, ENOSPC,
-			  "network %s: %u more ports: a bridge takes %d, %zu "
-			  "are in use",
-			  conf->name, num, LEASES_MAX, leased);
+	if (leased + num <= free)
+		return 0;
+	vf_err_set(err, ENOSPC,
+		   "network %s: %u more ports: its subnet has %u addresses, "
+		   "and %zu are in use",
+		   conf->name, num, free, leased);
+	vf_err_hint(err, "a shorter prefix has more: 'vmfork net create NAME "
+			 "--ipv4 ADDR/LEN'");
+	return -ENOSPC;
 }
 
 static int leases_extend(const struct net_conf *conf, struct leases *leases,

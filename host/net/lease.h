@@ -12,9 +12,6 @@
 #include "base/cleanup.h"
 #include "net/net.h"
 
-/* A bridge takes no more ports (BR_MAX_PORTS of the kernel's br_private.h). */
-#define LEASES_MAX 1023
-
 /* All leases of a network, as read at one moment. */
 struct leases {
 	struct net_port *ports; /* in ascending order of their index */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Networks: a bridge with an address, and one port per VM on it. The public
+ * Networks: a link with the gateway's address, and one port per VM. The public
  * contract of this folder; inside, each mechanism is one file: rtnl.c (the one
- * way to netlink), lease.c (who has which identity), tap.c, bridge.c (bridge,
- * ports, FDB, neighbours), filter.c (nftables: what a port may say, who may
- * talk to whom, NAT), network.c (the order of these).
+ * way to netlink), lease.c (who has which identity), tap.c, bridge.c (the
+ * network's link), mode.c (the ways to attach a port: port.c on the bridge,
+ * routed.c by a route), filter.c (nftables: what a port may say, who may talk to
+ * whom, NAT), network.c (the order of these).
  *
  * A port's life:
  *
  *	net_ports_lease()	identity reserved in the lease file, N in one hold
  *	net_port_open()		TAP made; it lives as long as its descriptor
- *	net_ports_attach()	on the bridge: locked, isolated, pinned, up
+ *	net_ports_attach()	on the bridge or routed: isolated, pinned, up
  *	net_ports_verify()	did the new MAC really speak from that port?
  *	net_ports_detach()	neighbours and pins gone
  *	net_ports_release()	lease freed; only once the TAP is gone
@@ -35,6 +36,13 @@
 #define NET_ADDRS_MAX	 4	  /* per port and family */
 #define NET_LINK_GROUP	 0x766d66 /* "vmf": interface group of ours */
 
+/* How ports are attached; mode.h has what that means. */
+enum net_mode {
+	NET_MODE_BRIDGE, /* to a bridge, which takes 1023 of them */
+	NET_MODE_ROUTED, /* to nothing: the host has a route to each */
+	NET_MODE_NUM
+};
+
 /* What a network is; kept as JSON beneath the state directory. */
 struct net_conf {
 	char name[NET_NAME_MAX + 1];
@@ -44,8 +52,9 @@ struct net_conf {
 	uint8_t prefix4;      /* 8 to 28 */
 	struct in6_addr addr6;
 	uint8_t prefix6; /* 64 */
-	bool open;	 /* siblings may talk to each other */
-	bool nat;	 /* guests may reach the world */
+	enum net_mode mode;
+	bool open; /* siblings may talk to each other */
+	bool nat;  /* guests may reach the world */
 };
 
 /* One VM's identity on a network. */
@@ -126,12 +135,28 @@ struct net_moments {
 	int64_t remembered_us; /* FDB and neighbour entries */
 };
 
+/**
+ * net_mode_name() - What a mode is called
+ * @mode:	mode
+ *
+ * Return: its name; static
+ */
+const char *net_mode_name(enum net_mode mode);
+
+/**
+ * net_mode_parse() - The mode of a name
+ * @text:	name
+ *
+ * Return: the mode, or -EINVAL
+ */
+int net_mode_parse(const char *text);
+
 struct net;
 
 /**
  * net_create() - Make a network
  * @state_fd:	directory "net" beneath the state directory
- * @conf:	name, open and nat set; addr4/prefix4 and addr6/prefix6 set, or
+ * @conf:	name, mode, open and nat set; addr4/prefix4 and addr6/prefix6 set, or
  *		zero to have free ones chosen; the rest is filled in
  * @err:	error
  *
@@ -202,8 +227,8 @@ int net_remove(int state_fd, const char *name, struct vf_err *err);
 /**
  * net_list() - All networks
  * @state_fd:	see net_create()
- * @out:	out: JSON array, one object each (name, bridge, mac, ipv4, ipv6,
- *		open, nat, up, leases: number), a new reference
+ * @out:	out: JSON array, one object each (name, mode, bridge, mac, ipv4,
+ *		ipv6, open, nat, up, leases: number), a new reference
  * @err:	error
  *
  * Return: 0 or -errno
@@ -280,15 +305,16 @@ int net_ports_release(struct net *net, const struct net_port *ports,
 int net_port_open(struct net_port *port, struct vf_err *err);
 
 /**
- * net_ports_attach() - Put ports on the bridge and let them speak
+ * net_ports_attach() - Connect ports with the host and let them speak
  * @net:	network
  * @ports:	ports whose TAPs are open
  * @num:	how many
  * @err:	error
  *
- * Each is a locked and (unless the network is open) isolated port without
- * learning, with a static FDB entry, a permanent neighbour entry per address on
- * the host, and rules that pin its addresses.
+ * On a bridge each is a locked and (unless the network is open) isolated port
+ * without learning, with a static FDB entry; otherwise it has the gateway's MAC
+ * and addresses, and the host a route to each of its own. In both cases the host
+ * has a permanent neighbour entry per address, and rules pin them.
  *
  * Return: 0 or -errno; on failure all of them are detached
  */
@@ -384,8 +410,8 @@ int net_gc(int state_fd, bool (*is_alive)(const char *owner, void *ctx),
 /**
  * net_check() - What the kernel here lacks of what networks need
  * @out:	JSON array; an object {name, ok, detail} is appended for each of:
- *		tun, bridge, port flags, nftables bridge family, IPv6, netem,
- *		fq_codel, police
+ *		tun, bridge, port flags, nftables bridge family, IPv6, routed
+ *		networks, netem, fq_codel, police
  *
  * Each is tried in a throw-away network namespace where the caller may make one.
  */

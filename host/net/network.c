@@ -69,7 +69,9 @@ static int network_put_up(struct rtnl *rtnl, const struct net_conf *conf,
 	ret = filter_up(conf, err);
 	if (ret == 0)
 		ret = bridge_up(rtnl, conf, err);
-	if (ret == 0 && conf->nat)
+	/* on a bridge, siblings of an open network need no host */
+	if (ret == 0 &&
+	    (conf->nat || (conf->open && conf->mode == NET_MODE_ROUTED)))
 		ret = bridge_forward(conf, err);
 	return ret;
 }

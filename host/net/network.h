@@ -53,12 +53,19 @@ int network_lock(int state_fd, struct vf_err *err);
  */
 int ports_reattach(struct net *net, struct vf_err *err);
 
+/*
+ * TAPs that are being deleted, all in one request: one by one each takes 20 ms,
+ * for the kernel waits anew until nobody looks at it.
+ */
+#define NETWORK_DYING_GROUP (NET_LINK_GROUP + 1)
+
 /* A TAP of ours, found among the host's links. */
 struct tap_link {
 	char name[IFNAMSIZ];
 	char owner[VF_NAME_MAX + 1];
 	int ifindex;
 	int master; /* index of its bridge, or 0 */
+	uint8_t mac[6];
 };
 
 struct tap_links {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>
 #include <nftables/libnftables.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -94,9 +96,24 @@ static int output_parse(const char *text, json_t *out, struct vf_err *err)
 	return 0;
 }
 
+/* libnftables waits by select(), which ends a process that has a higher one. */
+static int descriptor_check(struct vf_err *err)
+{
+	__close int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (next >= FD_SETSIZE)
+		return vf_err_set(err, EMFILE,
+				  "nftables: more than %d open files",
+				  FD_SETSIZE);
+	return 0;
+}
+
 static int run_once(const char *commands, json_t **out, struct vf_err *err)
 {
 	__cleanup(ctx_put) struct nft_ctx *ctx = NULL;
+
+	if (descriptor_check(err) < 0)
+		return -err->num;
 
 	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx || nft_ctx_buffer_error(ctx) || nft_ctx_buffer_output(ctx))
@@ -165,17 +182,16 @@ int nft_chain_exists(int family, const char *chain, struct vf_err *err)
 }
 
 /* The guard goes with the table: the kernel does all of a batch, or nothing. */
-static int guard_remove_add(struct rtnl *rtnl)
+static int guard_remove_add(struct rtnl *rtnl, int family)
 {
 	struct nl_msg *chain, *set;
 
-	chain = request_add(rtnl, NFT_TYPE(NFT_MSG_DELCHAIN), NLM_F_ACK,
-			    NFPROTO_BRIDGE, 0);
+	chain = request_add(rtnl, NFT_TYPE(NFT_MSG_DELCHAIN), NLM_F_ACK, family,
+			    0);
 	if (!chain || nla_put_string(chain, NFTA_CHAIN_TABLE, NFT_TABLE) < 0 ||
 	    nla_put_string(chain, NFTA_CHAIN_NAME, NFT_GUARD) < 0)
 		return -ENOMEM;
-	set = request_add(rtnl, NFT_TYPE(NFT_MSG_DELSET), NLM_F_ACK,
-			  NFPROTO_BRIDGE, 0);
+	set = request_add(rtnl, NFT_TYPE(NFT_MSG_DELSET), NLM_F_ACK, family, 0);
 	if (!set || nla_put_string(set, NFTA_SET_TABLE, NFT_TABLE) < 0 ||
 	    nla_put_string(set, NFTA_SET_NAME, NFT_GUARD_SET) < 0)
 		return -ENOMEM;
@@ -186,15 +202,18 @@ int nft_table_remove(int family, struct vf_err *err)
 {
 	__rtnl struct rtnl rtnl = RTNL_INIT;
 	struct nl_msg *begin, *msg, *end;
+	int has_guard = nft_chain_exists(family, NFT_GUARD, err);
 	int ret;
 
+	if (has_guard < 0)
+		return has_guard;
 	ret = rtnl_open(&rtnl, NETLINK_NETFILTER, err);
 	if (ret < 0)
 		return ret;
 	begin = request_add(&rtnl, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC,
 			    NFNL_SUBSYS_NFTABLES);
-	if (family == NFPROTO_BRIDGE)
-		ret = guard_remove_add(&rtnl);
+	if (has_guard)
+		ret = guard_remove_add(&rtnl, family);
 	/* NONREC: the kernel refuses if another network has something in it */
 	msg = request_add(&rtnl, NFT_TYPE(NFT_MSG_DELTABLE),
 			  NLM_F_ACK | NLM_F_NONREC, family, 0);

@@ -10,7 +10,7 @@
 
 #define NFT_TABLE "vmfork"
 
-/* In the bridge family, for all networks: see filter.h. */
+/* In the families bridge and inet, for all networks: see filter.h. */
 #define NFT_GUARD     "guard"
 #define NFT_GUARD_SET "tap"
 
@@ -35,7 +35,7 @@ int nft_read(const char *commands, json_t **out, struct vf_err *err);
 
 /**
  * nft_chain_exists() - Is there a chain in a table of ours?
- * @family:	NFPROTO_BRIDGE or NFPROTO_INET
+ * @family:	NFPROTO_BRIDGE, NFPROTO_INET or NFPROTO_ARP
  * @chain:	its name
  * @err:	error
  *
@@ -47,7 +47,7 @@ int nft_chain_exists(int family, const char *chain, struct vf_err *err);
 
 /**
  * nft_table_remove() - Remove a table of ours, unless a network is in it
- * @family:	NFPROTO_BRIDGE or NFPROTO_INET
+ * @family:	NFPROTO_BRIDGE, NFPROTO_INET or NFPROTO_ARP
  * @err:	error
  *
  * Return: 0, also if it is not there or a network is in it, or -errno

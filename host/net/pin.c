@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "net/filter.h"
+#include "net/mode.h"
 #include "net/nft.h"
 #include "net/pool.h"
 #include "net/record.h"
@@ -110,15 +111,47 @@ static void ll_print(struct elements *e, const struct pin *pin)
 
 typedef void (*pin_print)(struct elements *e, const struct pin *pin);
 
+enum {
+	SET_ARP = 1, /* in the family of ARP */
+	SET_IP4 = 2, /* may be without elements */
+};
+
 static const struct {
 	const char *name;
 	pin_print print;
-	bool is_ip4; /* may be without elements */
+	unsigned int flags;
 } sets[] = {
-	{ "ip4", ip4_print, true }, { "ip6", ip6_print, false },
-	{ "arp", arp_print, true }, { "nd", nd_print, false },
-	{ "ll", ll_print, false },  { "tap", tap_print, false },
+	{ "ip4", ip4_print, SET_IP4 },
+	{ "ip6", ip6_print, 0 },
+	{ "nd", nd_print, 0 },
+	{ "ll", ll_print, 0 },
+	{ "tap", tap_print, 0 },
+	{ "tap", tap_print, SET_ARP },
+	{ "arp", arp_print, SET_ARP | SET_IP4 },
 };
+
+/* Where a set is, by its place in the table; NULL: the family has it already. */
+static const char *set_family(const struct net_conf *conf, size_t s)
+{
+	const struct mode_ops *mode = mode_of(conf);
+
+	if (!(sets[s].flags & SET_ARP))
+		return mode->family;
+	if (sets[s].print == tap_print && mode->arp_family == mode->family)
+		return NULL;
+	return mode->arp_family;
+}
+
+void filter_sets_remove_print(FILE *out, const struct net_conf *conf)
+{
+	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
+		const char *family = set_family(conf, s);
+
+		if (family)
+			fprintf(out, "delete set %s " NFT_TABLE " %s.%s\n",
+				family, conf->bridge, sets[s].name);
+	}
+}
 
 static void pins_print(FILE *out, pin_print print, const struct pin *pins,
 		       unsigned int num)
@@ -139,13 +172,16 @@ static void elements_print(FILE *out, const char *verb,
 	for (unsigned int i = 0; i < num; i++)
 		has_ip4 |= pins[i].num_ip4 > 0;
 	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
-		if (sets[s].is_ip4 && !has_ip4)
+		const char *family = set_family(conf, s);
+
+		if (!family || ((sets[s].flags & SET_IP4) && !has_ip4))
 			continue;
-		fprintf(out, "%s element bridge " NFT_TABLE " %s.%s", verb,
+		fprintf(out, "%s element %s " NFT_TABLE " %s.%s", verb, family,
 			conf->bridge, sets[s].name);
 		pins_print(out, sets[s].print, pins, num);
 	}
-	fprintf(out, "%s element bridge " NFT_TABLE " " NFT_GUARD_SET, verb);
+	fprintf(out, "%s element %s " NFT_TABLE " " NFT_GUARD_SET, verb,
+		mode_of(conf)->family);
 	pins_print(out, tap_print, pins, num);
 }
 

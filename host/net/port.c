@@ -101,6 +101,7 @@ int port_mark(const struct net_port *port, struct vf_err *err)
 {
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
 	__rtnl struct rtnl rtnl = RTNL_INIT;
+	uint8_t mac[6] = { 0x0a };
 	char alias[ALIAS_SIZE];
 	struct nl_msg *msg;
 	int ret;
@@ -108,10 +109,14 @@ int port_mark(const struct net_port *port, struct vf_err *err)
 	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
 	if (ret < 0)
 		return ret;
+	/* udev leaves a MAC alone that was set, and a later one then too */
+	if (vf_random(&mac[1], sizeof(mac) - 1) < 0)
+		return vf_err_errno(err, EIO, "random numbers");
 	alias_format(port, alias);
 	msg = link_request(&rtnl, port, &ifi);
 	if (!msg || nla_put_string(msg, IFLA_IFNAME, port->tap) < 0 ||
 	    nla_put_u32(msg, IFLA_GROUP, NET_LINK_GROUP) < 0 ||
+	    nla_put(msg, IFLA_ADDRESS, sizeof(mac), mac) < 0 ||
 	    nla_put_string(msg, IFLA_IFALIAS, alias) < 0)
 		return vf_err_errno(err, ENOMEM, "port %s", port->tap);
 	return rtnl_commit(&rtnl, RTNL_STRICT, err);
@@ -207,19 +212,19 @@ nla_put_failure:
 	return -ENOMEM;
 }
 
-static int neighs_add(struct rtnl *rtnl, int type, const struct net_port *port,
-		      int bridge_ifindex)
+int port_neighs_add(struct rtnl *rtnl, int type, const struct net_port *port,
+		    int ifindex)
 {
 	struct in6_addr link_local = pool_link_local(port->mac);
-	int ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6, &link_local,
+	int ret = neigh_add(rtnl, type, ifindex, AF_INET6, &link_local,
 			    port->mac);
 
 	for (unsigned int i = 0; ret == 0 && i < port->num_addr4; i++)
-		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET,
-				&port->addr4[i], port->mac);
+		ret = neigh_add(rtnl, type, ifindex, AF_INET, &port->addr4[i],
+				port->mac);
 	for (unsigned int i = 0; ret == 0 && i < port->num_addr6; i++)
-		ret = neigh_add(rtnl, type, bridge_ifindex, AF_INET6,
-				&port->addr6[i], port->mac);
+		ret = neigh_add(rtnl, type, ifindex, AF_INET6, &port->addr6[i],
+				port->mac);
 	return ret;
 }
 
@@ -253,7 +258,8 @@ int ports_remember(struct rtnl *rtnl, const struct net_conf *conf,
 		const struct net_port *port = &ports[i];
 
 		if (fdb_add(rtnl, port, ifindexes[i]) < 0 ||
-		    neighs_add(rtnl, RTM_NEWNEIGH, port, bridge_ifindex) < 0)
+		    port_neighs_add(rtnl, RTM_NEWNEIGH, port, bridge_ifindex) <
+			    0)
 			return vf_err_errno(err, ENOMEM, "port %s", port->tap);
 	}
 	return rtnl_commit(rtnl, RTNL_STRICT, err);
@@ -277,8 +283,8 @@ int ports_forget(struct rtnl *rtnl, const struct net_conf *conf,
 	if (!bridge_ifindex)
 		return 0;
 	for (unsigned int i = 0; i < num; i++) {
-		if (neighs_add(rtnl, RTM_DELNEIGH, &ports[i], bridge_ifindex) <
-		    0)
+		if (port_neighs_add(rtnl, RTM_DELNEIGH, &ports[i],
+				    bridge_ifindex) < 0)
 			return vf_err_errno(err, ENOMEM, "port %s",
 					    ports[i].tap);
 	}

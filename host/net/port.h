@@ -121,6 +121,18 @@ int ports_forget(struct rtnl *rtnl, const struct net_conf *conf,
 		 struct vf_err *err);
 
 /**
+ * port_neighs_add() - Add a neighbour request for each of a port's addresses
+ * @rtnl:	socket
+ * @type:	RTM_NEWNEIGH or RTM_DELNEIGH
+ * @port:	port
+ * @ifindex:	link behind which it is
+ *
+ * Return: 0 or -ENOMEM
+ */
+int port_neighs_add(struct rtnl *rtnl, int type, const struct net_port *port,
+		    int ifindex);
+
+/**
  * neigh_add() - Add a neighbour request
  * @rtnl:	socket
  * @type:	RTM_NEWNEIGH or RTM_DELNEIGH

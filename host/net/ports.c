@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "net/bridge.h"
 #include "net/filter.h"
+#include "net/mode.h"
 #include "net/network.h"
 #include "net/port.h"
 #include "net/tap.h"
@@ -110,6 +111,7 @@ static int find_all(struct rtnl *rtnl, const struct net_port *ports,
 static int attach(struct net *net, const struct net_port *ports,
 		  unsigned int num, struct vf_err *err)
 {
+	const struct mode_ops *mode = mode_of(&net->conf);
 	__free int *ifindexes = calloc(num, sizeof(*ifindexes));
 	__rtnl struct rtnl rtnl = RTNL_INIT;
 	int ret;
@@ -124,12 +126,12 @@ static int attach(struct net *net, const struct net_port *ports,
 	if (ret == 0)
 		ret = filter_ports_add(&net->conf, ports, num, err);
 	if (ret == 0)
-		ret = ports_link_up(&rtnl, &net->conf, ports, ifindexes, num,
+		ret = mode->link_up(&rtnl, &net->conf, ports, ifindexes, num,
 				    err);
 	if (ret < 0)
 		return ret;
 	net->moments.bridged_us = vf_now_us();
-	ret = ports_remember(&rtnl, &net->conf, ports, ifindexes, num, err);
+	ret = mode->remember(&rtnl, &net->conf, ports, ifindexes, num, err);
 	net->moments.remembered_us = vf_now_us();
 	return ret;
 }
@@ -246,7 +248,10 @@ static int detach(struct net *net, const struct net_port *ports,
 		return state < 0 ? state : 0;
 	if (num_own)
 		ret = filter_ports_remove(&net->conf, own, num_own, err);
-	return ret < 0 ? ret : ports_forget(&rtnl, &net->conf, ports, num, err);
+	if (ret == 0 && mode_of(&net->conf)->forget)
+		ret = mode_of(&net->conf)
+			      ->forget(&rtnl, &net->conf, ports, num, err);
+	return ret;
 }
 
 int net_ports_detach(struct net *net, const struct net_port *ports,
@@ -274,12 +279,14 @@ static void find_cb(struct nl_object *obj, void *ctx)
 {
 	struct rtnl_link *link = (struct rtnl_link *)obj;
 	const char *alias = rtnl_link_get_ifalias(link);
+	struct nl_addr *mac = rtnl_link_get_addr(link);
 	struct find *find = ctx;
 	struct tap_link *grown;
 	const char *owner;
 
 	if (find->ret < 0 || !alias ||
-	    rtnl_link_get_group(link) != NET_LINK_GROUP ||
+	    (rtnl_link_get_group(link) != NET_LINK_GROUP &&
+	     rtnl_link_get_group(link) != NETWORK_DYING_GROUP) ||
 	    strncmp(alias, PORT_ALIAS_PREFIX, strlen(PORT_ALIAS_PREFIX)))
 		return;
 	/* a bridge's alias has a second colon, which no name has */
@@ -299,6 +306,10 @@ static void find_cb(struct nl_object *obj, void *ctx)
 	snprintf(grown->owner, sizeof(grown->owner), "%s", owner);
 	grown->ifindex = rtnl_link_get_ifindex(link);
 	grown->master = rtnl_link_get_master(link);
+	memset(grown->mac, 0, sizeof(grown->mac));
+	if (mac && nl_addr_get_len(mac) == sizeof(grown->mac))
+		memcpy(grown->mac, nl_addr_get_binary_addr(mac),
+		       sizeof(grown->mac));
 }
 
 int tap_links_find(struct rtnl *rtnl, struct tap_links *out, struct vf_err *err)
@@ -323,17 +334,18 @@ void tap_links_free(struct tap_links *links)
 }
 
 /*
- * Which TAP is a lease's: one that bears the owner's alias and is on our
- * bridge, or has lost its bridge and still has the name that was leased.
+ * Which TAP is a lease's: one that bears the owner's alias and is attached to the
+ * network, or has lost its bridge and still has the name that was leased.
  */
-static const struct tap_link *link_of(const struct tap_links *links,
+static const struct tap_link *link_of(const struct net_conf *conf,
+				      const struct tap_links *links,
 				      const struct net_port *port, int bridge)
 {
 	for (size_t i = 0; i < links->num; i++) {
 		const struct tap_link *link = &links->links[i];
 
 		if (!strcmp(link->owner, port->owner) &&
-		    (link->master == bridge ||
+		    (mode_of(conf)->owns(conf, link, bridge) ||
 		     (!link->master && !strcmp(link->name, port->tap))))
 			return link;
 	}
@@ -358,7 +370,7 @@ int ports_reattach(struct net *net, struct vf_err *err)
 		return ret;
 	for (size_t i = 0; i < leases.num; i++) {
 		const struct tap_link *link =
-			link_of(&links, &leases.ports[i], bridge);
+			link_of(&net->conf, &links, &leases.ports[i], bridge);
 
 		if (!link)
 			continue;

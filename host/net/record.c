@@ -87,22 +87,23 @@ json_t *record_to_json(const struct net_conf *conf)
 	mac_format(mac, conf->mac);
 	addr_format(addr4, AF_INET, &conf->addr4, conf->prefix4);
 	addr_format(addr6, AF_INET6, &conf->addr6, conf->prefix6);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
-			 conf->name, "bridge", conf->bridge, "mac", mac, "ipv4",
-			 addr4, "ipv6", addr6, "open", conf->open, "nat",
-			 conf->nat);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
+			 conf->name, "mode", net_mode_name(conf->mode),
+			 "bridge", conf->bridge, "mac", mac, "ipv4", addr4,
+			 "ipv6", addr6, "open", conf->open, "nat", conf->nat);
 }
 
 int record_from_json(struct net_conf *conf, json_t *json, struct vf_err *err)
 {
-	const char *name, *bridge, *mac, *addr4, *addr6;
+	const char *name, *mode, *bridge, *mac, *addr4, *addr6;
 	int open, nat, ret;
 
 	*conf = (struct net_conf){ 0 };
-	ret = vf_json_unpack(
-		json, RECORD_FILE, err, "{s:s, s:s, s:s, s:s, s:s, s:b, s:b}",
-		"name", &name, "bridge", &bridge, "mac", &mac, "ipv4", &addr4,
-		"ipv6", &addr6, "open", &open, "nat", &nat);
+	ret = vf_json_unpack(json, RECORD_FILE, err,
+			     "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
+			     &name, "mode", &mode, "bridge", &bridge, "mac",
+			     &mac, "ipv4", &addr4, "ipv6", &addr6, "open",
+			     &open, "nat", &nat);
 	if (ret < 0)
 		return ret;
 	if (name_copy(conf->name, name, NET_NAME_MAX) < 0 ||
@@ -112,6 +113,11 @@ int record_from_json(struct net_conf *conf, json_t *json, struct vf_err *err)
 	    net_addr_parse(AF_INET6, addr6, &conf->addr6, &conf->prefix6) < 0)
 		return vf_err_set(err, EBADMSG,
 				  RECORD_FILE ": a value is malformed");
+	ret = net_mode_parse(mode);
+	if (ret < 0)
+		return vf_err_set(err, EBADMSG,
+				  RECORD_FILE ": its mode is unknown");
+	conf->mode = ret;
 	conf->open = open;
 	conf->nat = nat;
 	return pool_set_gateway(conf, err) < 0 ? -EBADMSG : 0;

@@ -2,42 +2,6 @@
 /* Who meets whom: siblings, directly and through the gateway, and the world. */
 #include "netns/net_frame.h"
 
-/*
- * Does a frame from port 0 come out of port 1? The host sends a packet to the
- * guest of port 1 afterwards: once that is there, the frame will not come.
- */
-static bool reaches_sibling(struct lan *lan, const struct frame *frame)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_port = htons(9),
-				  .sin_addr = lan->ports[1].addr4[0] };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	size_t id = 14 + 4, len;
-	uint8_t data[2048];
-	bool seen = false;
-
-	frame_send(lan->fds[0], frame);
-	assert_int_equal(sendto(fd, "end", 3, 0, (void *)&to, sizeof(to)), 3);
-	close(fd);
-	for (;;) {
-		len = frame_receive(lan->fds[1], VNET_HDR_SIZE, data);
-		if (len >= 14 + 28 + 3 && !memcmp(data + 14 + 28, "end", 3))
-			return seen;
-		/* forwarding changes MACs and TTL, not the serial number */
-		seen |= len >= frame->len &&
-			!memcmp(data + id, frame->data + id, 2) &&
-			!memcmp(data + 14 + 28, "mark", 4);
-	}
-}
-
-static void ip_forward(void)
-{
-	int fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
-
-	assert_int_equal(write(fd, "1", 1), 1);
-	close(fd);
-}
-
 static void siblings_try(struct env *env, bool open)
 {
 	struct frame f;

@@ -20,7 +20,7 @@ struct frame {
 	size_t len;
 };
 
-enum { LAN_OPEN = 1, LAN_NAT = 2 };
+enum { LAN_OPEN = 1, LAN_NAT = 2, LAN_ROUTED = 4 };
 
 /* Two ports, and a capture on the bridge. What is wished for is port 0's. */
 struct lan {
@@ -51,6 +51,8 @@ static inline void lan_up_wish(struct lan *lan, struct env *env, int flags,
 			       const struct net_wish *wish)
 {
 	struct net_conf conf = { .name = "lan",
+				 .mode = flags & LAN_ROUTED ? NET_MODE_ROUTED
+							    : NET_MODE_BRIDGE,
 				 .open = flags & LAN_OPEN,
 				 .nat = flags & LAN_NAT };
 
@@ -249,6 +251,42 @@ static inline bool reaches_bridge(struct lan *lan, const struct frame *frame)
 		if (len == mark.len && !memcmp(data, mark.data, mark.len))
 			return seen;
 	}
+}
+
+/*
+ * Does a frame from port 0 come out of port 1? The host sends a packet to the
+ * guest of port 1 afterwards: once that is there, the frame will not come.
+ */
+static inline bool reaches_sibling(struct lan *lan, const struct frame *frame)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(9),
+				  .sin_addr = lan->ports[1].addr4[0] };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t id = 14 + 4, len;
+	uint8_t data[2048];
+	bool seen = false;
+
+	frame_send(lan->fds[0], frame);
+	assert_int_equal(sendto(fd, "end", 3, 0, (void *)&to, sizeof(to)), 3);
+	close(fd);
+	for (;;) {
+		len = frame_receive(lan->fds[1], VNET_HDR_SIZE, data);
+		if (len >= 14 + 28 + 3 && !memcmp(data + 14 + 28, "end", 3))
+			return seen;
+		/* forwarding changes MACs and TTL, not the serial number */
+		seen |= len >= frame->len &&
+			!memcmp(data + id, frame->data + id, 2) &&
+			!memcmp(data + 14 + 28, "mark", 4);
+	}
+}
+
+static inline void ip_forward(void)
+{
+	int fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(write(fd, "1", 1), 1);
+	close(fd);
 }
 
 #endif

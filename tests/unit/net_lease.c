@@ -55,8 +55,8 @@ static int dir_teardown(void **state)
 
 static void test_record(void **state)
 {
-	static const char *const keys[] = { "name", "bridge", "mac", "ipv4",
-					    "ipv6", "open",   "nat" };
+	static const char *const keys[] = { "name", "bridge", "mode", "mac",
+					    "ipv4", "ipv6",   "open", "nat" };
 	static const char *const bad[] = { "",		 "/",
 					   "10.231.0.1", "10.231.0.1/33",
 					   "1.2.3/16",	 "02:00:00:00:00:0g",
