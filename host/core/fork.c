@@ -266,9 +266,6 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 	trace_note(&result->trace, "command", result->start_us);
 	ret = alloc_batch(&b, request->num, err);
 	if (!ret)
-		ret = chain_open(&b.chain, state, snapshot->name, snapshot->id,
-				 err);
-	if (!ret)
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);

@@ -185,6 +185,16 @@ static int claim_entries(struct batch *b, struct vf_err *err)
 	return ret < 0 ? ret : 0;
 }
 
+/* What engines of the pool hold is loaded already. */
+static int open_chain(struct batch *b, struct vf_err *err)
+{
+	const struct snapshot *s = b->snapshot;
+
+	if (b->num_entries == b->result->num)
+		return 0;
+	return chain_open(&b->chain, b->state, s->name, s->id, err);
+}
+
 /* Those that have no interfaces yet get some, all or none. */
 static int lease_vms(struct batch *b, struct vf_err *err)
 {
@@ -199,7 +209,7 @@ static int lease_vms(struct batch *b, struct vf_err *err)
 		else
 			b->vms[num++] = vm;
 	}
-	return ret < 0 ? ret : nets_lease(&b->nets, b->vms, num, err);
+	return ret < 0 || !num ? ret : nets_lease(&b->nets, b->vms, num, err);
 }
 
 static int lease_jobs(struct batch *b, struct vf_err *err)
@@ -392,9 +402,9 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 	} steps[] = {
 		{ "files", open_files },      { "networks", open_nets },
 		{ "desk", open_desk },	      { "pool", claim_entries },
-		{ "names", name_jobs },	      { "payloads", tell_jobs },
-		{ "identities", lease_jobs }, { "letters", write_letters },
-		{ "taps", prepare_jobs },
+		{ "chain", open_chain },      { "names", name_jobs },
+		{ "payloads", tell_jobs },    { "identities", lease_jobs },
+		{ "letters", write_letters }, { "taps", prepare_jobs },
 	};
 	int ret = 0;
 

@@ -7,8 +7,8 @@
  * An entry is a run directory in pool/ instead of vms/, with all the files of a
  * VM's (vm.h) and
  *
- *	label	where its engine has the name and the mail at boot that it was
- *		started with, as nobody knew yet whose it would be
+ *	label	where its engine has its mailbox, and the name and mail that it was
+ *		started with, when nobody knew whose it would be
  *
  * and lives as a VM does: by its creator's mark while it is filled or taken, by
  * its engine while it waits. Taken it is by whoever marks it under the state's

@@ -77,6 +77,7 @@ int ready_label(const struct vm *vm, struct vmm *vmm, struct vf_err *err)
 	struct word name_at, mail_at;
 	struct vmfork_mail mail;
 	__json json_t *json = NULL;
+	uint64_t page_hva;
 	int ret;
 
 	ready_engine_name(vm, name);
@@ -92,8 +93,12 @@ int ready_label(const struct vm *vm, struct vmm *vmm, struct vf_err *err)
 				  "its name %u times: it could not be told "
 				  "whose it is",
 				  mail_at.num, name_at.num);
-	json = json_pack("{s:s,s:o,s:o}", "entry", vm->name, "name",
-			 word_pack(&name_at), "mail", word_pack(&mail_at));
+	ret = vmm->ops->locate(vmm, vm->mailbox_gpa, &page_hva, err);
+	if (ret < 0)
+		return ret;
+	json = json_pack("{s:s,s:o,s:o,s:I}", "entry", vm->name, "name",
+			 word_pack(&name_at), "mail", word_pack(&mail_at),
+			 "mailbox", (json_int_t)page_hva);
 	if (!json)
 		return vf_err_errno(err, ENOMEM, READY_LABEL_FILE);
 	return vf_json_save(vm->run_fd, READY_LABEL_FILE, json, false, err);
@@ -146,17 +151,21 @@ int ready_relabel(const struct vm *vm, struct vmm *vmm,
 	__json json_t *json = NULL;
 	json_t *name, *mail;
 	const char *entry;
+	json_int_t page_hva;
 	int ret = vf_json_load(vm->run_fd, READY_LABEL_FILE, &json, err);
 
 	if (!ret)
 		ret = vf_json_unpack(json, READY_LABEL_FILE, err,
-				     "{s:s,s:o,s:o}", "entry", &entry, "name",
-				     &name, "mail", &mail);
+				     "{s:s,s:o,s:o,s:I}", "entry", &entry,
+				     "name", &name, "mail", &mail, "mailbox",
+				     &page_hva);
 	if (!ret)
 		ret = word_unpack(&name_at, name, err);
 	if (!ret)
 		ret = word_unpack(&mail_at, mail, err);
 	if (!ret)
 		ret = change_mail(vmm, entry, &mail_at, boot, err);
+	if (!ret)
+		vmm->ops->recall(vmm, vm->mailbox_gpa, (uint64_t)page_hva);
 	return ret < 0 ? ret : change_name(vm, vmm, entry, &name_at, err);
 }

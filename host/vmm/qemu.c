@@ -260,6 +260,7 @@ const struct vmm_ops qemu_ops = {
 	.peek = qemu_peek,
 	.poke = qemu_poke,
 	.locate = qemu_locate,
+	.recall = qemu_recall,
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.save = qemu_save,

@@ -219,6 +219,11 @@ int qemu_locate(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
 		struct vf_err *err);
 
 /**
+ * qemu_recall() - See struct vmm_ops
+ */
+void qemu_recall(struct vmm *vmm, uint64_t gpa, uint64_t hva);
+
+/**
  * qemu_layout() - Where guest memory stands in a file that holds it as one piece
  * @offset:	where that piece begins in the file, bytes
  * @bytes:	its size

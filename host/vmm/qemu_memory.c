@@ -117,6 +117,14 @@ int qemu_locate(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
 				err);
 }
 
+void qemu_recall(struct vmm *vmm, uint64_t gpa, uint64_t hva)
+{
+	struct qemu *qemu = vmm->priv;
+
+	qemu->page_gpa = gpa;
+	qemu->page_hva = hva;
+}
+
 /*
  * Where q35 puts memory: pc_q35_init() in hw/i386/pc_q35.c. What does not fit
  * under the PCI hole continues at 4 GiB.

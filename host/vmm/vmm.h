@@ -177,6 +177,9 @@ struct vmm_ops {
 	int (*locate)(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
 		      struct vf_err *err);
 
+	/** @recall: what @locate said of a page before; it is not asked again */
+	void (*recall)(struct vmm *vmm, uint64_t gpa, uint64_t hva);
+
 	/** @pause: stop the vCPUs; @at_us: when they stood. */
 	int (*pause)(struct vmm *vmm, int64_t *at_us, struct vf_err *err);
 

@@ -437,6 +437,7 @@ cleanup() {
 
 	if [ -x "$VMFORK" ]; then
 		vmfork stop --all >/dev/null 2>&1
+		vmfork pool drain --all >/dev/null 2>&1
 		for name in $(vmfork net ls --json 2>/dev/null |
 			jq -r '.[].name'); do
 			vmfork net rm "$name" >/dev/null 2>&1
