@@ -264,13 +264,13 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 	return 0;
 }
 
-int process_open(struct process *proc, int dir_fd)
+int process_open_mark(struct process *proc, int dir_fd, const char *name)
 {
 	struct process_id id;
 	int ret;
 
 	*proc = (struct process){ .pidfd = -1 };
-	ret = record_lives(dir_fd, PROCESS_FILE, &id);
+	ret = record_lives(dir_fd, name, &id);
 	if (ret <= 0)
 		return ret;
 	proc->pid = id.pid;
@@ -278,12 +278,17 @@ int process_open(struct process *proc, int dir_fd)
 	if (proc->pidfd < 0)
 		return errno == ESRCH ? 0 : -errno;
 	/* between the check and the open it may have ended: look again */
-	ret = record_lives(dir_fd, PROCESS_FILE, &id);
+	ret = record_lives(dir_fd, name, &id);
 	if (ret > 0 && process_wait(proc, 0) == 0)
 		ret = 0;
 	if (ret <= 0)
 		process_close(proc);
 	return ret;
+}
+
+int process_open(struct process *proc, int dir_fd)
+{
+	return process_open_mark(proc, dir_fd, PROCESS_FILE);
 }
 
 int process_open_own(struct process *proc, pid_t pid)

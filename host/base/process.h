@@ -121,6 +121,16 @@ bool process_mark_lives(int dir_fd, const char *name);
 void process_detach(void);
 
 /**
+ * process_open_mark() - Find the process that wrote a record
+ * @proc:	out: the process, with pidfd -1 unless it lives
+ * @dir_fd:	directory
+ * @name:	file that process_mark() or process_spawn() wrote
+ *
+ * Return: see process_open()
+ */
+int process_open_mark(struct process *proc, int dir_fd, const char *name);
+
+/**
  * process_faults() - How many page faults a process has had
  * @pid:	process
  * @minor:	out: those that needed no reading; unchanged on failure

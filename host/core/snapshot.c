@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 
 #include "base/cleanup.h"
@@ -11,7 +12,7 @@
 #include "core/manifest.h"
 #include "core/stage.h"
 
-#define AWAIT_SLICE_US 500000
+#define EPITAPH_US 500000
 
 static const char *const modes[SNAPSHOT_MODE_NUM] = {
 	[SNAPSHOT_MODE_FULL] = "full",
@@ -110,6 +111,34 @@ static int await_give_up(const char *name, int64_t deadline_us,
 	return -ETIMEDOUT;
 }
 
+/* Wait for a change of the directory, or for the end of who writes. */
+static int await_change(const struct vf_state *state, const char *name,
+			int watch_fd, int cancel_fd, int64_t deadline_us)
+{
+	__close int set_fd = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN };
+	int64_t last_us = deadline_us;
+	struct process writer;
+	int ret = stage_writer(state, name, &writer);
+
+	if (ret <= 0)
+		return ret;
+	if (set_fd < 0 ||
+	    epoll_ctl(set_fd, EPOLL_CTL_ADD, watch_fd, &event) < 0 ||
+	    epoll_ctl(set_fd, EPOLL_CTL_ADD, writer.pidfd, &event) < 0)
+		ret = -errno;
+	else
+		ret = vf_wait_readable(set_fd, cancel_fd, deadline_us);
+	/* was it killed? Somebody may be about to say so in its place */
+	if (!ret && process_wait(&writer, 0) == 0) {
+		if (last_us > vf_now_us() + EPITAPH_US)
+			last_us = vf_now_us() + EPITAPH_US;
+		ret = vf_wait_readable(watch_fd, cancel_fd, last_us);
+	}
+	process_close(&writer);
+	return ret;
+}
+
 static int await_publication(const struct vf_state *state, const char *name,
 			     int64_t deadline_us, int cancel_fd,
 			     struct vf_err *err)
@@ -122,15 +151,9 @@ static int await_publication(const struct vf_state *state, const char *name,
 	if (fd < 0 || inotify_add_watch(fd, link, IN_MOVE | IN_DELETE) < 0)
 		return vf_err_errno(err, errno, "snapshot %s", name);
 	while (is_awaited(state, name)) {
-		int64_t now_us = vf_now_us(),
-			slice_us = now_us + AWAIT_SLICE_US;
-
-		if (now_us >= deadline_us)
+		if (vf_now_us() >= deadline_us)
 			return await_give_up(name, deadline_us, err);
-		/* nothing tells of a writer that was killed: look again */
-		ret = vf_wait_readable(fd, cancel_fd,
-				       slice_us < deadline_us ? slice_us
-							      : deadline_us);
+		ret = await_change(state, name, fd, cancel_fd, deadline_us);
 		if (ret < 0 && ret != -ETIMEDOUT)
 			return vf_err_errno(err, ret, "snapshot %s", name);
 		(void)!read(fd, events, sizeof(events));

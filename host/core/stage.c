@@ -238,6 +238,19 @@ bool stage_is_writing(const struct vf_state *state, const char *name)
 	return is_alive(state, path);
 }
 
+int stage_writer(const struct vf_state *state, const char *name,
+		 struct process *writer)
+{
+	__close int fd = -1;
+	char path[NAME_MAX + 1];
+
+	stage_path(path, name);
+	fd = dir_open(state, path);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	return process_open_mark(writer, fd, VM_CREATOR_FILE);
+}
+
 void stage_break(const struct vf_state *state, const char *name,
 		 const char *why)
 {

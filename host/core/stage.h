@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "base/json.h"
+#include "base/process.h"
 #include "core/state.h"
 
 /**
@@ -122,6 +123,17 @@ void stage_discard(const struct vf_state *state, const char *name);
  * Return: true if so
  */
 bool stage_is_writing(const struct vf_state *state, const char *name);
+
+/**
+ * stage_writer() - Who writes that snapshot?
+ * @state:	state directory
+ * @name:	name of the snapshot
+ * @writer:	out: process_close() it if this returns 1
+ *
+ * Return: 1 if somebody does, 0 if nobody, -errno if that cannot be told
+ */
+int stage_writer(const struct vf_state *state, const char *name,
+		 struct process *writer);
 
 /**
  * stage_break() - Make a snapshot that says why it is none
