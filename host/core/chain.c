@@ -59,6 +59,17 @@ static int link_open(struct chain_link *link, const struct vf_state *state,
 	return ret < 0 ? vf_err_wrap(err, "snapshot %s", name) : 0;
 }
 
+/* What it builds on is not there, or not what it was. */
+static void link_fail(const struct chain_link *top, struct vf_err *err)
+{
+	const char *name = top->snapshot.name;
+
+	vf_err_wrap(err, "snapshot %s: what it builds on", name);
+	vf_err_hint(err,
+		    "without that it is of no use; 'vmfork rmi %s' removes it",
+		    name);
+}
+
 int chain_open(struct chain *chain, const struct vf_state *state,
 	       const char *name, const uint8_t *id, struct vf_err *err)
 {
@@ -79,8 +90,7 @@ int chain_open(struct chain *chain, const struct vf_state *state,
 		chain->num++;
 		ret = link_open(link, state, name, id, err);
 		if (ret < 0 && link != top)
-			vf_err_wrap(err, "snapshot %s: its chain",
-				    top->snapshot.name);
+			link_fail(top, err);
 		if (ret < 0)
 			return ret;
 		if (link->snapshot.hardware.config.memory_bytes !=

@@ -9,9 +9,11 @@
 // clang-format on
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "core/layer.h"
 #include "core/manifest.h"
 #include "core/stage.h"
 #include "unit/scratch.h"
@@ -70,6 +72,26 @@ static void file_make(struct fixture *fix, int dir_fd, const char *name)
 			 0);
 }
 
+/* All zeros but for its name at the beginning. */
+static void memory_make(struct fixture *fix, int dir_fd, const char *name)
+{
+	__close int fd = -1;
+
+	file_make(fix, dir_fd, name);
+	fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(ftruncate(fd, MEMORY_BYTES), 0);
+}
+
+static void layer_make(struct fixture *fix, int dir_fd)
+{
+	struct extents pages = { 0 };
+
+	memory_make(fix, dir_fd, SNAPSHOT_LAYER_FILE);
+	assert_int_equal(extents_add(&pages, 0, 1), 0);
+	assert_int_equal(layer_index_save(dir_fd, &pages, &fix->err), 0);
+	extents_exit(&pages);
+}
+
 /* @parent: that it builds on, of which the id is one less; or NULL */
 static void snapshot_fill(struct fixture *fix, int dir_fd, uint8_t id,
 			  const char *parent)
@@ -80,10 +102,9 @@ static void snapshot_fill(struct fixture *fix, int dir_fd, uint8_t id,
 	if (parent) {
 		snprintf(s.parent, sizeof(s.parent), "%s", parent);
 		s.parent_id[0] = id - 1;
-		file_make(fix, dir_fd, SNAPSHOT_LAYER_FILE);
-		file_make(fix, dir_fd, SNAPSHOT_INDEX_FILE);
+		layer_make(fix, dir_fd);
 	} else {
-		file_make(fix, dir_fd, VMM_MEMORY_FILE);
+		memory_make(fix, dir_fd, VMM_MEMORY_FILE);
 	}
 	file_make(fix, dir_fd, VMM_STATE_FILE);
 	file_make(fix, dir_fd, VM_KERNEL_FILE);
@@ -146,6 +167,39 @@ static void writing_is_awaited(void **state)
 			 -EBUSY);
 	stage_discard(&fix->state, "x");
 	assert_int_equal(snapshot_await(&fix->state, "x", 0, -1, &fix->err), 0);
+}
+
+/* It says nothing any more, and changes nothing. */
+static void killed_writer_is_noticed(void **state)
+{
+	struct fixture *fix = *state;
+	int64_t start_us = vf_now_us();
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		(void)!write(fds[1],
+			     stage_open(&fix->state, "x", &fix->err) < 0 ? "n"
+									 : "y",
+			     1);
+		usleep(100000);
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	assert_int_equal(snapshot_await(&fix->state, "x",
+					start_us + 60 * 1000000LL, -1,
+					&fix->err),
+			 0);
+	assert_true(vf_now_us() < start_us + 30 * 1000000LL);
+	/* as a rule its end was taken note of by then */
+	waitpid(pid, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* As while it is flattened. */
@@ -238,6 +292,86 @@ static void orphans_are_broken(void **state)
 	check_statuses(fix, "a:ready b:broken c:broken ");
 }
 
+static int flatten(struct fixture *fix, const char *name)
+{
+	bool done;
+	int ret = snapshot_flatten(&fix->state, name, -1, &done, &fix->err);
+
+	assert_true(done == (ret == 0));
+	return ret;
+}
+
+static void orphans_cannot_be_flattened(void **state)
+{
+	struct fixture *fix = *state;
+
+	family_make(fix);
+	assert_int_equal(names_remove(fix, "a", NULL, SNAPSHOT_ORPHANS_FORCE),
+			 0);
+	assert_int_equal(flatten(fix, "c"), -ENOENT);
+	assert_non_null(strstr(fix->err.msg, "snapshot a: does not exist"));
+	assert_non_null(strstr(fix->err.hint, "rmi c"));
+	/* another of that name */
+	snapshot_make(fix, "a", 7, NULL);
+	assert_int_equal(flatten(fix, "c"), -ESTALE);
+	assert_int_equal(flatten(fix, "b"), -ESTALE);
+	check_statuses(fix, "a:ready b:broken c:broken ");
+	assert_int_equal(names_remove(fix, "b", NULL, SNAPSHOT_ORPHANS_REFUSE),
+			 -EBUSY);
+	assert_int_equal(names_remove(fix, "b", "c", SNAPSHOT_ORPHANS_REFUSE),
+			 0);
+	check_statuses(fix, "a:ready ");
+}
+
+static void flattened_one_needs_no_parent(void **state)
+{
+	struct fixture *fix = *state;
+
+	family_make(fix);
+	assert_int_equal(flatten(fix, "b"), 0);
+	assert_int_equal(names_remove(fix, "a", NULL, SNAPSHOT_ORPHANS_REFUSE),
+			 0);
+	check_statuses(fix, "b:ready c:ready ");
+	assert_int_equal(flatten(fix, "c"), 0);
+}
+
+/* What would get a new crc is what was saved, not what became of it. */
+static void spoilt_state_is_not_blessed(void **state)
+{
+	struct fixture *fix = *state;
+	struct snapshot s;
+
+	family_make(fix);
+	assert_int_equal(snapshot_open(&s, &fix->state, "b", &fix->err), 0);
+	assert_int_equal(vf_write_file(s.dir_fd, VMM_STATE_FILE, "stale", 5,
+				       false, &fix->err),
+			 0);
+	snapshot_close(&s);
+	assert_int_equal(flatten(fix, "b"), -EBADMSG);
+	/* it is not what is loaded of one that builds on it */
+	assert_int_equal(flatten(fix, "c"), 0);
+}
+
+/* What was still read when it was removed goes with the next one. */
+static void removed_one_is_swept(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *removed = json_array();
+	char hidden[NAME_MAX + 1];
+	struct snapshot s;
+
+	snapshot_make(fix, "x", 1, NULL);
+	snapshot_make(fix, "y", 2, NULL);
+	assert_int_equal(snapshot_open(&s, &fix->state, "x", &fix->err), 0);
+	assert_int_equal(stage_hide(&fix->state, "x", hidden, &fix->err), 0);
+	assert_int_equal(stage_bury(&fix->state, hidden, 0, &fix->err), 0);
+	snapshot_close(&s);
+	assert_int_equal(names_remove(fix, "y", NULL, SNAPSHOT_ORPHANS_REFUSE),
+			 0);
+	assert_int_equal(snapshot_gc(&fix->state, removed, &fix->err), 0);
+	assert_int_equal(json_array_size(removed), 0);
+}
+
 static void families_are_removed(void **state)
 {
 	struct fixture *fix = *state;
@@ -257,9 +391,17 @@ static void families_are_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(writing_is_awaited), TEST(replaced_is_ready),
-		TEST(open_one_is_left),	  TEST(replaced_one_is_left),
-		TEST(orphans_are_broken), TEST(families_are_removed),
+		TEST(writing_is_awaited),
+		TEST(replaced_is_ready),
+		TEST(open_one_is_left),
+		TEST(replaced_one_is_left),
+		TEST(orphans_are_broken),
+		TEST(families_are_removed),
+		TEST(killed_writer_is_noticed),
+		TEST(orphans_cannot_be_flattened),
+		TEST(flattened_one_needs_no_parent),
+		TEST(spoilt_state_is_not_blessed),
+		TEST(removed_one_is_swept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,33 @@ beside() { # COMMAND... of vmfork; a fork of "layer" is made meanwhile
 	return "$ok"
 }
 
+# A snapshot "late" whose command stands still behind the pause, in $stopped: what
+# it builds on can be removed, for nothing that is there builds on that yet.
+catch_layer() { # VM
+	local try file=$STATE/snapshots/.late.stage/layer
+
+	for try in 1 2 3 4 5 6; do
+		"$VMFORK" snapshot "$1" late --mode diff >"$notes/late" 2>&1 &
+		stopped=$!
+		while [ ! -e "$file" ] && kill -0 "$stopped" 2>/dev/null; do
+			:
+		done
+		kill -STOP "$stopped" 2>/dev/null && [ -e "$file" ] && return
+		kill -CONT "$stopped" 2>/dev/null
+		wait "$stopped"
+		echo "$try: too late"
+		vmfork rmi late
+	done
+	return 1
+}
+
+# It goes on, and fails, with one line that matches.
+late_fails() { # PATTERN
+	kill -CONT "$stopped"
+	! wait "$stopped" && cat "$notes/late" && grep -q "$1" "$notes/late" &&
+		[ -z "$(status_of late)" ]
+}
+
 layer() {
 	vmfork snapshot of-base-1 layer --mode diff >/dev/null
 }
@@ -84,6 +111,29 @@ check "rmi --force leaves an orphan" vmfork rmi "$writing" --force
 check "which is broken, and says why" holds "$(vmfork snapshots --json)" "
 	[.[] | select(.name == \"layer\")] | length == 1 and
 	.[0].status == \"broken\" and (.[0].error | contains(\"$writing\"))"
+hint='vmfork rmi layer'
+for verb in fork 'snapshot flatten'; do
+	# shellcheck disable=SC2086 # one or two words
+	check "$verb says so, and what to do" says 1 \
+		"layer: what it builds on: snapshot $writing: does not exist" \
+		vmfork $verb layer
+	# shellcheck disable=SC2086
+	check "$verb has a hint" grep -q "^vmfork: hint: .*$hint" \
+		<(vmfork $verb layer 2>&1)
+done
+check "another of that name" vmfork snapshot of-base-1 "$writing" --mode full
+check_fails "is not what it was" 1 "$writing: is not the one that it was" \
+	vmfork fork layer
+check "it can be removed" vmfork rmi layer
+
+vmfork fork "$writing" -n 2 --name late >/dev/null || bail "no fork"
+guest late-1 'dd if=/dev/urandom of=/tmp/x bs=64k count=128 2>/dev/null'
+check "a snapshot stands still before it is there" catch_layer late-1 ||
+	bail "none"
+check "what it will build on is removed" vmfork rmi "$writing"
+check "and made anew" vmfork snapshot late-2 "$writing" --mode full
+check "then it fails" late_fails "$writing: was removed meanwhile"
+check "its source goes on" reachable late-1
 check "gc removes what was still read" vmfork gc
 check "nothing is hidden" same "" \
 	"$(find "$STATE/snapshots" -mindepth 1 -maxdepth 1 -name '.*')"
