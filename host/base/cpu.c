@@ -202,3 +202,10 @@ void cpu_yield(pid_t pid, bool on)
 		if (!set_policies(pid, on ? SCHED_IDLE : SCHED_OTHER))
 			return;
 }
+
+void cpu_hurry(bool on)
+{
+	struct sched_param param = { .sched_priority = on };
+
+	sched_setscheduler(0, on ? SCHED_RR : SCHED_OTHER, &param);
+}

@@ -42,4 +42,13 @@ bool cpu_can_yield(void);
  */
 void cpu_yield(pid_t pid, bool on);
 
+/**
+ * cpu_hurry() - Go before all others, where that is permitted
+ * @on:		false: as usual again
+ *
+ * For what takes little itself and relieves the machine, such as to end what keeps
+ * it busy.
+ */
+void cpu_hurry(bool on);
+
 #endif

@@ -2,10 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/cpu.h"
 #include "cmd/cmd.h"
 #include "core/reap.h"
-
-#define GRACE_MS 2000
 
 /* Which VMs are meant; each has to be there, and made. */
 static int choose(const struct vf_state *state, bool all, int argc, char **argv,
@@ -51,10 +50,14 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct request *r = ctx;
 	__json json_t *names = NULL;
-	int ret = choose(state, r->all, r->argc, r->argv, &names, err);
+	int ret;
+
+	/* until they have ended, see reap_vms() */
+	cpu_hurry(true);
+	ret = choose(state, r->all, r->argc, r->argv, &names, err);
 
 	if (!ret)
-		ret = reap_vms(state, names, GRACE_MS, err);
+		ret = reap_vms(state, names, err);
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 

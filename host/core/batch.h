@@ -56,7 +56,7 @@ struct batch {
 	int kernel_fd;
 	int initrd_fd;
 	int wake_fd;	/* eventfd: a fork came to another place */
-	bool can_yield; /* forks that were heard to those that were not */
+	bool can_yield; /* forks may be made to, and to forget it */
 	_Atomic int64_t
 		heard_us; /* since when nobody is waited for with others */
 
@@ -186,5 +186,12 @@ int worker_load(struct worker *w);
  * Return: 0 or -errno
  */
 int worker_resume(struct worker *w);
+
+/**
+ * worker_yield() - A fork uses only what the others leave of the processors
+ * @w:		fork, attached; not by two threads at once
+ * @on:		false: not any more
+ */
+void worker_yield(struct worker *w, bool on);
 
 #endif

@@ -57,7 +57,7 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 			removed,
 			json_sprintf("VM %s", json_string_value(name)));
 	}
-	return json_array_size(dead) ? reap_vms_locked(state, dead, 0, err) : 0;
+	return json_array_size(dead) ? reap_vms_locked(state, dead, err) : 0;
 }
 
 static int collect_pool(const struct vf_state *state, json_t *removed,

@@ -138,16 +138,6 @@ static void note_heard(struct batch *b, struct worker *w)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void set_yield(struct worker *w, bool on)
-{
-	if (w->yields == on)
-		return;
-	w->yields = on;
-	w->place_us = vf_now_us();
-	if (process_wait(&w->vmm.proc, 0) < 0)
-		cpu_yield(w->job->pid, on);
-}
-
 /*
  * What forks do after their acknowledgement costs as much as all before it, and
  * a hundred that do nothing keep two processors busy with their timers: those
@@ -166,11 +156,11 @@ static void share(struct batch *b)
 		if (!runs(w) || w->place != WAVE_OVER)
 			continue;
 		if (!b->heard_us || c->settled) {
-			set_yield(w, true);
+			worker_yield(w, true);
 		} else if (!w->yields) {
 			front += now_us - w->place_us < FRONT_MS * 1000;
 		} else if (front < b->wave.width) {
-			set_yield(w, false);
+			worker_yield(w, false);
 			front++;
 		}
 	}
@@ -263,16 +253,13 @@ static int listen_all(struct batch *b)
 void batch_unyield(struct batch *b)
 {
 	for (unsigned int i = 0; i < b->result->num; i++)
-		set_yield(&b->workers[i], false);
+		worker_yield(&b->workers[i], false);
 }
 
 int batch_listen(struct batch *b)
 {
 	int ret;
 
-	/* who is alone has nobody to yield to */
-	b->can_yield = b->request->wait != FORK_WAIT_NONE &&
-		       b->result->num > 1 && cpu_can_yield();
 	ret = listen_all(b);
 	if (b->desk.dropped)
 		vf_log(VF_LOG_WARN,

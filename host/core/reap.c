@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cpu.h"
 #include "base/json.h"
 #include "core/reap.h"
 
@@ -16,9 +17,12 @@ static void note(struct vf_err *first, int *ret, const struct vf_err *err)
 	}
 }
 
-/* End all engines: the signals first, so that they end side by side. */
+/*
+ * End all engines: the signals first, so that they end side by side. At once, for
+ * there is nothing that an engine could save: what it writes goes with the VM.
+ */
 static void kill_engines(const struct vf_state *state, const json_t *names,
-			 int grace_ms, int *ret, struct vf_err *err)
+			 int *ret, struct vf_err *err)
 {
 	size_t num = json_array_size(names), i;
 	__free struct process *procs = calloc(num + 1, sizeof(*procs));
@@ -41,7 +45,7 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 			continue;
 		told = process_open(&procs[i], fd);
 		if (told > 0)
-			process_signal(&procs[i], grace_ms ? SIGTERM : SIGKILL);
+			process_signal(&procs[i], SIGKILL);
 		if (told < 0) {
 			vf_err_errno(&why, told, "VM %s: its process",
 				     json_string_value(name));
@@ -49,8 +53,7 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 		}
 	}
 	json_array_foreach(names, i, name) {
-		if (process_wait(&procs[i], grace_ms) < 0 &&
-		    process_kill(&procs[i], 0) < 0) {
+		if (process_kill(&procs[i], 0) < 0) {
 			vf_err_set(&why, ETIMEDOUT, "VM %s: does not end",
 				   json_string_value(name));
 			note(err, ret, &why);
@@ -169,14 +172,17 @@ static void make_room(const struct vf_state *state, const json_t *names)
 }
 
 int reap_vms_locked(const struct vf_state *state, const json_t *names,
-		    int grace_ms, struct vf_err *err)
+		    struct vf_err *err)
 {
 	struct vf_err why;
 	json_t *name;
 	int ret = 0;
 	size_t i;
 
-	kill_engines(state, names, grace_ms, &ret, err);
+	/* among a hundred busy engines it would take seconds to end the first */
+	cpu_hurry(true);
+	kill_engines(state, names, &ret, err);
+	cpu_hurry(false);
 	if (!ret)
 		make_room(state, names);
 	free_ports(state, names, &ret, err);
@@ -195,21 +201,21 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 	return ret;
 }
 
-int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
+int reap_vms(const struct vf_state *state, const json_t *names,
 	     struct vf_err *err)
 {
 	__close int lock_fd = state_lock(state, err);
 
 	if (lock_fd < 0)
 		return lock_fd;
-	return reap_vms_locked(state, names, grace_ms, err);
+	return reap_vms_locked(state, names, err);
 }
 
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", name);
 
-	return reap_vms(state, names, 0, err);
+	return reap_vms(state, names, err);
 }
 
 int reap_dead(const struct vf_state *state, const char *name,
@@ -226,7 +232,7 @@ int reap_dead(const struct vf_state *state, const char *name,
 	/* it still has to be, now that nobody else can do so */
 	if (vm_get_state(state, name) != VM_STATE_DEAD)
 		return 0;
-	return reap_vms_locked(state, names, 0, err);
+	return reap_vms_locked(state, names, err);
 }
 
 int reap_create(struct vm *vm, const struct vf_state *state, const char *name,

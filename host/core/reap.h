@@ -16,25 +16,23 @@
  * reap_vms() - Take VMs away; takes the state's lock
  * @state:	state directory
  * @names:	array of names; one that does not exist is no error
- * @grace_ms:	how long an engine may take to end by itself
  * @err:	error: the first failure; the others are taken away all the same
  *
  * Return: 0 or -errno
  */
-int reap_vms(const struct vf_state *state, const json_t *names, int grace_ms,
+int reap_vms(const struct vf_state *state, const json_t *names,
 	     struct vf_err *err);
 
 /**
  * reap_vms_locked() - reap_vms() for who holds the lock already
  * @state:	state directory
  * @names:	array of names
- * @grace_ms:	see reap_vms()
  * @err:	error
  *
  * Return: 0 or -errno
  */
 int reap_vms_locked(const struct vf_state *state, const json_t *names,
-		    int grace_ms, struct vf_err *err);
+		    struct vf_err *err);
 
 /**
  * reap_vm() - Take one VM away

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cpu.h"
 #include "core/batch.h"
 
 #define READY_MS 30000 /* for an engine's control interface */
@@ -125,11 +126,24 @@ static int resume(struct worker *w, struct vf_err *err)
 	 * before with an engine that died, no port could have been attached.
 	 */
 	vm_close_taps(w->tap_fds);
+	/* as long as the others are resumed, and all is written down */
+	if (b->can_yield && b->request->wait == FORK_WAIT_NONE)
+		worker_yield(w, true);
 	ret = vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
 			       err);
 	if (!ret)
 		job->outcome = FORK_RUNNING;
 	return ret;
+}
+
+void worker_yield(struct worker *w, bool on)
+{
+	if (w->yields == on)
+		return;
+	w->yields = on;
+	w->place_us = vf_now_us();
+	if (process_wait(&w->vmm.proc, 0) < 0)
+		cpu_yield(w->job->pid, on);
 }
 
 int worker_load(struct worker *w)
