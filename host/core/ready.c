@@ -202,7 +202,7 @@ static int remove_those(const struct vf_state *pool,
 			json_array_append(meant, name);
 	if (!json_array_size(meant))
 		return 0;
-	ret = reap_vms_locked(pool, meant, 0, err);
+	ret = reap_vms_locked(pool, meant, err);
 	json_array_foreach(meant, i, name)
 		json_array_append_new(
 			removed,
