@@ -69,11 +69,12 @@ int burst_run(struct burst_table *table, const struct vf_state *state,
 	      const struct burst_plan *plan, struct vf_err *err)
 {
 	struct floor_model model = { .log_fd = -1 };
-	int ret = 0;
+	int ret;
 
 	*table = (struct burst_table){ 0 };
 	table->cores = cpu_count();
-	if (plan->variants[BURST_FLOOR])
+	ret = burst_check(state, plan, err);
+	if (!ret && plan->variants[BURST_FLOOR])
 		ret = burst_model(&model, state, plan, err);
 	for (unsigned int i = 0; !ret && i <= plan->iterations; i++)
 		for (unsigned int k = 0; !ret && k < plan->nums.num; k++) {

@@ -219,6 +219,26 @@ static void add_forks(struct burst_row *row, const json_t *forks,
 	       &row->value[BURST_ACKED_MAX_US]);
 }
 
+/* Are they all there, and all as they were meant to be? */
+static int check_forks(const json_t *forks, const struct burst_row *row,
+		       struct vf_err *err)
+{
+	bool of_pool = row->variant == BURST_POOL_NONE ||
+		       row->variant == BURST_POOL;
+	unsigned int num = 0;
+	json_t *fork;
+	size_t i;
+
+	json_array_foreach(forks, i, fork)
+		num += json_is_true(json_object_get(fork, "from_pool")) ==
+		       of_pool;
+	if (json_array_size(forks) == row->num && num == row->num)
+		return 0;
+	return vf_err_set(err, EBADMSG,
+			  "%u forks of %u are %s engines started ahead", num,
+			  row->num, of_pool ? "of" : "not of");
+}
+
 static int take_forks(struct burst_row *row, const struct vf_state *state,
 		      const struct burst_plan *plan, int64_t *samples,
 		      pid_t *pids, struct vf_err *err)
@@ -228,9 +248,8 @@ static int take_forks(struct burst_row *row, const struct vf_state *state,
 	int ret = fork_burst(&forked, row, plan, err);
 	const json_t *forks = json_object_get(forked.said, "forks");
 
-	if (!ret && json_array_size(forks) != row->num)
-		ret = vf_err_set(err, EBADMSG, "'vmfork fork' told of %zu",
-				 json_array_size(forks));
+	if (!ret)
+		ret = check_forks(forks, row, err);
 	if (!ret) {
 		add_forks(row, forks, samples, pids);
 		row->value[BURST_WALL_US] = forked.wall_us;
@@ -259,6 +278,32 @@ static int take_floor(struct burst_row *row, const struct burst_plan *plan,
 		row->value[BURST_CPU_COMMAND_US] = run.cpu_us;
 	}
 	floor_end(&run);
+	return ret;
+}
+
+/* An engine that was started ahead makes a fork that shall be cold a warm one. */
+int burst_check(const struct vf_state *state, const struct burst_plan *plan,
+		struct vf_err *err)
+{
+	struct call listed = { 0 };
+	struct snapshot snapshot;
+	json_t *entry;
+	size_t i;
+	int ret = snapshot_open(&snapshot, state, plan->snapshot, err);
+
+	snapshot_close(&snapshot);
+	if (!ret)
+		ret = CALL(&listed, plan, err, "pool", "ls");
+	json_array_foreach(listed.said, i, entry) {
+		const char *of =
+			json_string_value(json_object_get(entry, "snapshot"));
+
+		if (ret || !of || strcmp(of, plan->snapshot) != 0)
+			continue;
+		ret = vf_err_set(err, EBUSY, "snapshot %s has a pool", of);
+		vf_err_hint(err, "'vmfork pool drain %s' first", of);
+	}
+	json_decref(listed.said);
 	return ret;
 }
 

@@ -7,6 +7,17 @@
 #include "bench/floor.h"
 
 /**
+ * burst_check() - Can that snapshot be forked, and only as it is meant to be?
+ * @state:	state directory
+ * @plan:	plan
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT, -EBUSY if the snapshot has a pool
+ */
+int burst_check(const struct vf_state *state, const struct burst_plan *plan,
+		struct vf_err *err);
+
+/**
  * burst_model() - See how the engine of a fork is started
  * @model:	out: floor_model_exit() it, also after a failure
  * @state:	state directory

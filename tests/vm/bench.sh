@@ -61,6 +61,73 @@ prints_a_table() {
 		grep -qE ': [0-9.]+ \(at most [0-9.]+\)$' <<<"$text"
 }
 
+# --- burst -------------------------------------------------------------------
+
+# The contract of `bench burst --json`: each variant of each size, once. Only who
+# is waited for has acked; only forks have anything to be ended.
+# shellcheck disable=SC2016 # jq's variables
+burst_contract='
+def spread: (keys == ["max", "mean", "min", "n", "p50", "p90", "p99"])
+	and .n == 1 and .min > 0 and .min == .max and .p50 == .mean;
+def rise(a; b; c): (a | spread) and (b | spread) and (c | spread)
+	and a.p50 <= b.p50 and b.p50 <= c.p50;
+(keys == ["cores", "method", "targets", "variants"]) and .cores >= 1
+and ([.variants[] | "\(.n) \(.variant)"] | sort) == ([("1", "4") as $n
+	| ("at-once", "floor", "fork", "none", "pool", "pool-none")
+	| "\($n) \(.)"] | sort)
+and (.cores as $cores | (.variants[] | select(.n == 1 and .variant == "fork")
+	| .cpu_acked_us.p50) as $alone
+	| .variants | all(.ideal_us == (.n * $alone / $cores | floor)))
+and (.variants | all(
+	rise(.resumed_p50_us; .resumed_p90_us; .resumed_max_us)
+	and .resumed_max_us.p50 <= .wall_us.p50
+	and ([.wall_us, .cpu_engines_us, .cpu_command_us, .private_bytes,
+		.shared_bytes, .faults_minor] | all(spread))
+	and (if .variant == "floor" then has("end_us") | not
+		else .end_us | spread end)
+	and (if .variant == "fork" or .variant == "at-once" or .variant == "pool"
+		then rise(.acked_p50_us; .acked_p90_us; .acked_max_us)
+			and .resumed_max_us.p50 < .acked_max_us.p50
+			and (.cpu_acked_us | spread)
+			and .cpu_acked_us.p50 <= .cpu_engines_us.p50
+		else (has("acked_p50_us") or has("cpu_acked_us")) | not end)))
+and (.targets | length > 0 and all(.value > 0 and (.name | length) > 0
+	and .met == (if .allowed == null then null else .value <= .allowed end)))'
+
+burst_runs_through() {
+	local report rc met
+
+	report=$(timeout 300 "$VMFORK" bench burst ready -n 1,4 --iterations 1 \
+		--compare floor --at-once --pool --csv "$notes/burst.csv" --json)
+	rc=$?
+	echo "$report"
+	jq -e "$burst_contract" <<<"$report" >/dev/null || return
+	met=$(jq '.targets | all(.met != false)' <<<"$report")
+	case $rc in
+	0) [ "$met" = true ] ;;
+	3) [ "$met" = false ] ;;
+	*) false ;;
+	esac
+}
+
+# The first of each at the first size, then one of each.
+burst_rows_are_there() {
+	[ "$(head -n 1 "$notes/burst.csv" | cut -d , -f 1-4)" = \
+		n,variant,iteration,wall_us ] &&
+		[ "$(awk -F, 'NR > 1 && NF == 18 && $4 > 0 && $7 > 0' \
+			"$notes/burst.csv" | wc -l)" = 18 ] &&
+		[ "$(grep -c ',0,' <(cut -d , -f 1-4 "$notes/burst.csv"))" = 6 ]
+}
+
+pool_is_refused() {
+	vmfork pool fill ready || return
+	says 1 'ready has a pool' "$VMFORK" bench burst ready -n 1 --iterations 1
+	local rc=$?
+
+	[ "$(vmfork pool ls --json | jq length)" = 1 ] &&
+		vmfork pool drain ready && return $rc
+}
+
 # --- pause -------------------------------------------------------------------
 
 # The contract of `bench pause --json`: each mode on both kinds of sources, two
@@ -127,6 +194,18 @@ check_fails "a benchmark that nobody knows" 2 '^vmfork: ' vmfork bench dance rea
 check_fails "a snapshot that is not there" 1 'nosuch: does not exist' \
 	vmfork bench start nosuch
 check "the source has not noticed" reachable src
+check "burst runs through" burst_runs_through
+check "its rows are kept" burst_rows_are_there
+check "a pool would be taken for cold" pool_is_refused
+check_fails "a burst of none" 2 'bench: --number 0: not 1 to' \
+	vmfork bench burst ready -n 4,0
+check_fails "a wait that nobody knows" 2 "bench: --wait 'sleep': not one of" \
+	vmfork bench burst ready --wait sleep
+check_fails "all at once, but nobody waits" 2 'bench: --at-once: nobody waits' \
+	vmfork bench burst ready --wait none --at-once
+check_fails "no snapshot to fork" 1 'nosuch: does not exist' \
+	vmfork bench burst nosuch -n 1
+check "nothing is left of that" left_nothing
 vmfork stop src >/dev/null
 note_state
 check "pause runs through" pause_runs_through
