@@ -20,6 +20,10 @@ void links_opts(struct opt opts[LINKS_OPTS], struct opt_order *order)
 		  "'DST via GATEWAY [metric N] [src ADDR]', 'blackhole DST'" },
 		{ "no-ipv4", 0, OPT_ORDER, order, NULL, "it has no IPv4" },
 		{ "no-ipv6", 0, OPT_ORDER, order, NULL, "it has no IPv6" },
+		{ "rate-in", 0, OPT_ORDER, order, "RATE",
+		  "what it may receive, as in 10mbit (all)" },
+		{ "rate-out", 0, OPT_ORDER, order, "RATE",
+		  "what it may send (all)" },
 		{ 0 },
 	};
 
@@ -127,14 +131,46 @@ static int parse_no_ipv6(struct parser *p, const char *arg, struct vf_err *err)
 	return 0;
 }
 
+static int parse_rate(struct parser *p, uint64_t *bits, const char *which,
+		      const char *arg, struct vf_err *err)
+{
+	const char *why = "is no rate: a number with bit, kbit, mbit or gbit";
+
+	switch (shape_parse(bits, arg)) {
+	case 0:
+		return 0;
+	case -ERANGE:
+		why = "not 8kbit to 100gbit";
+		break;
+	}
+	return cmd_usage_error(p->cmd, err, "--%s '%.64s': %s", which, arg,
+			       why);
+}
+
+static int parse_rate_in(struct parser *p, const char *arg, struct vf_err *err)
+{
+	return parse_rate(p, &p->link->rates.in_bits, "rate-in", arg, err);
+}
+
+static int parse_rate_out(struct parser *p, const char *arg, struct vf_err *err)
+{
+	return parse_rate(p, &p->link->rates.out_bits, "rate-out", arg, err);
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(struct parser *p, const char *arg, struct vf_err *err);
+	bool is_host; /* the guest need not be told */
 } parsers[] = {
-	{ "net", parse_net },	      { "ip", parse_ip },
-	{ "mac", parse_mac },	      { "mtu", parse_mtu },
-	{ "route", parse_route },     { "no-ipv4", parse_no_ipv4 },
-	{ "no-ipv6", parse_no_ipv6 },
+	{ "net", parse_net, true },
+	{ "ip", parse_ip, false },
+	{ "mac", parse_mac, false },
+	{ "mtu", parse_mtu, false },
+	{ "route", parse_route, false },
+	{ "no-ipv4", parse_no_ipv4, false },
+	{ "no-ipv6", parse_no_ipv6, false },
+	{ "rate-in", parse_rate_in, true },
+	{ "rate-out", parse_rate_out, true },
 };
 
 static int parse_one(struct parser *p, const char *name, const char *arg,
@@ -204,9 +240,14 @@ int links_check_num(struct cmd *cmd, unsigned int num,
 
 const char *links_asked(const struct opt_order *order)
 {
-	for (unsigned int i = 0; i < order->num; i++)
-		if (strcmp(order->item[i].opt->name, "net") != 0)
-			return order->item[i].opt->name;
+	for (unsigned int i = 0; i < order->num; i++) {
+		const char *name = order->item[i].opt->name;
+
+		for (size_t k = 0; k < ARRAY_SIZE(parsers); k++)
+			if (!strcmp(parsers[k].name, name) &&
+			    !parsers[k].is_host)
+				return name;
+	}
 	return NULL;
 }
 

@@ -6,7 +6,7 @@
 #include "cmd/cmd.h"
 #include "core/snapshot.h"
 
-#define LINKS_OPTS 8
+#define LINKS_OPTS 10
 
 /**
  * links_opts() - The table of these options
@@ -42,7 +42,7 @@ int links_check_num(struct cmd *cmd, unsigned int num,
 		    const struct snapshot *snapshot, struct vf_err *err);
 
 /**
- * links_asked() - Is there anything beside the choice of networks?
+ * links_asked() - Is there anything that a guest has to be told?
  * @order:	what stood on the command line
  *
  * Return: name of the first such option, NULL if there is none

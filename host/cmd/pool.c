@@ -166,7 +166,8 @@ static int check_links(struct cmd *cmd, const struct refill *refill,
 		const struct vm_link *link = &refill->links[k];
 
 		if (net_wish_is_personal(&link->wish) || link->mtu ||
-		    link->num_routes)
+		    link->num_routes || link->rates.in_bits ||
+		    link->rates.out_bits)
 			return cmd_usage_error(
 				cmd, err,
 				"pool fill: takes --net, --no-ipv4 and "

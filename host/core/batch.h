@@ -12,6 +12,7 @@
 #include "core/fork.h"
 #include "core/nets.h"
 #include "core/ready.h"
+#include "core/shaper.h"
 #include "core/wave.h"
 
 #define CREW_MAX 64
@@ -65,6 +66,7 @@ struct batch {
 	_Atomic enum attach_state attached;
 	struct wave wave;
 	struct crew crew;
+	struct shaper shaper; /* works only if rates were asked for */
 };
 
 /**

@@ -353,6 +353,11 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 				request->num_disks, vm->run_fd, err);
 	if (!ret)
 		ret = boot_prepared(&b, err);
+	if (!ret && nics_are_pending(vm->nics, vm->num_nics)) {
+		/* what came of it is on record; the VM is fine without */
+		nics_shape(vm->nics, vm->num_nics, &ignored);
+		ret = vm_save(vm, err);
+	}
 	if (b.vmm.ops)
 		b.vmm.ops->disconnect(&b.vmm);
 	process_close(&b.vmm.proc);

@@ -31,6 +31,7 @@ core_srcs := \
 	host/core/request.c \
 	host/core/route.c \
 	host/core/settle.c \
+	host/core/shaper.c \
 	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \

@@ -193,13 +193,45 @@ static void release_workers(struct batch *b)
 	}
 }
 
+/* Nobody waits for their acknowledgement, any more or at all. */
+static void shape_unheard(struct batch *b)
+{
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct worker *w = &b->workers[i];
+
+		if (w->place == WAVE_GOING || w->place == WAVE_LATE)
+			shaper_add(&b->shaper, w->job);
+	}
+}
+
+/* The last that is done before forks are on record as made. */
+static void end_shaping(struct batch *b, bool drop)
+{
+	int64_t from_us = vf_now_us();
+
+	shaper_end(&b->shaper, drop);
+	trace_note(&b->result->trace, "shaping", from_us);
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct fork_job *job = &b->result->jobs[i];
+
+		if (job->shaping_err.num && !job->err.num)
+			job->err = job->shaping_err;
+	}
+}
+
 /* Engines, acknowledgements, conclusions. Everything is prepared. */
 static int run_batch(struct batch *b, struct vf_err *err)
 {
 	struct trace *trace = &b->result->trace;
 	int64_t from_us;
-	int ret = crew_start(b, err);
+	const struct vm *vm = &b->result->jobs[0].vm;
+	int ret = 0;
 
+	/* what is asked is asked for all of them */
+	if (nics_are_pending(vm->nics, vm->num_nics))
+		ret = shaper_start(&b->shaper, b->result->num, err);
+	if (!ret)
+		ret = crew_start(b, err);
 	if (ret < 0)
 		return ret;
 	from_us = vf_now_us();
@@ -213,6 +245,7 @@ static int run_batch(struct batch *b, struct vf_err *err)
 		return vf_err_set(err, ret,
 				  ret == -ECANCELED ? "interrupted"
 						    : "acknowledgements");
+	shape_unheard(b);
 	from_us = vf_now_us();
 	batch_conclude(b);
 	trace_note(trace, "conclude", from_us);
@@ -271,6 +304,8 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);
+	if (result->jobs)
+		end_shaping(&b, ret < 0);
 	if (!ret && !request->ahead)
 		record_jobs(&b);
 	/* a TAP of which we hold a descriptor would outlive its engine */

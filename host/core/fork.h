@@ -54,6 +54,7 @@ struct fork_job {
 	enum fork_outcome outcome;
 	bool from_pool; /* its engine had been started ahead */
 	struct vf_err err;
+	struct vf_err shaping_err; /* told if nothing else went wrong */
 	int64_t clock_error_us;
 	uint32_t signal;  /* enum vmfork_signal, as the guest told */
 	uint32_t reached; /* enum vmfork_stage, as the guest told */

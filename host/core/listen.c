@@ -136,6 +136,7 @@ static void note_heard(struct batch *b, struct worker *w)
 		wave_heard(&b->wave, acked_us - resumed_us);
 	batch_move(b, w, WAVE_OVER);
 	pthread_mutex_unlock(&b->lock);
+	shaper_add(&b->shaper, w->job);
 }
 
 /*

@@ -52,6 +52,14 @@ static struct net_port *collect(struct vm *const *vms, unsigned int num,
 	return ports;
 }
 
+static void nic_ask_rates(struct vm_nic *nic, const struct vm_link *link)
+{
+	bool any = link->rates.in_bits || link->rates.out_bits;
+
+	nic->rates = link->rates;
+	nic->shaping = any ? NIC_SHAPING_PENDING : NIC_SHAPING_NONE;
+}
+
 static int lease_one(struct nets *nets, unsigned int k, struct vm *const *vms,
 		     unsigned int num, struct vf_err *err)
 {
@@ -73,6 +81,7 @@ static int lease_one(struct nets *nets, unsigned int k, struct vm *const *vms,
 		memcpy(nic->guest_mac, ports[i].mac, sizeof(nic->guest_mac));
 		if (link->mtu)
 			nic->mtu = link->mtu;
+		nic_ask_rates(nic, link);
 		vms[i]->num_nics = k + 1;
 	}
 	return ret;
@@ -171,6 +180,7 @@ int nets_adopt(struct nets *nets, struct vm *vm, struct vf_err *err)
 		memcpy(nic->guest_mac, nic->port.mac, sizeof(nic->guest_mac));
 		if (nets->link[k].mtu)
 			nic->mtu = nets->link[k].mtu;
+		nic_ask_rates(nic, &nets->link[k]);
 		ret = nic_check(nets, vm, k, err);
 	}
 	return ret;

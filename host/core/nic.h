@@ -10,6 +10,7 @@
 
 #include "mail.h"
 #include "net/net.h"
+#include "net/shape.h"
 #include "vmm/vmm.h"
 
 #define VM_NICS_MAX  VMM_NICS_MAX
@@ -24,7 +25,19 @@ struct vm_link {
 	uint32_t mtu; /* 0: as it is */
 	unsigned int num_routes;
 	struct identity_route routes[IDENTITY_ROUTES_MAX];
+	struct shape_rates rates;
 };
+
+/* Whether an interface is as slow as it was asked to be. */
+enum nic_shaping {
+	NIC_SHAPING_NONE, /* nothing was asked */
+	NIC_SHAPING_PENDING,
+	NIC_SHAPING_APPLIED,
+	NIC_SHAPING_FAILED,
+	NIC_SHAPING_NUM
+};
+
+#define NIC_WHY_SIZE 160
 
 /* One interface of a VM. */
 struct vm_nic {
@@ -33,6 +46,9 @@ struct vm_nic {
 	uint8_t guest_mac[6]; /* that it has: not its port's, if its mail was
 				 not applied */
 	uint32_t mtu;	      /* 0: the guest's own */
+	struct shape_rates rates;
+	enum nic_shaping shaping;
+	char shaping_why[NIC_WHY_SIZE]; /* it failed */
 };
 
 /**
@@ -63,9 +79,31 @@ int nics_unpack(struct vm_nic *nics, unsigned int *num, json_t *json,
  *
  * Return: an object, a new reference: network, tap, mac, ipv4 and ipv6 of the
  * first, null where there is none, and of all of them in the array "links", where
- * each has mtu and verified too
+ * each has mtu, verified, rate_in, rate_out (bits per second, null without a limit)
+ * and shaping too. "shaping" of all is that of the one which it is worst with:
+ * null, "applied", "pending" or "failed: why"
  */
 json_t *nics_describe(const struct vm_nic *nics, unsigned int num);
+
+/**
+ * nics_shape() - Limit interfaces to what was asked
+ * @nics:	interfaces whose TAPs are open; in: those whose shaping is pending;
+ *		out: what became of it
+ * @num:	how many
+ * @err:	error
+ *
+ * Return: 0, or -errno of the first one that failed; the others are limited
+ */
+int nics_shape(struct vm_nic *nics, unsigned int num, struct vf_err *err);
+
+/**
+ * nics_are_pending() - Is there anything for nics_shape() to do?
+ * @nics:	interfaces
+ * @num:	how many
+ *
+ * Return: true if so
+ */
+bool nics_are_pending(const struct vm_nic *nics, unsigned int num);
 
 /**
  * nics_verified() - Did the host see all of them?

@@ -20,6 +20,9 @@ int refill_now(struct fork_result *result, const struct vf_state *state,
 	};
 
 	memcpy(request.links, refill->links, sizeof(request.links));
+	/* an entry has no rates: who takes it may ask for others, or for none */
+	for (unsigned int k = 0; k < request.num_links; k++)
+		request.links[k].rates = (struct shape_rates){ 0 };
 	return fork_snapshot(result, &pool, snapshot, &request, err);
 }
 

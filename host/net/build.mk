@@ -17,6 +17,7 @@ net_srcs := \
 	host/net/record.c \
 	host/net/routed.c \
 	host/net/rtnl.c \
+	host/net/shape.c \
 	host/net/subnet.c \
 	host/net/sysctl.c \
 	host/net/tap.c \

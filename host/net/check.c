@@ -24,6 +24,7 @@
 #include "net/nft.h"
 #include "net/pool.h"
 #include "net/port.h"
+#include "net/shape.h"
 
 #define CHECK_TIMEOUT_US 10000000
 
@@ -109,6 +110,13 @@ static int check_routed(struct check *check, struct vf_err *err)
 	return ret;
 }
 
+static int check_shaping(struct check *check, struct vf_err *err)
+{
+	const struct shape_rates rates = { SHAPE_BITS_MIN, SHAPE_BITS_MIN };
+
+	return shape_apply(&check->port, &rates, err);
+}
+
 static int qdisc_try(struct check *check, const char *kind, const void *options,
 		     size_t len, struct vf_err *err)
 {
@@ -171,11 +179,11 @@ static const struct {
 	const char *name;
 	int (*run)(struct check *check, struct vf_err *err);
 } checks[] = {
-	{ "tun", check_tun },	       { "bridge", check_bridge },
-	{ "port flags", check_flags }, { "nftables bridge family", check_nft },
-	{ "IPv6", check_ipv6 },	       { "routed networks", check_routed },
-	{ "netem", check_netem },      { "fq_codel", check_fq_codel },
-	{ "police", check_police },
+	{ "tun", check_tun },		{ "bridge", check_bridge },
+	{ "port flags", check_flags },	{ "nftables bridge family", check_nft },
+	{ "IPv6", check_ipv6 },		{ "routed networks", check_routed },
+	{ "shaping", check_shaping },	{ "netem", check_netem },
+	{ "fq_codel", check_fq_codel }, { "police", check_police },
 };
 
 static int check_init(struct check *check, struct vf_err *err)

@@ -19,6 +19,7 @@
 #include "net/pool.h"
 #include "net/port.h"
 #include "net/record.h"
+#include "net/shape.h"
 
 struct gc {
 	int state_fd;
@@ -78,6 +79,9 @@ static bool is_dead(const struct gc *gc, const struct tap_link *link,
 {
 	const struct net_conf *conf = &gc->net->conf;
 
+	/* whosever it was: without a TAP it is of no use to anybody */
+	if (shape_is_stray(link->name))
+		return true;
 	if (!mode_of(conf)->owns(conf, link, bridge) &&
 	    !(!link->master && is_dead_lease(gc, link)))
 		return false;
@@ -105,7 +109,8 @@ static int links_remove(struct gc *gc, const struct tap_links *links,
 		if (!msg ||
 		    nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
 			return vf_err_errno(err, ENOMEM, "TAP %s", link->name);
-		report(gc, "TAP", link->name);
+		report(gc, shape_is_stray(link->name) ? "ifb" : "TAP",
+		       link->name);
 	}
 	ret = rtnl_commit(&gc->rtnl, RTNL_UNDO, err);
 	if (ret < 0 || !num)

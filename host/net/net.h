@@ -5,7 +5,7 @@
  * way to netlink), lease.c (who has which identity), tap.c, bridge.c (the
  * network's link), mode.c (the ways to attach a port: port.c on the bridge,
  * routed.c by a route), filter.c (nftables: what a port may say, who may talk to
- * whom, NAT), network.c (the order of these).
+ * whom, NAT), shape.c (how fast), network.c (the order of these).
  *
  * A port's life:
  *
@@ -411,7 +411,7 @@ int net_gc(int state_fd, bool (*is_alive)(const char *owner, void *ctx),
  * net_check() - What the kernel here lacks of what networks need
  * @out:	JSON array; an object {name, ok, detail} is appended for each of:
  *		tun, bridge, port flags, nftables bridge family, IPv6, routed
- *		networks, netem, fq_codel, police
+ *		networks, shaping, netem, fq_codel, police
  *
  * Each is tried in a throw-away network namespace where the caller may make one.
  */

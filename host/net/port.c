@@ -86,15 +86,20 @@ int port_find(struct rtnl *rtnl, const struct net_port *port,
 	return found == -EEXIST ? port_is_foreign(port, err) : found;
 }
 
+int port_alias_put(struct nl_msg *msg, const struct net_port *port)
+{
+	char alias[ALIAS_SIZE];
+
+	alias_format(port, alias);
+	return nla_put_string(msg, IFLA_IFALIAS, alias) == 0 ? 0 : -ENOMEM;
+}
+
 int port_mark_add(struct rtnl *rtnl, const struct net_port *port, int ifindex)
 {
 	struct ifinfomsg ifi = { .ifi_index = ifindex };
 	struct nl_msg *msg = link_request(rtnl, port, &ifi);
-	char alias[ALIAS_SIZE];
 
-	alias_format(port, alias);
-	return msg && nla_put_string(msg, IFLA_IFALIAS, alias) == 0 ? 0
-								    : -ENOMEM;
+	return msg ? port_alias_put(msg, port) : -ENOMEM;
 }
 
 int port_mark(const struct net_port *port, struct vf_err *err)
@@ -102,7 +107,6 @@ int port_mark(const struct net_port *port, struct vf_err *err)
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
 	__rtnl struct rtnl rtnl = RTNL_INIT;
 	uint8_t mac[6] = { 0x0a };
-	char alias[ALIAS_SIZE];
 	struct nl_msg *msg;
 	int ret;
 
@@ -112,12 +116,11 @@ int port_mark(const struct net_port *port, struct vf_err *err)
 	/* udev leaves a MAC alone that was set, and a later one then too */
 	if (vf_random(&mac[1], sizeof(mac) - 1) < 0)
 		return vf_err_errno(err, EIO, "random numbers");
-	alias_format(port, alias);
 	msg = link_request(&rtnl, port, &ifi);
 	if (!msg || nla_put_string(msg, IFLA_IFNAME, port->tap) < 0 ||
 	    nla_put_u32(msg, IFLA_GROUP, NET_LINK_GROUP) < 0 ||
 	    nla_put(msg, IFLA_ADDRESS, sizeof(mac), mac) < 0 ||
-	    nla_put_string(msg, IFLA_IFALIAS, alias) < 0)
+	    port_alias_put(msg, port) < 0)
 		return vf_err_errno(err, ENOMEM, "port %s", port->tap);
 	return rtnl_commit(&rtnl, RTNL_STRICT, err);
 }

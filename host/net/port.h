@@ -34,6 +34,15 @@ int port_find(struct rtnl *rtnl, const struct net_port *port,
 	      struct vf_err *err);
 
 /**
+ * port_alias_put() - Say in a request about a link whose it is
+ * @msg:	request
+ * @port:	port
+ *
+ * Return: 0 or -ENOMEM
+ */
+int port_alias_put(struct nl_msg *msg, const struct net_port *port);
+
+/**
  * port_mark_add() - Add a request to make a link known as a port's TAP
  * @rtnl:	socket
  * @port:	port, its TAP's owner as it is to be

@@ -12,6 +12,7 @@
 #include "net/mode.h"
 #include "net/network.h"
 #include "net/port.h"
+#include "net/shape.h"
 #include "net/tap.h"
 
 #define RELEASE_TIMEOUT_US 2000000
@@ -240,6 +241,8 @@ static int detach(struct net *net, const struct net_port *ports,
 	/* links first: a TAP without pins must not be on the bridge */
 	if (ret == 0)
 		ret = links_down(&rtnl, ports, num, own, &num_own, err);
+	if (ret == 0 && num_own)
+		ret = shapes_remove(&rtnl, own, num_own, err);
 	if (ret < 0)
 		return ret;
 	/* the rules and neighbours of a bridge that is not ours are not either */
