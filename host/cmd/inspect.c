@@ -73,17 +73,20 @@ static int print_fork(const json_t *vm, struct vf_err *err)
 {
 	const json_t *fork = json_object_get(vm, "fork");
 	const json_t *faults = json_object_get(fork, "faults");
+	const char *shaping =
+		json_string_value(json_object_get(fork, "shaping"));
 	struct chart chart;
 
 	printf("%s: %s, fork of %s, %s %s %s\n", text(vm, "name"),
 	       text(vm, "state"), text(vm, "snapshot"), text(vm, "mac"),
 	       text(vm, "ipv4"), text(vm, "ipv6"));
 	printf("reached %s by %s, page faults: %lld minor, %lld major; guest's "
-	       "times +-%.1f ms\n\n",
+	       "times +-%.1f ms%s%s\n\n",
 	       text(fork, "reached"), text(fork, "signal"),
 	       (long long)number(faults, "minor"),
 	       (long long)number(faults, "major"),
-	       (double)number(fork, "clock_error_us") / 1000);
+	       (double)number(fork, "clock_error_us") / 1000,
+	       shaping ? "; shaping " : "", shaping ? shaping : "");
 	chart_init(&chart);
 	chart_print(&chart, fork);
 	if (fflush(stdout) == EOF)

@@ -18,14 +18,14 @@
 #define SUFFIX "i"
 
 /*
- * The bucket holds what comes in 20 ms, for timers are late now and then, and
- * several whole frames; the queue another 100 ms, and more than one large packet
- * of a guest that segments late: it would be dropped whole, for ever.
+ * The bucket holds what comes in 20 ms, for timers are late now and then, and at
+ * least several whole frames; the queue what comes in 100 ms, and at least three
+ * buckets. A packet that is larger than the bucket comes in segments.
  */
 #define BURST_PER_S 50
 #define BURST_MIN   16384
 #define QUEUE_PER_S 10
-#define QUEUE_MIN   131072
+#define QUEUE_MIN   (3 * BURST_MIN)
 #define QUEUE_MAX   (64 << 20)
 
 #define INGRESS_HANDLE TC_H_MAKE(TC_H_INGRESS, 0)

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/* Rates of ports: all of it or nothing, and nothing that stays. */
+#include "netns/net_env.h"
+
+#include <errno.h>
+
+#include "net/shape.h"
+
+/* A network with one port, its TAP open. */
+struct shaped {
+	struct env *env;
+	struct net *net;
+	struct net_port port;
+	int fd;
+};
+
+static void shaped_setup(struct shaped *s, void **state)
+{
+	struct net_conf conf = { .name = "lan" };
+
+	s->env = env_get(state);
+	ports_name(&s->port, 1, "vm");
+	assert_ok(s->env, net_create(s->env->state_fd, &conf, &s->env->err));
+	assert_ok(s->env,
+		  net_open(&s->net, s->env->state_fd, "lan", &s->env->err));
+	assert_ok(s->env,
+		  net_ports_lease(s->net, NULL, &s->port, 1, &s->env->err));
+	s->fd = net_port_open(&s->port, &s->env->err);
+	assert_true(s->fd >= 0);
+	assert_ok(s->env, net_ports_attach(s->net, &s->port, 1, &s->env->err));
+}
+
+static void shaped_teardown(struct shaped *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	assert_ok(s->env, net_ports_detach(s->net, &s->port, 1, &s->env->err));
+	assert_ok(s->env, net_ports_release(s->net, &s->port, 1, &s->env->err));
+	net_close(s->net);
+	assert_ok(s->env, net_remove(s->env->state_fd, "lan", &s->env->err));
+	env_check_clean(s->env);
+}
+
+/* A shell command about the port's TAP, whose name it has as $tap. */
+static bool holds(const struct shaped *s, const char *command)
+{
+	setenv("tap", s->port.tap, 1);
+	return system(command) == 0;
+}
+
+static const struct shape_rates both = { 10000000, 20000000 };
+
+static void test_apply(void **state)
+{
+	struct shaped s;
+
+	shaped_setup(&s, state);
+	assert_ok(s.env, shape_apply(&s.port, &both, &s.env->err));
+	assert_true(holds(&s, "tc qdisc show dev $tap root |"
+			      " grep -q 'tbf .*rate 10Mbit'"));
+	assert_true(holds(&s, "tc qdisc show dev ${tap}i root |"
+			      " grep -q 'tbf .*rate 20Mbit'"));
+	assert_true(holds(&s, "tc filter show dev $tap ingress |"
+			      " grep -q \"Redirect to device ${tap}i\""));
+	assert_true(holds(&s, "[ -z \"$(ip -6 addr show dev ${tap}i)\" ]"));
+	/* what has a limit is not given another */
+	assert_int_equal(shape_apply(&s.port, &both, &s.env->err), -EEXIST);
+	shaped_teardown(&s);
+}
+
+static void test_one_way(void **state)
+{
+	const struct shape_rates in = { .in_bits = 100000000000ULL };
+	struct shaped s;
+
+	shaped_setup(&s, state);
+	assert_ok(s.env, shape_apply(&s.port, &in, &s.env->err));
+	assert_true(holds(&s, "tc qdisc show dev $tap |"
+			      " grep -q 'tbf .*rate 100Gbit'"));
+	assert_false(holds(&s, "ip link show ${tap}i >/dev/null 2>&1"));
+	shaped_teardown(&s);
+}
+
+/* The name of its device is taken: then nothing is limited, nothing touched. */
+static void test_foreign(void **state)
+{
+	struct shaped s;
+
+	shaped_setup(&s, state);
+	assert_true(holds(&s, "ip link add ${tap}i type bridge"));
+	assert_int_equal(shape_apply(&s.port, &both, &s.env->err), -EEXIST);
+	assert_false(holds(&s, "tc qdisc show dev $tap |"
+			       " grep -Eq 'tbf|ingress'"));
+	assert_ok(s.env, net_ports_detach(s.net, &s.port, 1, &s.env->err));
+	assert_true(holds(&s, "ip link del ${tap}i"));
+	shaped_teardown(&s);
+}
+
+static void test_no_tap(void **state)
+{
+	struct shaped s;
+
+	shaped_setup(&s, state);
+	close(s.fd);
+	s.fd = -1;
+	assert_int_equal(shape_apply(&s.port, &both, &s.env->err), -ENODEV);
+	shaped_teardown(&s);
+}
+
+static bool is_alive(const char *owner, void *ctx)
+{
+	(void)owner;
+	return *(bool *)ctx;
+}
+
+/* Its TAP has gone, and nobody detached it: gc finds it, whosever it was. */
+static void test_gc(void **state)
+{
+	__json json_t *removed = json_array();
+	bool alive = true;
+	struct shaped s;
+
+	shaped_setup(&s, state);
+	assert_ok(s.env, shape_apply(&s.port, &both, &s.env->err));
+	assert_ok(s.env, net_gc(s.env->state_fd, is_alive, &alive, removed,
+				&s.env->err));
+	assert_int_equal(json_array_size(removed), 0);
+	assert_true(holds(&s, "ip link show ${tap}i >/dev/null"));
+	close(s.fd);
+	s.fd = -1;
+	assert_ok(s.env, net_gc(s.env->state_fd, is_alive, &alive, removed,
+				&s.env->err));
+	assert_int_equal(json_array_size(removed), 1);
+	assert_false(holds(&s, "ip link show ${tap}i >/dev/null 2>&1"));
+	shaped_teardown(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		env_test(test_apply),	env_test(test_one_way),
+		env_test(test_foreign), env_test(test_no_tap),
+		env_test(test_gc),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
