@@ -51,7 +51,8 @@ floods() {
 pours() {
 	timeout 60 busybox nc -l -p 5002 <>"$notes/never" >"$notes/poured" &
 	listener=$!
-	guest web-1 "(dd if=/dev/zero bs=16k count=4000 | nc $gateway 5002) >/dev/null 2>&1 </dev/null &"
+	guest web-1 "(dd if=/dev/zero bs=16k count=4000 |
+		nc $gateway 5002) >/dev/null 2>&1 </dev/null &"
 	carries "${tap}i" $OUT_BITS
 }
 
