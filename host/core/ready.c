@@ -80,13 +80,21 @@ static bool fits(const struct vm *vm, const struct ready_wish *wish)
 	return true;
 }
 
-/* Mark it as ours, if it is still there and lives. The state is locked. */
-static bool claim(const struct vf_state *pool, const struct vm *vm)
+/*
+ * Mark it as ours, if it is nobody's and its engine lives. The state is locked.
+ * A mark is written once and linked into the others: it is removed, not changed.
+ */
+static bool claim(const struct vm *vm, const struct vm *first)
 {
 	struct vf_err ignored;
 
-	return vm_get_state(pool, vm->name) == VM_STATE_RUNNING &&
-	       process_mark(vm->run_fd, VM_CREATOR_FILE, &ignored) == 0;
+	if (faccessat(vm->run_fd, VM_CREATOR_FILE, F_OK, 0) == 0 ||
+	    !process_mark_lives(vm->run_fd, PROCESS_FILE))
+		return false;
+	if (first && linkat(first->run_fd, VM_CREATOR_FILE, vm->run_fd,
+			    VM_CREATOR_FILE, 0) == 0)
+		return true;
+	return process_mark(vm->run_fd, VM_CREATOR_FILE, &ignored) == 0;
 }
 
 int ready_claim(const struct vf_state *pool, const struct ready_wish *wish,
@@ -113,7 +121,7 @@ int ready_claim(const struct vf_state *pool, const struct ready_wish *wish,
 		/* another command may have taken it since */
 		if (vm_open(&vm, pool, json_string_value(name), &ignored) ==
 			    0 &&
-		    fits(&vm, wish) && claim(pool, &vm))
+		    fits(&vm, wish) && claim(&vm, claimed ? vms : NULL))
 			vms[claimed++] = vm;
 		else
 			vm_close(&vm);
