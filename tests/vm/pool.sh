@@ -54,6 +54,14 @@ booted_again() { # VM OLD
 	answers "$1" 20 && now=$(boot_id "$1") && [ -n "$now" ] && [ "$now" != "$2" ]
 }
 
+keeps() { # VM TEXT: on its disk, through its page cache
+	guest "$1" "echo $2 >/mnt/who && sync && echo 3 >/proc/sys/vm/drop_caches"
+}
+
+has_kept() { # VM TEXT
+	same "$2" "$(guest "$1" 'cat /mnt/who')"
+}
+
 boot src || bail "no source"
 vmfork snapshot src ready || bail "no snapshot"
 before=$(guest_network src)
@@ -179,9 +187,43 @@ check_fails "ls takes no option of fill's" 2 'only with pool fill' \
 	vmfork pool ls --net default
 check "what was refused left nothing" pool_is 'length == 0'
 
+# --- disks, and forks of forks -----------------------------------------------
+
+truncate -s 8M "$notes/fs"
+mkfs.ext4 -q "$notes/fs" || bail "no image"
+image=$(sha256sum <"$notes/fs")
+boot src2 --disk "$notes/fs" || bail "no second source"
+guest src2 'modprobe virtio_blk && mkdir -p /mnt && mount /dev/vda /mnt &&
+	echo src2 >/mnt/who && sync' || bail "no disk"
+vmfork snapshot src2 disk >/dev/null
+vmfork pool fill disk >/dev/null
+check "with a disk: from the pool" holds \
+	"$(vmfork fork disk --name disk --json)" \
+	'.acked == 1 and .forks[0].from_pool'
+keeps disk-1 one
+check "with a disk: a live branch of it" vmfork snapshot disk-1 next --mode live
+check "with a disk: a diff of it" vmfork snapshot disk-1 last --mode diff
+keeps disk-1 two
+vmfork pool fill next >/dev/null
+vmfork pool fill last >/dev/null
+check "with a disk: of the live branch" holds \
+	"$(vmfork fork next --name next --json)" \
+	'.acked == 1 and .forks[0].from_pool'
+check "with a disk: of the diff" holds \
+	"$(vmfork fork last --name last --json)" \
+	'.acked == 1 and .forks[0].from_pool'
+for name in src2:src2 disk-1:two next-1:one last-1:one; do
+	check "with a disk: ${name%:*} has its own" has_kept "${name%:*}" \
+		"${name#*:}"
+	check "with a disk: ${name%:*} can write" keeps "${name%:*}" all
+done
+vmfork stop disk-1 next-1 last-1 src2 >/dev/null
+vmfork rmi disk next last >/dev/null
+check "with a disk: the image is as it was" same "$image" \
+	"$(sha256sum <"$notes/fs")"
+
 # --- killed at any moment ----------------------------------------------------
 
-boot src2 || bail "no second source"
 note_state
 for seconds in 0.02 0.05 0.1 0.2 0.3 0.5 0.8 1.2; do
 	signalled KILL $seconds pool fill ready -n 3
