@@ -166,6 +166,12 @@ int ready_relabel(const struct vm *vm, struct vmm *vmm,
 	if (!ret)
 		ret = change_mail(vmm, entry, &mail_at, boot, err);
 	if (!ret)
-		vmm->ops->recall(vmm, vm->mailbox_gpa, (uint64_t)page_hva);
-	return ret < 0 ? ret : change_name(vm, vmm, entry, &name_at, err);
+		ret = change_name(vm, vmm, entry, &name_at, err);
+	if (ret < 0)
+		return ret;
+	vmm->ops->recall(vmm, vm->mailbox_gpa, (uint64_t)page_hva);
+	/* neither is true any more */
+	unlinkat(vm->run_fd, READY_LABEL_FILE, 0);
+	unlinkat(vm->run_fd, VM_MAIL_FILE, 0);
+	return 0;
 }

@@ -8,8 +8,7 @@
  *	kernel, initrd	what it boots: links to immutable files of ours, so that
  *			a reboot gets what the first boot got
  *	disks.json, diskD.L  the layers of its disks and what they stand on (disk.h)
- *	mail		its mail at boot
- *	label		of one that was taken from the pool: ready.h
+ *	mail		its mail at boot; not if it was taken from the pool
  *	record.json	a fork's timeline, as `vmfork fork --json` printed it
  *	*.sock, *.log	the engine's
  *
