@@ -7,8 +7,11 @@
 #include "monotonic.h"
 #include "signals.h"
 
-/* How late a source may fire and still belong to the restore before. */
-#define LATE_NS (10 * NS_PER_S)
+/*
+ * How late a source may fire and still belong to the restore before. On a host
+ * with more forks than processors the kernel's line was read after 10 s.
+ */
+#define LATE_NS (60 * NS_PER_S)
 
 static const struct signal_ops *const all_ops[] = {
 	&signal_mailbox,
