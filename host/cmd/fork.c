@@ -334,7 +334,7 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ "timeout", 't', OPT_UINT, &order.timeout_s, "SECONDS",
 		  "how long to wait for that, each from its resumption (60)" },
 		{ "waves", 0, OPT_STRING, &order.waves, "N",
-		  "resume N at a time, or all (as many as processors)" },
+		  "resume N at a time, or all (processors and one)" },
 		{ "no-mail", 0, OPT_NEGATE, &order.request.post, NULL,
 		  "no mail: they keep their parent's network, reach nobody" },
 		{ "trace", 0, OPT_STRING, &order.trace, "FILE",
