@@ -89,6 +89,7 @@ help:
 	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
 	@echo '  check-long           fuzzers for minutes, modules thousands of times'
 	@echo '  signals-table        which signal wakes a fork on which kernel'
+	@echo '  results-burst        measure bursts, write host/bench/RESULTS-burst.md'
 	@echo '  results-pause        measure branches, write host/bench/RESULTS-pause.md'
 	@echo '  install, uninstall   DESTDIR=$(DESTDIR) prefix=$(prefix)'
 	@echo '  format               clang-format all sources'

@@ -20,10 +20,10 @@ bench_srcs := \
 	host/bench/watch.c
 
 # Minutes, on a machine that does nothing else.
-results-pause: vmfork initramfs
+results-burst results-pause: vmfork initramfs
 	$(Q)VMFORK=$(BUILD)/vmfork \
 		VMFORK_KERNEL=$(abspath $(BUILD)/kernels/$(KERNEL)/vmlinuz) \
 		VMFORK_INITRD=$(abspath $(BUILD)/guest-$(KERNEL).cpio.gz) \
-		host/bench/results-pause.sh
+		host/bench/$@.sh
 
-.PHONY: results-pause
+.PHONY: results-burst results-pause

@@ -3,76 +3,34 @@
 #
 # Measure what branches cost their source, and write what comes out into
 # RESULTS-pause.md and RESULTS-pause.svg beside this script: `make results-pause`.
-# Needs root, jq and gnuplot, and a machine with nothing else to do.
+# Needs a machine with nothing else to do; see results.sh for what else.
 #
-#	VMFORK		the command
-#	VMFORK_KERNEL	the guest's kernel
-#	VMFORK_INITRD	its initramfs, with the agent and the program pulse
 #	ITERATIONS	samples of what counts most (20)
-#	OUT		directory of the results (that of this script)
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-vmfork=$(realpath "${VMFORK:-build/vmfork}")
+# shellcheck source=host/bench/results.sh
+. "$(dirname "$0")/results.sh"
 ITERATIONS=${ITERATIONS:-20}
-OUT=${OUT:-$here}
 some=$(((ITERATIONS + 3) / 4))
-
-fail() { # WHY
-	echo "results-pause: $*" >&2
-	exit 1
-}
-
-for tool in jq gnuplot; do
-	command -v $tool >/dev/null || fail "$tool is needed"
-done
-[ -x "$vmfork" ] || fail "$vmfork: no such program"
-# A network and mounts of its own: nothing that happens here is seen elsewhere.
-[ "${RESULTS_PAUSE_INSIDE:-}" ] ||
-	exec env RESULTS_PAUSE_INSIDE=1 unshare --net --mount bash "$0"
-
-notes=$(mktemp -d)
-trap 'umount "$notes/state" 2>/dev/null; rm -rf "$notes"' EXIT
-mkdir "$notes/state"
-mount -t tmpfs -o mode=700,size=90% pause "$notes/state"
-export VMFORK_STATE=$notes/state
-ip link set lo up
+results_begin
 
 # --- measuring ---------------------------------------------------------------
 
-measure() { # NAME OPTION...
-	local name=$1
-
-	shift
-	echo "bench pause $*" >&2
-	echo "vmfork bench pause $*" >>"$notes/commands"
-	"$vmfork" bench pause "$@" --csv "$notes/$name.csv" --json \
-		>"$notes/$name.json"
-}
-
-began=$(date +%s)
-load_before=$(cut -d ' ' -f 1-3 /proc/loadavg)
-measure booted --memory 1536 --source booted -n "$ITERATIONS" \
+measure booted pause --memory 1536 --source booted -n "$ITERATIONS" \
 	--mode full,diff,live,live-async,auto
-measure forks --memory 1536 --source fork -n "$ITERATIONS" \
+measure forks pause --memory 1536 --source fork -n "$ITERATIONS" \
 	--dirty 10,18,48,100,300 --mode diff,auto
-measure sizes --memory 256,3072 --source booted -n "$ITERATIONS" --mode live
-measure sweep --memory 1536 --source booted,fork -n "$some" --fork \
+measure sizes pause --memory 256,3072 --source booted -n "$ITERATIONS" --mode live
+measure sweep pause --memory 1536 --source booted,fork -n "$some" --fork \
 	--dirty 10,100,1000 --mode full,diff,live,auto --plot "$notes/plot.svg"
-measure works --memory 256 --source booted,fork -n "$some" --dirty 10 \
+measure works pause --memory 256 --source booted,fork -n "$some" --dirty 10 \
 	--workload idle,steady,burst --mode diff,live,auto
-took=$(($(date +%s) - began))
-load_after=$(cut -d ' ' -f 1-3 /proc/loadavg)
+results_end
 
 # --- tables ------------------------------------------------------------------
 
 # shellcheck disable=SC2016 # jq's variables
-filters='
-def ms: if . == null then "" else (. / 1000 * 10 | round) / 10 | tostring end;
-def mib: if . == null then "" else . / 1048576 | round | tostring end;
-def row: "| " + join(" | ") + " |";
-def table(head; cells): (head | row), (head | map("---") | row),
-	(.variants[] | cells | row);
+filters=$filters'
 def of(s; m): [.variants[] | select(.source == s and .mode == m)];'
 
 distributions() { # NAME
@@ -153,24 +111,6 @@ line("4. live --no-wait, longest time above the pause"; $excess; " ms"; 50),
 		--argjson excess "$(async_excess)"
 }
 
-machine() {
-	echo "| | |"
-	echo "| --- | --- |"
-	echo "| processors | $(nproc) × $(sed -n 's/^model name.*: //p' \
-		/proc/cpuinfo | sed -n 1p) |"
-	echo "| memory | $(awk '/^MemTotal/ { print int($2 / 1024) }' \
-		/proc/meminfo) MiB |"
-	echo "| kernel | $(uname -r) |"
-	echo "| engine | $("$vmfork" doctor --json |
-		jq -r '.[] | select(.name == "qemu") | .detail') |"
-	echo "| KVM | $("$vmfork" doctor --json |
-		jq -r '.[] | select(.name == "kvm") | .detail') |"
-	echo "| state directory | tmpfs |"
-	echo "| load before, after | $load_before; $load_after |"
-	echo "| samples | $ITERATIONS of what counts most, $some of the rest |"
-	echo "| duration | $took s |"
-}
-
 # --- the text ----------------------------------------------------------------
 
 {
@@ -184,7 +124,7 @@ run on one machine. Times are in ms, memory in MiB.
 ## Machine
 
 TEXT
-	machine
+	machine "$ITERATIONS of what counts most, $some of the rest"
 	printf '\n## Targets\n\n'
 	targets
 	cat <<'TEXT'
@@ -272,9 +212,5 @@ TEXT
   a fork of a snapshot on a disk cannot be write-protected, so no live branch of
   it can be taken.
 TEXT
-} >"$notes/RESULTS-pause.md"
-install -m 644 "$notes/RESULTS-pause.md" "$OUT/RESULTS-pause.md"
-sed '1a <!-- SPDX-License-Identifier: MIT -->
-s/[[:blank:]]*$//' "$notes/plot.svg" \
-	>"$OUT/RESULTS-pause.svg"
-echo "results-pause: $took s; see $OUT/RESULTS-pause.md" >&2
+} >"$notes/text"
+results_write pause
