@@ -25,6 +25,7 @@ static int group_write(const struct vmm *vmm, const struct vmm_memory *memory,
 		       uint64_t page, uint64_t num, struct vf_err *err)
 {
 	static uint8_t buf[GROUP_PAGES * EXTENT_PAGE];
+	const struct vmm_patch patch = { page, num, buf };
 	struct iovec local = { buf, num * EXTENT_PAGE };
 	struct iovec remote = {
 		(void *)(uintptr_t)(memory->hva + page * EXTENT_PAGE),
@@ -34,7 +35,7 @@ static int group_write(const struct vmm *vmm, const struct vmm_memory *memory,
 	if (process_vm_readv(vmm->proc.pid, &local, 1, &remote, 1, 0) !=
 	    (ssize_t)local.iov_len)
 		return vf_err_set(err, EIO, "page %lu", page);
-	return vmm_memory_write(vmm, memory, page, buf, num, err);
+	return vmm_memory_write(vmm, memory, &patch, 1, err);
 }
 
 static int pause_busily(struct vmm *vmm, int64_t *at_us, struct vf_err *err)

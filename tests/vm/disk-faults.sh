@@ -5,11 +5,13 @@
 # Branches of a VM with a disk that are cut short around the pivot: the command
 # or QEMU is killed as it is told of a new layer, or to write to it, or just has
 # been. No half of one is ready, the source goes on at once, no layer is lost or
-# left over, and each is a whole image.
+# left over, and each is a whole image. LONG=1 cuts them at the new layer, too.
 # shellcheck source=tests/vm/lib-faults.sh
 . "$(dirname "$0")/lib-faults.sh"
 
-MOMENTS="blockdev-add transaction" # the layer, the pivot
+MOMENTS="${LONG:+blockdev-add }transaction" # the layer, the pivot
+VICTIMS=${LONG:+4}
+VICTIMS=${VICTIMS:-2} # before it and after
 BLOCKS=256
 # The source's disk grows by a layer with each pivot.
 # shellcheck disable=SC2034 # for lib.sh
@@ -80,7 +82,7 @@ kill_promisers() { # MODE
 kill_engines() { # MODE
 	local word at i=0 rc
 
-	vmfork fork base -n 4 --name victim >/dev/null || return
+	vmfork fork base -n "$VICTIMS" --name victim >/dev/null || return
 	for word in $MOMENTS; do
 		for at in before after; do
 			i=$((i + 1))

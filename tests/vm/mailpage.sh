@@ -27,9 +27,6 @@ vmfork stop src >/dev/null
 check_fork "in the base" base 0
 check "a layer" diff_of of-base-1 layer
 check_fork "in the layer" layer 0
-check "a layer on that" diff_of of-layer-1 top
-check_fork "in the upper one of two layers" top 0
-vmfork stop of-top-1 >/dev/null
 check "one with a hole, on a layer" mailpage hollow of-layer-1 hollow
 check_fork "in a hole above a layer" hollow 1
 check "it has its own network" has_own_network of-hollow-1
