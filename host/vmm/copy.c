@@ -43,6 +43,9 @@ static int slice_open(struct vmm_slice *slice, struct vf_err *err)
 		return vf_err_errno(err, errno, "memory for changed pages");
 	}
 	madvise(slice->buf, slice->room, MADV_HUGEPAGE);
+	/* a child that is forked would make each first write a copy of a page */
+	if (madvise(slice->buf, slice->room, MADV_DONTFORK) < 0)
+		return vf_err_errno(err, errno, "memory for changed pages");
 	for (uint64_t at = 0; at < slice->room; at += EXTENT_PAGE)
 		((volatile uint8_t *)slice->buf)[at] = 0;
 	return 0;
