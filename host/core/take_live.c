@@ -12,6 +12,10 @@
 
 #define DISK_SHOTS 3
 
+/* Making huge pages: for a caller that waits for the pause; for one that does not. */
+#define COLLAPSE_SHORT_US 4000
+#define COLLAPSE_LONG_US  10000000
+
 struct live {
 	struct guard guard;
 	bool has_guard;
@@ -133,21 +137,33 @@ static int check_mailbox(const struct snapshot *s, struct vf_err *err)
 			  "the mailbox was not armed at that moment");
 }
 
+/*
+ * A live save leaves small pages behind, which the next pause would pay for. So
+ * they are made huge afterwards, before anybody else can branch. A fork's memory
+ * is its image's file, and that one stays as it is.
+ */
+static void collapse(struct take *t, int64_t room_us)
+{
+	struct vmm_memory memory;
+	struct vf_err ignored;
+
+	if (!t->vm->snapshot[0] &&
+	    t->vmm->ops->memory(t->vmm, &memory, &ignored) == 0)
+		vmm_memory_collapse(t->vmm, &memory, vf_now_us() + room_us);
+}
+
 static int prepare_live(struct take *t, struct vf_err *err)
 {
-	const struct vmm_ops *ops = t->vmm->ops;
-	struct vmm_memory memory;
 	int ret;
 
 	t->priv = calloc(1, sizeof(struct live));
 	if (!t->priv)
 		return vf_err_errno(err, ENOMEM, "snapshot");
-	ret = ops->live_check(t->vmm, err);
+	ret = t->vmm->ops->live_check(t->vmm, err);
+	/* what the last one left, for it was given up, or others did */
 	if (!ret)
-		ret = ops->memory(t->vmm, &memory, err);
-	/* a fork's memory is its image's file, and that one stays as it is */
-	if (!ret && !t->vm->snapshot[0])
-		vmm_memory_collapse(t->vmm, &memory);
+		collapse(t, t->request->running ? COLLAPSE_SHORT_US
+						: COLLAPSE_LONG_US);
 	return ret;
 }
 
@@ -167,6 +183,8 @@ static int settle_live(struct take *t, struct vf_err *err)
 		ret = check_mailbox(s, err);
 	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
 		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
+	if (!ret)
+		collapse(t, COLLAPSE_LONG_US);
 	return ret;
 }
 

@@ -18,7 +18,9 @@
 #include "vmm/pagemap.h"
 #include "vmm/vmm.h"
 
-#define COLLAPSE_MAX  (1ULL << 30) /* of one call */
+#define COLLAPSE_MIN \
+	8 /* huge pages of the first call, 3 ms; then twice as many */
+#define COLLAPSE_MAX  512
 #define HUGE_PAGES    512
 #define HUGE_BYTES    (HUGE_PAGES * (uint64_t)EXTENT_PAGE)
 #define MAPS_MAX      (4 << 20)
@@ -139,48 +141,60 @@ uint64_t vmm_memory_available(void)
 	return kib << 10;
 }
 
-static void collapse_range(const struct vmm *vmm,
-			   const struct vmm_memory *memory, uint64_t first,
-			   uint64_t end)
+/* Which huge pages are split, counted in them. Return: 0 or -errno */
+static int find_split(const struct vmm *vmm, const struct vmm_memory *memory,
+		      struct extents *huge)
 {
-	struct iovec range = {
-		(void *)(uintptr_t)(memory->hva + first * HUGE_BYTES),
-		(end - first) * HUGE_BYTES,
-	};
-
-	/* what cannot be collapsed stays as it is, and costs its pause */
-	syscall(SYS_process_madvise, vmm->proc.pidfd, &range, 1, MADV_COLLAPSE,
-		0);
-}
-
-void vmm_memory_collapse(const struct vmm *vmm, const struct vmm_memory *memory)
-{
-	uint64_t first = 0, end = 0, last = memory->bytes / HUGE_BYTES;
+	uint64_t pages = memory->bytes / HUGE_BYTES * HUGE_PAGES, end = 0;
 	struct extents split;
 	struct vf_err ignored;
+	int ret = pagemap_scan(vmm->proc.pid, memory->hva, 0, pages,
+			       PAGEMAP_SPLIT, &split, &ignored);
 
-	if (pagemap_scan(vmm->proc.pid, memory->hva, 0,
-			 memory->bytes / EXTENT_PAGE, PAGEMAP_SPLIT, &split,
-			 &ignored) < 0 ||
-	    split.pages < SPLIT_IGNORED ||
-	    /* zeros that are mapped take memory once they are collapsed */
-	    split.pages * EXTENT_PAGE > vmm_memory_available() / 4) {
-		extents_exit(&split);
-		return;
-	}
-	for (size_t i = 0; i < split.num; i++) {
+	if (!ret && split.pages < SPLIT_IGNORED)
+		split.num = 0;
+	for (size_t i = 0; !ret && i < split.num; i++) {
 		const struct extent *e = &split.runs[i];
 		uint64_t from = e->page / HUGE_PAGES;
 		uint64_t to = (e->page + e->num + HUGE_PAGES - 1) / HUGE_PAGES;
 
-		to = to < last ? to : last;
-		if (from > end || (end - first) * HUGE_BYTES >= COLLAPSE_MAX) {
-			collapse_range(vmm, memory, first, end);
-			first = from > end ? from : end;
-		}
+		from = from > end ? from : end;
+		if (to > from)
+			ret = extents_add(huge, from, to - from);
 		end = to > end ? to : end;
 	}
-	if (end > first)
-		collapse_range(vmm, memory, first, end);
+	/* zeros that are mapped take memory once they are collapsed */
+	if (split.pages * EXTENT_PAGE > vmm_memory_available() / 4)
+		ret = -ENOMEM;
 	extents_exit(&split);
+	return ret;
+}
+
+void vmm_memory_collapse(const struct vmm *vmm, const struct vmm_memory *memory,
+			 int64_t deadline_us)
+{
+	struct extents huge = { 0 };
+	uint64_t step = COLLAPSE_MIN;
+
+	if (find_split(vmm, memory, &huge) < 0)
+		huge.num = 0;
+	for (size_t i = 0; i < huge.num; i++) {
+		const struct extent *e = &huge.runs[i];
+
+		for (uint64_t at = 0; at < e->num && vf_now_us() < deadline_us;
+		     at += step, step = step < COLLAPSE_MAX ? 2 * step : step) {
+			uint64_t left = e->num - at;
+			struct iovec range = {
+				(void *)(uintptr_t)(memory->hva +
+						    (e->page + at) *
+							    HUGE_BYTES),
+				(left < step ? left : step) * HUGE_BYTES,
+			};
+
+			/* what cannot be stays as it is, and costs its pause */
+			syscall(SYS_process_madvise, vmm->proc.pidfd, &range, 1,
+				MADV_COLLAPSE, 0);
+		}
+	}
+	extents_exit(&huge);
 }

@@ -453,14 +453,16 @@ int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
  * vmm_memory_collapse() - Have guest memory mapped as huge pages again
  * @vmm:	engine
  * @memory:	guest memory
+ * @deadline_us: on vf_now_us()'s clock: begin nothing afterwards; it may take
+ *		twice the time that there was
  *
  * A live save splits them, and protecting small pages takes ten times as long.
  * It is the VM that pays for it, in memory: pages that it never wrote, but which
  * were read by the save, become its own. So nothing is done if that would take
  * more than a quarter of what the machine has left, nor where it cannot be done.
  */
-void vmm_memory_collapse(const struct vmm *vmm,
-			 const struct vmm_memory *memory);
+void vmm_memory_collapse(const struct vmm *vmm, const struct vmm_memory *memory,
+			 int64_t deadline_us);
 
 /**
  * vmm_memory_available() - How much memory has this machine left?
