@@ -17,6 +17,7 @@
 
 #define SAVE_FIXED_MS	30000
 #define SAVE_MS_PER_MIB 100
+#define ANSWER_YOUNG_US 100000
 
 /* All that a mode may write. */
 static const char *const image_files[] = {
@@ -44,7 +45,7 @@ int take_pause(struct take *t, struct vf_err *err)
 	int ret;
 
 	for (int i = 0;; i++) {
-		t->asked_us = vf_now_us();
+		t->pause.asked_us = vf_now_us();
 		t->resumed = false;
 		ret = vmm->ops->pause(vmm, &t->pause.paused_us, err);
 		if (ret < 0 || !t->s->mailbox_gpa)
@@ -119,10 +120,21 @@ const struct take_mode take_full = {
  */
 static void note_clock(struct take *t, const struct request_answer *answer)
 {
-	if (request_clock(answer, t->asked_us, t->pause.paused_us,
+	if (request_clock(answer, t->pause.asked_us, t->pause.paused_us,
 			  &t->s->guest_monotonic_ns,
 			  &t->s->monotonic_error_us) < 0)
 		vf_log(VF_LOG_DEBUG, "the guest does not say what time it is");
+}
+
+/* Each question costs the caller until the guest has looked: a young answer does. */
+static void ask_clock(const struct take *t, uint64_t gpa,
+		      struct request_answer *answer)
+{
+	struct vf_err ignored;
+
+	*answer = t->answer;
+	if (vf_now_us() - answer->answered_us > ANSWER_YOUNG_US)
+		take_probe(t, gpa, answer, &ignored);
 }
 
 /* The guest goes on; if it does not say so, it does when its time is up. */
@@ -158,7 +170,7 @@ static int shoot_held(struct take *t, struct vf_err *err)
 	t->resumed = true;
 	ret = hold_begin(&hold, err);
 	if (!ret && to.gpa)
-		take_probe(t, to.gpa, &answer, &(struct vf_err){ 0 });
+		ask_clock(t, to.gpa, &answer);
 	if (!ret)
 		ret = modes[s->mode]->shoot(t, err);
 	/* from here on, giving up means to put everything back */
@@ -271,7 +283,7 @@ static int take_attached(struct take *t, struct vf_err *err)
 				  t->vm->name);
 	t->resumed = true;
 	/* the page that the guest told of, if it still lives */
-	if (take_probe(t, t->vm->mailbox_gpa, NULL, err) == 0)
+	if (take_probe(t, t->vm->mailbox_gpa, &t->answer, err) == 0)
 		s->mailbox_gpa = t->vm->mailbox_gpa;
 	if (s->mode == SNAPSHOT_MODE_AUTO)
 		ret = take_choose(t, &s->mode, err);

@@ -24,12 +24,12 @@ struct take {
 	int64_t start_us;
 	const struct hold *hold;   /* on the guest, while it is shot */
 	const struct guard *guard; /* that is set meanwhile */
-	int64_t asked_us;	   /* before the VM was paused */
 	struct vmm_pause pause;
-	bool resumed;		/* the VM runs */
-	struct vmm_disks disks; /* before the pivot that is prepared */
-	bool has_layer;		/* it is prepared */
-	void *priv;		/* the mode's */
+	bool resumed;		      /* the VM runs */
+	struct request_answer answer; /* the mailbox's first one, if it did */
+	struct vmm_disks disks;	      /* before the pivot that is prepared */
+	bool has_layer;		      /* it is prepared */
+	void *priv;		      /* the mode's */
 };
 
 /**
@@ -60,7 +60,7 @@ extern const struct take_mode take_full, take_live, take_diff;
 /**
  * take_pause() - Pause the VM at a moment in which its mailbox is armed, and
  * pivot its disks
- * @t:		snapshot; out: asked_us, pause.paused_us
+ * @t:		snapshot; out: pause.asked_us, pause.paused_us
  * @err:	error
  *
  * Return: 0 or -errno; it may be paused after a failure, too

@@ -63,7 +63,6 @@ static int begin(struct take *t, struct vf_err *err)
 	ret = take_disks_open(t, err);
 	if (ret < 0)
 		return ret;
-	t->asked_us = vf_now_us();
 	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks, &t->pause,
 			      take_deadline_us(t), err);
 	if (!ret)

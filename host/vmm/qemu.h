@@ -16,6 +16,7 @@ struct qemu {
 	struct qmp qmp;
 	uint64_t page_gpa; /* the page of guest memory that was sought last */
 	uint64_t page_hva; /* where it stands in QEMU; 0: none was found */
+	struct vmm_memory memory; /* of 0 bytes: was not asked for yet */
 };
 
 /* A command line that is being put together. It owns its strings. */
@@ -124,14 +125,14 @@ int qemu_migration_wait(struct qmp *qmp, int64_t deadline_us,
 
 /**
  * qemu_save_open() - Make QEMU ready to save the VM
- * @qmp:	connection
+ * @vmm:	VM
  * @image_fd:	directory in which VMM_MEMORY_FILE is made
  * @live:	while the VM runs
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int qemu_save_open(struct qmp *qmp, int image_fd, bool live,
+int qemu_save_open(struct vmm *vmm, int image_fd, bool live,
 		   struct vf_err *err);
 
 /**
@@ -192,15 +193,6 @@ int qemu_memory_find(struct qmp *qmp, const char *block, uint64_t gpa,
 		     uint64_t *hva, struct vf_err *err);
 
 /**
- * qemu_memory_bytes() - The size of guest memory
- * @qmp:	connection
- * @err:	error
- *
- * Return: bytes; 0 after a failure
- */
-uint64_t qemu_memory_bytes(struct qmp *qmp, struct vf_err *err);
-
-/**
  * qemu_peek() - See struct vmm_ops
  */
 int qemu_peek(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
@@ -230,17 +222,6 @@ void qemu_recall(struct vmm *vmm, uint64_t gpa, uint64_t hva);
  * @image:	out: regions
  */
 void qemu_layout(uint64_t offset, uint64_t bytes, struct vmm_image *image);
-
-/**
- * qemu_layout_check() - Ask QEMU whether memory lies where qemu_layout() says
- * @qmp:		connection
- * @memory_bytes:	size of guest memory
- * @err:		error
- *
- * Return: 0 or -errno, -ENOTSUP if it does not
- */
-int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
-		      struct vf_err *err);
 
 /**
  * qemu_vmclock_enable() - Give the VMClock a generation counter

@@ -90,8 +90,9 @@ static int moment(struct qmp *qmp, const char *name, int64_t *at_us,
 	}
 }
 
-/* Wait until all is prepared, and memory about to be protected. */
-static int active(struct qmp *qmp, int64_t deadline_us, struct vf_err *err)
+/* Wait until all is prepared, and memory about to be protected. @at_us: out */
+static int active(struct qmp *qmp, int64_t *at_us, int64_t deadline_us,
+		  struct vf_err *err)
 {
 	for (;;) {
 		__json json_t *event = NULL;
@@ -105,8 +106,10 @@ static int active(struct qmp *qmp, int64_t deadline_us, struct vf_err *err)
 			json_object_get(event, "data"), "status"));
 		if (!status || !strcmp(status, "setup"))
 			continue;
-		if (!strcmp(status, "active"))
+		if (!strcmp(status, "active")) {
+			*at_us = qmp_event_us(event);
 			return 0;
+		}
 		/* that it has ended is somebody else's to know, too */
 		json_array_insert(qmp->events, 0, event);
 		return strcmp(status, "completed") != 0
@@ -148,14 +151,17 @@ static int begin_paused(struct vmm *vmm, int image_fd,
 			int64_t deadline_us, struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
-	int ret = qemu_pause(vmm, &pause->paused_us, err);
+	int64_t active_us;
+	int ret;
 
+	pause->asked_us = vf_now_us();
+	ret = qemu_pause(vmm, &pause->paused_us, err);
 	if (!ret)
 		ret = qemu_disks_pivot(vmm, disks, err);
 	if (!ret)
 		ret = start(qmp, image_fd, err);
 	if (!ret)
-		ret = active(qmp, deadline_us, err);
+		ret = active(qmp, &active_us, deadline_us, err);
 	while (!ret) {
 		ret = has_begun(qmp, err);
 		if (!ret && vf_now_us() > deadline_us)
@@ -172,7 +178,7 @@ int qemu_live_begin(struct vmm *vmm, int image_fd,
 		    int64_t deadline_us, struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
-	int ret = qemu_save_open(qmp, image_fd, true, err);
+	int ret = qemu_save_open(vmm, image_fd, true, err);
 
 	if (ret < 0)
 		return ret;
@@ -180,7 +186,10 @@ int qemu_live_begin(struct vmm *vmm, int image_fd,
 	if (disks->num)
 		return begin_paused(vmm, image_fd, disks, pause, deadline_us,
 				    err);
+	pause->asked_us = vf_now_us();
 	ret = start(qmp, image_fd, err);
+	if (!ret)
+		ret = active(qmp, &pause->asked_us, deadline_us, err);
 	if (!ret)
 		ret = moment(qmp, "STOP", &pause->paused_us, deadline_us, err);
 	if (!ret)

@@ -58,20 +58,6 @@ static int page_find(struct vmm *vmm, uint64_t gpa, uint64_t *hva,
 	return 0;
 }
 
-uint64_t qemu_memory_bytes(struct qmp *qmp, struct vf_err *err)
-{
-	__json json_t *result = NULL;
-	json_int_t bytes;
-
-	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result,
-			qemu_soon(), err) < 0)
-		return 0;
-	bytes = json_integer_value(json_object_get(result, "base-memory"));
-	if (bytes <= 0)
-		vf_err_set(err, EBADMSG, "QEMU's memory: no size");
-	return bytes > 0 ? (uint64_t)bytes : 0;
-}
-
 static int transfer(struct vmm *vmm, uint64_t gpa, void *buf, size_t len,
 		    bool write, struct vf_err *err)
 {
@@ -142,23 +128,37 @@ void qemu_layout(uint64_t offset, uint64_t bytes, struct vmm_image *image)
 	}
 }
 
-/* Ask QEMU whether memory lies where qemu_layout() says. */
-int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
-		      struct vf_err *err)
+static uint64_t memory_bytes(struct qmp *qmp, struct vf_err *err)
+{
+	__json json_t *result = NULL;
+	json_int_t bytes;
+
+	if (qmp_execute(qmp, "query-memory-size-summary", NULL, &result,
+			qemu_soon(), err) < 0)
+		return 0;
+	bytes = json_integer_value(json_object_get(result, "base-memory"));
+	if (bytes <= 0)
+		vf_err_set(err, EBADMSG, "QEMU's memory: no size");
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Ask QEMU where memory is, and whether it lies there as qemu_layout() says. */
+static int layout_find(struct qmp *qmp, struct vmm_memory *memory,
+		       struct vf_err *err)
 {
 	struct vmm_image image;
-	uint64_t base, hva;
-	int ret;
+	uint64_t hva;
+	int ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &memory->hva, err);
 
-	qemu_layout(0, memory_bytes, &image);
-	ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &base, err);
+	qemu_layout(0, memory->bytes, &image);
 	for (unsigned int i = 0; !ret && i < image.num_regions; i++) {
 		const struct vmm_region *r = &image.regions[i];
 
 		ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK,
 				       r->gpa + r->bytes - GUEST_PAGE, &hva,
 				       err);
-		if (!ret && hva - base != r->offset + r->bytes - GUEST_PAGE)
+		if (!ret &&
+		    hva - memory->hva != r->offset + r->bytes - GUEST_PAGE)
 			return vf_err_set(err, ENOTSUP,
 					  "this machine's memory is laid out "
 					  "in an unknown way");
@@ -166,16 +166,20 @@ int qemu_layout_check(struct qmp *qmp, uint64_t memory_bytes,
 	return ret;
 }
 
+/* It stays where it is as long as QEMU lives: asked once. */
 int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err)
 {
+	struct qemu *qemu = vmm->priv;
 	struct qmp *qmp = qemu_client(vmm);
-	uint64_t bytes = qemu_memory_bytes(qmp, err);
-	int ret = bytes ? qemu_layout_check(qmp, bytes, err) : -err->num;
+	struct vmm_memory found = { 0 };
+	int ret = 0;
 
-	if (!ret)
-		ret = qemu_memory_find(qmp, QEMU_RAM_BLOCK, 0, &memory->hva,
-				       err);
-	memory->bytes = bytes;
-	memory->has_base = false;
+	if (!qemu->memory.bytes) {
+		found.bytes = memory_bytes(qmp, err);
+		ret = found.bytes ? layout_find(qmp, &found, err) : -err->num;
+		if (!ret)
+			qemu->memory = found;
+	}
+	*memory = qemu->memory;
 	return ret;
 }

@@ -79,11 +79,13 @@ int qemu_migration_wait(struct qmp *qmp, int64_t deadline_us,
 	}
 }
 
-int qemu_save_open(struct qmp *qmp, int image_fd, bool live, struct vf_err *err)
+int qemu_save_open(struct vmm *vmm, int image_fd, bool live, struct vf_err *err)
 {
+	struct qmp *qmp = qemu_client(vmm);
 	__close int memory_fd = -1;
-	uint64_t bytes = qemu_memory_bytes(qmp, err);
-	int ret = bytes ? qemu_layout_check(qmp, bytes, err) : -err->num;
+	struct vmm_memory memory;
+	/* which refuses a layout that is not the image's */
+	int ret = qemu_memory(vmm, &memory, err);
 
 	if (!ret)
 		ret = qemu_set_capability(qmp, "events", true, err);
@@ -126,7 +128,7 @@ int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	      struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
-	int ret = qemu_save_open(qmp, image_fd, false, err);
+	int ret = qemu_save_open(vmm, image_fd, false, err);
 	json_t *args = NULL;
 
 	if (!ret) {

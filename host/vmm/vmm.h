@@ -82,6 +82,7 @@ struct vmm_spec {
 
 /* When the vCPUs stood still, on vf_now_us()'s clock. */
 struct vmm_pause {
+	int64_t asked_us; /* they ran until then, at least */
 	int64_t paused_us;
 	int64_t resumed_us;
 };
