@@ -7,8 +7,8 @@ core_srcs := \
 	host/core/chain_apply.c \
 	host/core/choose.c \
 	host/core/crew.c \
-	host/core/detach.c \
 	host/core/disk.c \
+	host/core/finisher.c \
 	host/core/fork.c \
 	host/core/forkinfo.c \
 	host/core/gc.c \
