@@ -30,8 +30,8 @@ struct run {
 };
 
 const char *const pause_mode_names[PAUSE_MODE_NUM] = {
-	[PAUSE_FULL] = "full", [PAUSE_DIFF] = "diff",
-	[PAUSE_LIVE] = "live", [PAUSE_LIVE_ASYNC] = "live-async",
+	[PAUSE_FULL] = "full",	    [PAUSE_DIFF] = "diff",
+	[PAUSE_LIVE] = "live-sync", [PAUSE_LIVE_ASYNC] = "live-async",
 	[PAUSE_AUTO] = "auto",
 };
 

@@ -92,6 +92,7 @@ static int look_at(const struct pause_vm *pv, int64_t *private_bytes,
 		ret = vmm.ops->locate(&vmm, pv->gpa, hva, err);
 	if (!ret)
 		ret = vmm.ops->memory(&vmm, &memory, err);
+	memory.has_base = pv->vm->snapshot[0];
 	if (!ret)
 		ret = vmm_memory_changed(&vmm, &memory, &changed, err);
 	*hva += offsetof(struct pulse, beats);

@@ -17,14 +17,14 @@ results_begin
 # --- measuring ---------------------------------------------------------------
 
 measure booted pause --memory 1536 --source booted -n "$ITERATIONS" \
-	--mode full,diff,live,live-async,auto
+	--mode full,diff,live-sync,live-async,auto
 measure forks pause --memory 1536 --source fork -n "$ITERATIONS" \
 	--dirty 10,18,48,100,300 --mode diff,auto
-measure sizes pause --memory 256,3072 --source booted -n "$ITERATIONS" --mode live
+measure sizes pause --memory 256,3072 --source booted -n "$ITERATIONS" --mode live-sync
 measure sweep pause --memory 1536 --source booted,fork -n "$some" --fork \
-	--dirty 10,100,1000 --mode full,diff,live,auto --plot "$notes/plot.svg"
+	--dirty 10,100,1000 --mode full,diff,live-sync,auto --plot "$notes/plot.svg"
 measure works pause --memory 256 --source booted,fork -n "$some" --dirty 10 \
-	--workload idle,steady,burst --mode diff,live,auto
+	--workload idle,steady,burst --mode diff,live-sync,auto
 results_end
 
 # --- tables ------------------------------------------------------------------
@@ -75,11 +75,11 @@ def least(what; value; unit; atleast):
 	[what, (value * 10 | round / 10 | tostring) + unit,
 		"at least \(atleast)\(unit)", (if value >= atleast then "yes" else "no" end)] | row;
 $booted[0] as $b | $forks[0] as $f | $sizes[0] as $s | $sweep[0] as $w
-| ($b | of("booted"; "live")[0].pause_us) as $live
+| ($b | of("booted"; "live-sync")[0].pause_us) as $live
 | ($f | of("fork"; "diff")) as $diffs
 | ($diffs | map(select(.dirty_mib == 10))[0].pause_us.p50) as $d10
 | ($diffs | map(select(.dirty_mib == 300))[0].pause_us.p50) as $d300
-| ([$live.p50] + ($s | of("booted"; "live") | map(.pause_us.p50))) as $by_size
+| ([$live.p50] + ($s | of("booted"; "live-sync") | map(.pause_us.p50))) as $by_size
 | (["what", "measured", "target", "met"] | row, "| --- | --- | --- | --- |"),
 line("1. live, booted, p50"; $live.p50 / 1000; " ms"; 2.5),
 line("1. live, booted, p90"; $live.p90 / 1000; " ms"; 5),

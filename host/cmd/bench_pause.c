@@ -132,7 +132,7 @@ static void plan_init(struct order *order, struct words *w, int cancel_fd)
 	struct boot_request *boot = &order->plan.boot;
 
 	*w = (struct words){
-		.modes = "full,diff,live,live-async,auto",
+		.modes = "full,diff,live-sync,live-async,auto",
 		.sources = "booted,fork",
 		.works = "idle",
 		.memory = "256",
@@ -195,7 +195,7 @@ int cmd_bench_pause(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	struct pause_plan *plan = &order.plan;
 	const struct opt sweep[] = {
 		{ "mode", 0, OPT_STRING, &w.modes, "MODE,...",
-		  "full, diff, live, live-async, auto (all)" },
+		  "full, diff, live-sync, live-async, auto (all)" },
 		{ "source", 0, OPT_STRING, &w.sources, "SOURCE,...",
 		  "booted, fork (both)" },
 		{ "memory", 'm', OPT_STRING, &w.memory, "MIB,...",

@@ -8,8 +8,8 @@
 #include "core/guard.h"
 #include "core/hold.h"
 
-#define TRIES	 20
-#define SLEEP_US 100000
+#define TRIES	20
+#define WAIT_MS 100
 
 /* Resume the VM unless it runs, and release it if it may be held. */
 static int restore(const struct vm *vm, uint64_t gpa)
@@ -36,7 +36,8 @@ static int restore(const struct vm *vm, uint64_t gpa)
 	return ret;
 }
 
-static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa)
+static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa,
+				struct process *engine)
 {
 	char byte;
 	ssize_t n;
@@ -48,7 +49,8 @@ static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa)
 	while (n < 0 && errno == EINTR);
 	/* a byte: dismissed. The end without one: the command was killed. */
 	for (int i = 0; n != 1 && i < TRIES && restore(vm, gpa) < 0; i++)
-		usleep(SLEEP_US);
+		if (process_wait(engine, WAIT_MS) == 0)
+			break;
 	_exit(0);
 }
 
@@ -73,7 +75,7 @@ int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
 			close(earlier->fd);
 		/* a copy of it would keep QEMU from serving anybody else */
 		vmm->ops->disconnect(vmm);
-		guard_run(fds[0], vm, gpa);
+		guard_run(fds[0], vm, gpa, &vmm->proc);
 	}
 	close(fds[0]);
 	guard->fd = fds[1];

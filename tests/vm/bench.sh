@@ -148,7 +148,7 @@ and (.variants | all(
 	and .pause_us.min > 0 and .pause_us.max < .ready_us.max
 	and .round_trip_us.min <= .ready_us.min
 	and (.mode != "full" or .gap_us.min > .pause_us.min / 2)
-	and .taken == ({"live-async": "live",
+	and .taken == ({"live-sync": "live", "live-async": "live",
 		"auto": (if .source == "fork" then "diff" else "live" end)
 		}[.mode] // .mode)
 	and .private_bytes.min > (if .source == "fork" then 8 else 64 end) * 1048576
