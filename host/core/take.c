@@ -21,8 +21,8 @@
 
 /* All that a mode may write. */
 static const char *const image_files[] = {
-	VMM_MEMORY_FILE,     VMM_STATE_FILE,	  VMM_DEVICES_FILE,
-	SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
+	VMM_MEMORY_FILE, VMM_STATE_FILE,      VMM_DEVICES_FILE,
+	VMM_SWEPT_FILE,	 SNAPSHOT_LAYER_FILE, SNAPSHOT_INDEX_FILE,
 };
 
 static const struct take_mode *const modes[] = {

@@ -70,7 +70,7 @@ static int begin(struct take *t, struct vf_err *err)
 	if (!ret)
 		ret = hold_check(t->hold, t->pause.paused_us, err);
 	if (ret < 0) {
-		ops->live_end(t->vmm, 0, &ignored);
+		ops->live_end(t->vmm, t->s->dir_fd, 0, &ignored);
 		make_run(t);
 	}
 	return ret;
@@ -102,7 +102,7 @@ static int shoot_live(struct take *t, struct vf_err *err)
 		if (i >= TAKE_ARM_TRIES || !--shots ||
 		    arm_sequence(t) == before)
 			break;
-		t->vmm->ops->live_end(t->vmm, 0, &ignored);
+		t->vmm->ops->live_end(t->vmm, t->s->dir_fd, 0, &ignored);
 		unlinkat(t->s->dir_fd, VMM_MEMORY_FILE, 0);
 	}
 	/* the one that is set goes with the hold; writing takes longer */
@@ -171,7 +171,7 @@ static int settle_live(struct take *t, struct vf_err *err)
 	const struct vmm_ops *ops = t->vmm->ops;
 	struct snapshot *s = t->s;
 	struct stat st;
-	int ret = ops->live_end(t->vmm, take_deadline_us(t), err);
+	int ret = ops->live_end(t->vmm, s->dir_fd, take_deadline_us(t), err);
 
 	if (ret < 0) {
 		make_run(t);

@@ -13,6 +13,7 @@ vmm_srcs := \
 	host/vmm/qemu_live.c \
 	host/vmm/qemu_memory.c \
 	host/vmm/qemu_migrate.c \
+	host/vmm/qemu_sweep.c \
 	host/vmm/qemu_vmclock.c \
 	host/vmm/qmp.c \
 	host/vmm/vmm.c

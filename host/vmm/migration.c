@@ -273,12 +273,24 @@ static void put_small_blocks(FILE *out, uint32_t id,
 	put_section_end(out, id);
 }
 
-/* Read all blocks but the main one, of which only the place is noted. */
+static void main_block_note(struct reader *r, const struct ram_block *blocks,
+			    unsigned int num, const char *main_block,
+			    struct migration_layout *layout)
+{
+	for (unsigned int i = 0; i < num; i++) {
+		if (strcmp(blocks[i].name, main_block) != 0)
+			continue;
+		layout->ram_offset = blocks[i].pages_offset;
+		layout->ram_bytes = blocks[i].bytes;
+	}
+	expect(r, layout->ram_bytes > 0);
+}
+
+/* Read all blocks but the main one. */
 static unsigned int small_blocks_read(struct reader *r,
 				      const struct ram_block *blocks,
 				      unsigned int num, const char *main_block,
-				      struct migration_block *small,
-				      struct migration_layout *layout)
+				      struct migration_block *small)
 {
 	unsigned int num_small = 0;
 	uint64_t total = 0;
@@ -287,11 +299,8 @@ static unsigned int small_blocks_read(struct reader *r,
 		const struct ram_block *b = &blocks[i];
 		struct migration_block *to = &small[num_small];
 
-		if (!strcmp(b->name, main_block)) {
-			layout->ram_offset = b->pages_offset;
-			layout->ram_bytes = b->bytes;
+		if (!strcmp(b->name, main_block))
 			continue;
-		}
 		total += b->bytes;
 		expect(r, total <= MIGRATION_SMALL_BYTES);
 		if (r->error || !b->bytes)
@@ -307,7 +316,6 @@ static unsigned int small_blocks_read(struct reader *r,
 		read_bytes(r, to->data, b->bytes);
 		num_small++;
 	}
-	expect(r, layout->ram_bytes > 0);
 	return num_small;
 }
 
@@ -336,13 +344,23 @@ static FILE *open_state(int state_fd)
 	return out;
 }
 
-static int finish_state(FILE *out, const struct reader *r, const char *what,
-			struct vf_err *err)
+static int check_read(const struct reader *r, const char *what,
+		      struct vf_err *err)
 {
 	if (r->error)
 		return vf_err_set(err, -r->error,
 				  "%s: not as QEMU writes it, at byte %llu",
 				  what, (unsigned long long)r->pos);
+	return 0;
+}
+
+static int finish_state(FILE *out, const struct reader *r, const char *what,
+			struct vf_err *err)
+{
+	int ret = check_read(r, what, err);
+
+	if (ret < 0)
+		return ret;
 	if (fflush(out) || ferror(out))
 		return vf_err_errno(err, errno, "device state");
 	return 0;
@@ -352,6 +370,23 @@ void migration_blocks_exit(struct migration_block *blocks, unsigned int num)
 {
 	for (unsigned int i = 0; i < num; i++)
 		free(vf_steal(&blocks[i].data));
+}
+
+int migration_place(int image_fd, const char *main_block,
+		    struct migration_layout *layout, struct vf_err *err)
+{
+	__free struct ram_block *blocks =
+		calloc(MIGRATION_BLOCKS, sizeof(*blocks));
+	struct reader r = { .fd = image_fd };
+	unsigned int num;
+
+	if (!blocks)
+		return vf_err_errno(err, ENOMEM, "memory image");
+	*layout = (struct migration_layout){ 0 };
+	head_read(&r, layout);
+	num = blocks_read(&r, blocks);
+	main_block_note(&r, blocks, num, main_block, layout);
+	return check_read(&r, "memory image", err);
 }
 
 int migration_split(int image_fd, int state_fd, const char *main_block,
@@ -375,7 +410,8 @@ int migration_split(int image_fd, int state_fd, const char *main_block,
 	num = blocks_read(&r, blocks);
 	ram_skip(&r, id);
 	devices = r.pos;
-	num = small_blocks_read(&r, blocks, num, main_block, small, layout);
+	main_block_note(&r, blocks, num, main_block, layout);
+	num = small_blocks_read(&r, blocks, num, main_block, small);
 	if (!r.error) {
 		put_head(out, layout->machine);
 		put_small_blocks(out, id, small, num);

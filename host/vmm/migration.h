@@ -49,6 +49,18 @@ struct migration_layout {
 int migration_split(int image_fd, int state_fd, const char *main_block,
 		    struct migration_layout *layout, struct vf_err *err);
 
+/**
+ * migration_place() - Where does the main block stand in a file being written?
+ * @image_fd:	the file, of which QEMU has written the head
+ * @main_block:	name of the RAM block
+ * @layout:	out
+ * @err:	error
+ *
+ * Return: 0 or -errno, -EBADMSG if the file is not what it should be
+ */
+int migration_place(int image_fd, const char *main_block,
+		    struct migration_layout *layout, struct vf_err *err);
+
 /* A small RAM block with its contents. */
 struct migration_block {
 	char name[MIGRATION_NAME_SIZE];

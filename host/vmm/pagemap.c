@@ -10,6 +10,7 @@
 #include "vmm/pagemap.h"
 
 /* the ioctl, which distributions' headers do not have yet: linux/fs.h */
+#define SCAN_WRITTEN (1 << 1)
 #define SCAN_FILE    (1 << 2)
 #define SCAN_PRESENT (1 << 3)
 #define SCAN_SWAPPED (1 << 4)
@@ -66,6 +67,11 @@ static const struct {
 	[PAGEMAP_SPLIT] = {
 		SCAN_PRESENT | SCAN_HUGE,
 		SCAN_HUGE,
+		0,
+	},
+	[PAGEMAP_GUARDED] = {
+		SCAN_PRESENT | SCAN_WRITTEN,
+		SCAN_WRITTEN,
 		0,
 	},
 };
@@ -148,7 +154,8 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", path);
 	ret = scan(fd, hva, first, num, kind, set);
-	if (ret == -ENOTTY && kind == PAGEMAP_SPLIT)
+	if (ret == -ENOTTY &&
+	    (kind == PAGEMAP_SPLIT || kind == PAGEMAP_GUARDED))
 		ret = -ENOTSUP;
 	else if (ret == -ENOTTY)
 		ret = pagemap_read(fd, hva, first, num, set);

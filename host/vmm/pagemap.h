@@ -26,6 +26,7 @@ enum pagemap_kind {
 	PAGEMAP_PRIVATE, /* of memory that began as zeros: what is not zero */
 	PAGEMAP_WRITTEN, /* of a private mapping of a file: what is not its */
 	PAGEMAP_SPLIT,	 /* present, but not mapped as huge pages */
+	PAGEMAP_GUARDED, /* present, and write-protected by a userfaultfd */
 	PAGEMAP_NUM
 };
 
@@ -51,7 +52,8 @@ static inline enum pagemap_kind pagemap_changed(bool has_base)
  *		extents_exit() it, also after a failure
  * @err:	error
  *
- * Return: 0 or -errno, -ENOTSUP if this kernel cannot tell PAGEMAP_SPLIT
+ * Return: 0 or -errno, -ENOTSUP if this kernel cannot tell PAGEMAP_SPLIT or
+ * PAGEMAP_GUARDED
  */
 int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 		 enum pagemap_kind kind, struct extents *set,

@@ -152,7 +152,36 @@ int qemu_live_check(struct vmm *vmm, struct vf_err *err);
 int qemu_live_begin(struct vmm *vmm, int image_fd,
 		    const struct vmm_disks *disks, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err);
-int qemu_live_end(struct vmm *vmm, int64_t deadline_us, struct vf_err *err);
+int qemu_live_end(struct vmm *vmm, int image_fd, int64_t deadline_us,
+		  struct vf_err *err);
+
+/**
+ * qemu_sweep() - Copy memory that QEMU saves live, faster than it does
+ * @vmm:	VM
+ * @image_fd:	directory of the image
+ * @deadline_us: on vf_now_us()'s clock
+ * @ours:	out: pages that stand in VMM_SWEPT_FILE, as they have to stand in
+ *		VMM_MEMORY_FILE; extents_exit() it, also after a failure
+ * @err:	error
+ *
+ * Where it cannot be done there are none, or not all, and no error: then QEMU
+ * does the rest.
+ *
+ * Return: 0 or -errno: the image is of no use
+ */
+int qemu_sweep(struct vmm *vmm, int image_fd, int64_t deadline_us,
+	       struct extents *ours, struct vf_err *err);
+
+/**
+ * qemu_sweep_merge() - Make one file of what we have and what QEMU has written
+ * @image_fd:	directory of the image, whose VMM_SWEPT_FILE then has gone
+ * @ours:	from qemu_sweep()
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int qemu_sweep_merge(int image_fd, const struct extents *ours,
+		     struct vf_err *err);
 int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err);
 int qemu_devices_open(struct vmm *vmm, struct vmm_devices **devices,
 		      struct vf_err *err);

@@ -198,11 +198,23 @@ int qemu_live_begin(struct vmm *vmm, int image_fd,
 	return ret;
 }
 
-int qemu_live_end(struct vmm *vmm, int64_t deadline_us, struct vf_err *err)
+int qemu_live_end(struct vmm *vmm, int image_fd, int64_t deadline_us,
+		  struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
-	int ret = qemu_migration_wait(qmp, deadline_us, err);
+	struct extents ours = { 0 };
+	bool give_up = true;
+	int ret = -ETIMEDOUT;
 
-	qemu_save_close(qmp, ret == -ETIMEDOUT || ret == -ECANCELED);
+	if (deadline_us)
+		ret = qemu_sweep(vmm, image_fd, deadline_us, &ours, err);
+	if (!ret) {
+		ret = qemu_migration_wait(qmp, deadline_us, err);
+		give_up = ret == -ETIMEDOUT || ret == -ECANCELED;
+	}
+	qemu_save_close(qmp, give_up);
+	if (!ret)
+		ret = qemu_sweep_merge(image_fd, &ours, err);
+	extents_exit(&ours);
 	return ret;
 }

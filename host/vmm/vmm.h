@@ -27,8 +27,9 @@
 #define VMM_MEMORY_FILE "memory"
 #define VMM_STATE_FILE	"state"
 
-/* While it is taken: of devices, without memory. */
+/* While it is taken: of devices, without memory; memory, without devices. */
 #define VMM_DEVICES_FILE "devices"
+#define VMM_SWEPT_FILE	 "swept"
 
 enum vmm_accel {
 	VMM_ACCEL_AUTO, /* only in requests, never in a running VM */
@@ -225,7 +226,7 @@ struct vmm_ops {
 	 * @live_end: wait until it is saved; @finish does the rest. With a
 	 * deadline that is over, or after a failure, it is given up.
 	 */
-	int (*live_end)(struct vmm *vmm, int64_t deadline_us,
+	int (*live_end)(struct vmm *vmm, int image_fd, int64_t deadline_us,
 			struct vf_err *err);
 
 	/**
