@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -283,6 +284,35 @@ static void too_little_room(void **state)
 	munmap(mem, BYTES);
 }
 
+/* A child that shared the copy would make each first write to it copy a page. */
+static void children_have_no_part(void **state)
+{
+	uint8_t *mem = map_file();
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
+	struct extents none = { 0 };
+	struct vmm_copy copy;
+	struct vf_err err;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(vmm_copy_open(&copy, &memory, &none, 1 << 20, &err),
+			 0);
+	pid = fork();
+	if (pid == 0) {
+		int fds[2];
+
+		_exit(pipe2(fds, O_CLOEXEC) == 0 &&
+		      write(fds[1], copy.slices[0].buf, 1) < 0 &&
+		      errno == EFAULT);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	vmm_copy_close(&copy);
+	munmap(mem, BYTES);
+}
+
 /* A machine's memory is not filled up with a copy of a guest's. */
 static void memory_is_left(void **state)
 {
@@ -400,6 +430,7 @@ int main(void)
 		cmocka_unit_test(copies_are_true),
 		cmocka_unit_test(runs_take_calls),
 		cmocka_unit_test(too_little_room),
+		cmocka_unit_test(children_have_no_part),
 		cmocka_unit_test(memory_is_left),
 		cmocka_unit_test(written_pages_stay_inside),
 		cmocka_unit_test(patches_may_be_short),
