@@ -6,6 +6,9 @@
  * on its way. Both are queues: what is too fast waits, and is dropped only when
  * the queue is full. No classes, so no class ids.
  *
+ * What comes out of that device passes no hook of the netdev family any more: rules
+ * that pin a port must hang behind, at prerouting.
+ *
  * What is on the TAP goes with it. The device does not: net_ports_detach() removes
  * it, and net_gc() one whose TAP has gone.
  */
