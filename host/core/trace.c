@@ -90,6 +90,48 @@ static void instant_add(const struct place *p, const char *name, int64_t at_us,
 					since(p, at_us), "args", args));
 }
 
+/* A fork was resumed, or heard. */
+struct turn {
+	int64_t at_us;
+	int by;
+};
+
+static int turn_compare(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	return (x->at_us > y->at_us) - (x->at_us < y->at_us);
+}
+
+/* How many forks compete for the processors at any time: the width of the wave. */
+static void going_add(const struct place *p, const struct fork_result *result)
+{
+	__free struct turn *turns =
+		calloc(2 * (size_t)result->num + 1, sizeof(*turns));
+	unsigned int num = 0;
+	int going = 0;
+
+	for (unsigned int i = 0; turns && i < result->num; i++) {
+		const int64_t *at_us = result->jobs[i].timeline.at_us;
+
+		if (!at_us[TIMELINE_RESUMED] || !at_us[TIMELINE_ACKED])
+			continue;
+		turns[num++] = (struct turn){ at_us[TIMELINE_RESUMED], 1 };
+		turns[num++] = (struct turn){ at_us[TIMELINE_ACKED], -1 };
+	}
+	if (num)
+		qsort(turns, num, sizeof(*turns), turn_compare);
+	for (unsigned int i = 0; i < num; i++) {
+		going += turns[i].by;
+		json_array_append_new(
+			p->events, json_pack("{s:s,s:s,s:i,s:i,s:I,s:{s:i}}",
+					     "name", "resumed, not heard", "ph",
+					     "C", "pid", p->pid, "tid", p->tid,
+					     "ts", since(p, turns[i].at_us),
+					     "args", "forks", going));
+	}
+}
+
 static void command_add(struct place p, const struct trace *trace,
 			const char *snapshot, int64_t end_us)
 {
@@ -176,6 +218,7 @@ json_t *trace_pack(const struct fork_result *result, const char *snapshot)
 
 	command_add(p, &result->trace, snapshot,
 		    result->start_us + result->wall_us);
+	going_add(&p, result);
 	for (unsigned int i = 0; i < result->num; i++) {
 		p.pid++;
 		fork_add(p, &result->jobs[i]);

@@ -22,7 +22,7 @@ passed_bytes() { # LINK
 carries() { # LINK BITS
 	local try from at bytes bits
 
-	for try in 1 2 3; do
+	for try in 1 2 3 4 5 6 7 8; do
 		from=$(date +%s%N)
 		bytes=$(passed_bytes "$1")
 		sleep "$WINDOW_S"
@@ -38,7 +38,7 @@ carries() { # LINK BITS
 
 # More than any guest takes within the test, until its reader ends it.
 flood() { # ADDRESS PORT
-	exec timeout 60 head -c 100M /dev/zero >"/dev/tcp/${1%/*}/$2"
+	exec timeout 120 head -c 100M /dev/zero >"/dev/tcp/${1%/*}/$2"
 }
 
 floods() {
@@ -49,7 +49,7 @@ floods() {
 
 # A sender ends as soon as the other side has nothing more to say.
 pours() {
-	timeout 60 busybox nc -l -p 5002 <>"$notes/never" >"$notes/poured" &
+	timeout 120 busybox nc -l -p 5002 <>"$notes/never" >"$notes/poured" &
 	listener=$!
 	guest web-1 "(dd if=/dev/zero bs=16k count=4000 |
 		nc $gateway 5002) >/dev/null 2>&1 </dev/null &"

@@ -21,7 +21,7 @@ def in_turn: . as $s | [range(1; length)] | all($s[.] as $next | $s[. - 1] as $l
 	| $last.ts + $last.dur <= $next.ts + ($next.args.clock_error_us // 0));
 (.traceEvents | type == "array") and .displayTimeUnit == "ms"
 and (.otherData.wall_us as $wall | .otherData.requested as $n | .traceEvents
-	| all(.ph as $ph | ["X", "i", "M"] | index($ph) != null)
+	| all(.ph as $ph | ["X", "i", "M", "C"] | index($ph) != null)
 	and all([.pid, .tid, .name | type] == ["number", "number", "string"])
 	and (map(select(.ph != "M")) | all(.ts >= 0 and .ts <= $wall))
 	and (spans | all(.dur >= 0 and .ts + .dur <= $wall))
@@ -98,6 +98,9 @@ check "the command's own stages" holds "$(cat "$notes/t")" \
 check "outcomes, with the engine's page faults" holds "$(cat "$notes/t")" \
 	'[.traceEvents[] | select(.ph == "i" and .name == "acknowledged") | .args]
 	| length == 3 and all(.pid > 0 and .faults_minor > 0 and .faults_major >= 0)'
+check "how many are resumed and not heard" holds "$(cat "$notes/t")" \
+	'[.traceEvents[] | select(.ph == "C") | .args.forks]
+	| length == 6 and min == 0 and .[-1] == 0 and max >= 1 and max <= 3'
 check "trace and record say the same" same \
 	"$(field "$said" '[.forks[].timeline_us.acked] | tostring')" \
 	"$(jq -c '[.traceEvents[] | select(.name == "acked") | .ts + .dur]' "$notes/t")"
