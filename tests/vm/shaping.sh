@@ -64,6 +64,10 @@ no_bucket() { # LINK
 	[ -z "$(passed_bytes "$1")" ] && [ -z "$(tc filter show dev "$1" ingress)" ]
 }
 
+one_is_limited() {
+	ip -br link | grep -q '^vf[0-9a-f]\{6\}i '
+}
+
 boot src --rate-in 50mbit || bail "no source"
 src_tap=$(vm_field src .tap)
 check "run: a rate is applied" holds "$(vmfork inspect src --json)" \
@@ -126,12 +130,17 @@ check "and that way it is there" has_bucket "${tap}i"
 vmfork stop --all >/dev/null
 boot src || bail "no source again"
 note_state
-for seconds in 0.2 0.6 1.2; do
-	signalled KILL $seconds fork ready -n 3 --name killed \
-		--rate-in 10mbit --rate-out 10mbit
-	check "killed after $seconds s" [ $? = 137 ]
-	check "nothing is left then" gc_restores
-done
+signalled KILL 0.2 fork ready -n 3 --name early --rate-in 10mbit --rate-out 10mbit
+check "killed before any is limited" [ $? = 137 ]
+check "nothing is left then" gc_restores
+"$VMFORK" fork ready -n 6 --name late --rate-in 10mbit --rate-out 10mbit \
+	>"$notes/out" 2>&1 </dev/null &
+fork=$!
+check "one is limited" retry_until 60 one_is_limited
+kill -KILL $fork
+wait $fork
+check "killed before all are" [ $? = 137 ]
+check "nothing is left then either" gc_restores
 
 check "no rate at all is refused" \
 	says 2 "rate-in 'fast': is no rate" vmfork fork ready --rate-in fast
