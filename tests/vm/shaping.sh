@@ -20,9 +20,9 @@ passed_bytes() { # LINK
 # The rate over a while, within a fifth of what it has to be; a machine that is busy
 # with other things may need another try to be fast enough, none to be too fast.
 carries() { # LINK BITS
-	local try from at bytes bits
+	local from at bytes bits
 
-	for try in 1 2 3 4 5 6 7 8; do
+	for _ in 1 2 3 4 5 6 7 8; do
 		from=$(date +%s%N)
 		bytes=$(passed_bytes "$1")
 		sleep "$WINDOW_S"
@@ -44,7 +44,7 @@ flood() { # ADDRESS PORT
 floods() {
 	flood "$ip" 5001 &
 	flooder=$!
-	carries "$tap" $IN_BITS
+	carries "$tap" "$IN_BITS"
 }
 
 # A sender ends as soon as the other side has nothing more to say.
@@ -53,7 +53,7 @@ pours() {
 	listener=$!
 	guest web-1 "(dd if=/dev/zero bs=16k count=4000 |
 		nc $gateway 5002) >/dev/null 2>&1 </dev/null &"
-	carries "${tap}i" $OUT_BITS
+	carries "${tap}i" "$OUT_BITS"
 }
 
 has_bucket() { # LINK
@@ -77,7 +77,7 @@ vmfork snapshot src ready || bail "no snapshot"
 note_state
 
 said=$(vmfork fork ready -n 3 --name web --json --trace "$notes/t" \
-	--rate-in $IN_BITS --rate-out 0.6mbit)
+	--rate-in "$IN_BITS" --rate-out 0.6mbit)
 check "fork with rates: exit status 0" [ $? = 0 ]
 check "the record tells" holds "$said" '.forks | all(.shaping == "applied"
 	and (.links[0] | .rate_in == 1000000 and .rate_out == 600000 and .shaping == "applied"))'
