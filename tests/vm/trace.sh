@@ -104,6 +104,7 @@ check "how many are resumed and not heard" holds "$(cat "$notes/t")" \
 check "trace and record say the same" same \
 	"$(field "$said" '[.forks[].timeline_us.acked] | tostring')" \
 	"$(jq -c '[.traceEvents[] | select(.name == "acked") | .ts + .dur]' "$notes/t")"
+# shellcheck disable=SC2016 # jq's variables
 check "each stage that ended has begun, not after its end" holds "$said" '
 	.forks | all(.began_us as $from | .timeline_us | ($from | keys) == keys
 	and (to_entries | all(if .value == null then $from[.key] == null
