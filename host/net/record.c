@@ -95,12 +95,14 @@ json_t *record_to_json(const struct net_conf *conf)
 
 int record_from_json(struct net_conf *conf, json_t *json, struct vf_err *err)
 {
-	const char *name, *mode, *bridge, *mac, *addr4, *addr6;
+	const char *name, *bridge, *mac, *addr4, *addr6;
+	/* before there were others, it was on no record */
+	const char *mode = net_mode_name(NET_MODE_BRIDGE);
 	int open, nat, ret;
 
 	*conf = (struct net_conf){ 0 };
 	ret = vf_json_unpack(json, RECORD_FILE, err,
-			     "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
+			     "{s:s, s?:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
 			     &name, "mode", &mode, "bridge", &bridge, "mac",
 			     &mac, "ipv4", &addr4, "ipv6", &addr6, "open",
 			     &open, "nat", &nat);
