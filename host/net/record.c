@@ -102,10 +102,10 @@ int record_from_json(struct net_conf *conf, json_t *json, struct vf_err *err)
 
 	*conf = (struct net_conf){ 0 };
 	ret = vf_json_unpack(json, RECORD_FILE, err,
-			     "{s:s, s?:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name",
-			     &name, "mode", &mode, "bridge", &bridge, "mac",
-			     &mac, "ipv4", &addr4, "ipv6", &addr6, "open",
-			     &open, "nat", &nat);
+			     "{s:s, s?:s, s:s, s:s, s:s, s:s, s:b, s:b}",
+			     "name", &name, "mode", &mode, "bridge", &bridge,
+			     "mac", &mac, "ipv4", &addr4, "ipv6", &addr6,
+			     "open", &open, "nat", &nat);
 	if (ret < 0)
 		return ret;
 	if (name_copy(conf->name, name, NET_NAME_MAX) < 0 ||
