@@ -37,13 +37,13 @@ const char *qemu_program(void);
 
 /**
  * qemu_layer_node() - A layer of a disk as QEMU is to open it
- * @dir_fd:	its directory
+ * @dir:	path of its directory, which QEMU goes on to use
  * @disk:	disk
  * @layer:	layer
  *
  * Return: an object, a new reference, or NULL
  */
-json_t *qemu_layer_node(int dir_fd, unsigned int disk, unsigned int layer);
+json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer);
 
 /**
  * qemu_args_init() - Put a command line together

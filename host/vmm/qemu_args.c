@@ -136,13 +136,22 @@ static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
 /*
  * Where there is no room a VM stands still, and can go on when there is: an error
  * would cost its file system, for a snapshot that did not fit.
+ *
+ * The directory is named by a descriptor, for it may be renamed: QEMU opens a
+ * layer anew by its name when it is pivoted, to give up its right to write, and
+ * where that fails it goes on to lock out those that build on the layer.
  */
 static void add_disks(struct qemu_args *args, const struct vmm_disks *disks,
 		      int run_fd)
 {
-	for (unsigned int i = 0; disks && i < disks->num; i++) {
+	char dir[32];
+
+	if (!disks || !disks->num)
+		return;
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", inherit(args, run_fd));
+	for (unsigned int i = 0; i < disks->num; i++) {
 		unsigned int top = disks->disk[i].layers - 1;
-		__json json_t *node = qemu_layer_node(run_fd, i, top);
+		__json json_t *node = qemu_layer_node(dir, i, top);
 		char name[VMM_LAYER_NAME];
 
 		add(args, "-blockdev");

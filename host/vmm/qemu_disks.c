@@ -17,12 +17,13 @@
  * Layers live no longer than this machine runs: nothing is gained by waiting for
  * the storage when the guest flushes. Who keeps a layer syncs it.
  */
-json_t *qemu_layer_node(int dir_fd, unsigned int disk, unsigned int layer)
+json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer)
 {
 	char name[VMM_LAYER_NAME], path[PATH_MAX];
 
 	vmm_layer_name(name, disk, layer);
-	if (qemu_path(dir_fd, name, path, sizeof(path)) < 0)
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
 		return NULL;
 	return json_pack("{s:s,s:s,s:s,s:{s:b},s:{s:s,s:s,s:s,s:{s:b}}}",
 			 "driver", "qcow2", "node-name", name, "discard",
@@ -83,11 +84,13 @@ int qemu_disks_query(struct vmm *vmm, struct vmm_disks *disks,
 int qemu_disks_add(struct vmm *vmm, const struct vmm_disks *disks,
 		   struct vf_err *err)
 {
-	int ret = 0;
+	char dir[PATH_MAX];
+	int ret = qemu_path(vmm->run_fd, ".", dir, sizeof(dir));
 
+	if (ret < 0)
+		return vf_err_errno(err, ret, "disks");
 	for (unsigned int i = 0; !ret && i < disks->num; i++) {
-		json_t *node =
-			qemu_layer_node(vmm->run_fd, i, disks->disk[i].layers);
+		json_t *node = qemu_layer_node(dir, i, disks->disk[i].layers);
 
 		if (!node)
 			return vf_err_errno(err, ENOMEM, "disk %u", i);

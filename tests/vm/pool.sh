@@ -54,6 +54,10 @@ booted_again() { # VM OLD
 	answers "$1" 20 && now=$(boot_id "$1") && [ -n "$now" ] && [ "$now" != "$2" ]
 }
 
+mounts() { # VM
+	guest "$1" 'modprobe virtio_blk && mkdir -p /mnt && mount /dev/vda /mnt'
+}
+
 keeps() { # VM TEXT: on its disk, through its page cache
 	guest "$1" "echo $2 >/mnt/who && sync && echo 3 >/proc/sys/vm/drop_caches"
 }
@@ -193,8 +197,8 @@ truncate -s 8M "$notes/fs"
 mkfs.ext4 -q "$notes/fs" || bail "no image"
 image=$(sha256sum <"$notes/fs")
 boot src2 --disk "$notes/fs" || bail "no second source"
-guest src2 'modprobe virtio_blk && mkdir -p /mnt && mount /dev/vda /mnt &&
-	echo src2 >/mnt/who && sync' || bail "no disk"
+mounts src2 || bail "no disk"
+keeps src2 src2
 vmfork snapshot src2 disk >/dev/null
 vmfork pool fill disk >/dev/null
 check "with a disk: from the pool" holds \
