@@ -15,6 +15,7 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct order *order = ctx;
 	__json json_t *names = json_array();
+	struct vf_err why;
 	int ret;
 
 	for (char **arg = order->names; *arg; arg++)
@@ -24,8 +25,11 @@ static int remove_all(struct cmd *cmd, const struct vf_state *state, void *ctx,
 			      : order->force ? SNAPSHOT_ORPHANS_FORCE
 					     : SNAPSHOT_ORPHANS_REFUSE,
 			      err);
-	if (!ret)
-		ret = ready_drop_orphans(state, err);
+	/* some may be gone, also if not all are */
+	if (ready_drop_orphans(state, &why) < 0 && !ret) {
+		*err = why;
+		ret = -why.num;
+	}
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 
