@@ -134,7 +134,8 @@ static void start_refill(const struct vf_state *state,
 	memcpy(refill.links, request->links, sizeof(refill.links));
 	for (unsigned int i = 0; i < result->num; i++)
 		refill.num += result->jobs[i].from_pool;
-	if (refill.num && refill_detached(state, &refill, &err) < 0)
+	if (refill.num &&
+	    refill_detached(state, &refill, request->cancel_fd, &err) < 0)
 		vf_log(VF_LOG_WARN, "%s", err.msg);
 }
 

@@ -27,7 +27,7 @@ int refill_now(struct fork_result *result, const struct vf_state *state,
 }
 
 static _Noreturn void run(const struct vf_state *state,
-			  const struct refill *refill)
+			  const struct refill *refill, int cancel_fd)
 {
 	struct snapshot snapshot = { .dir_fd = -1 };
 	struct fork_result result = { 0 };
@@ -41,7 +41,7 @@ static _Noreturn void run(const struct vf_state *state,
 	/* another may be called so by now */
 	if (!ret &&
 	    !memcmp(snapshot.id, refill->snapshot_id, sizeof(snapshot.id)))
-		refill_now(&result, state, &snapshot, refill, -1, &err);
+		refill_now(&result, state, &snapshot, refill, cancel_fd, &err);
 	fork_result_exit(&result);
 	snapshot_close(&snapshot);
 	gc_command_end(state);
@@ -49,11 +49,11 @@ static _Noreturn void run(const struct vf_state *state,
 }
 
 int refill_detached(const struct vf_state *state, const struct refill *refill,
-		    struct vf_err *err)
+		    int cancel_fd, struct vf_err *err)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		run(state, refill);
+		run(state, refill, cancel_fd);
 	return pid < 0 ? vf_err_errno(err, errno, "refill") : 0;
 }

@@ -34,6 +34,8 @@ int refill_now(struct fork_result *result, const struct vf_state *state,
  * refill_detached() - Fill by a process of its own
  * @state:	state directory
  * @refill:	what it fills with
+ * @cancel_fd:	signalfd; there it is readable for signals to that process, which
+ *		inherits what is blocked
  * @err:	error
  *
  * It is on nobody's way: what it cannot do is not told, but seen in the pool.
@@ -42,6 +44,6 @@ int refill_now(struct fork_result *result, const struct vf_state *state,
  * Return: 0 once it was started, or -errno
  */
 int refill_detached(const struct vf_state *state, const struct refill *refill,
-		    struct vf_err *err);
+		    int cancel_fd, struct vf_err *err);
 
 #endif
