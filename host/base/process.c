@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -142,11 +143,31 @@ static int record_lives(int dir_fd, const char *name, struct process_id *id)
 	return now.start_ticks == id->start_ticks && !now.has_ended;
 }
 
+/* All of ours are O_CLOEXEC: the others came from whoever started us. */
+static void close_inherited(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int fd, flags;
+
+	while (dir && (entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "%d", &fd) != 1 ||
+		    fd <= STDERR_FILENO)
+			continue;
+		flags = fcntl(fd, F_GETFD);
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 void process_detach(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setsid();
+	close_inherited();
 	for (int i = 0; fd >= 0 && i < 3; i++)
 		dup2(fd, i);
 	if (fd > 2)

@@ -116,7 +116,9 @@ bool process_mark_lives(int dir_fd, const char *name);
  * process_detach() - Go on without whoever started the calling process
  *
  * It gets a session of its own, and nothing stays open that somebody waits for
- * the end of: standard input, output and error are /dev/null.
+ * the end of: standard input, output and error are /dev/null, and descriptors
+ * that are not O_CLOEXEC, a lock or a pipe of a script's, are closed. Only for a
+ * single-threaded process.
  */
 void process_detach(void);
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -182,6 +183,36 @@ static void inheritance(void **state)
 	assert_string_equal(log, "both\n");
 }
 
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* What a script held when it called us is let go of, what is ours is not. */
+static void detach(void **state)
+{
+	int fds[2], ours = open("/dev/null", O_RDONLY | O_CLOEXEC), status;
+	struct stat null = { 0 }, out = { 0 };
+	pid_t pid;
+
+	(void)state;
+	assert_true(ours >= 0);
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		process_detach();
+		fstat(ours, &null);
+		fstat(STDOUT_FILENO, &out);
+		_exit(is_open(fds[0]) || is_open(fds[1]) || !is_open(ours) ||
+		      null.st_rdev != out.st_rdev || getsid(0) != getpid());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fds[0]);
+	close(fds[1]);
+	close(ours);
+}
+
 /* A record in which one thing differs speaks of nobody. */
 static void stale(void **state)
 {
@@ -341,7 +372,7 @@ int main(void)
 		process_test(inheritance), process_test(stale),
 		process_test(torn),	   process_test(strangers),
 		process_test(odd_name),	   process_test(mark),
-		process_test(outputs),
+		process_test(outputs),	   process_test(detach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
