@@ -152,10 +152,16 @@ static int drain(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	const struct vf_state pool = state_pool(state);
 	const struct order *order = ctx;
 	__json json_t *removed = json_array();
+	struct vf_err why;
 	int ret = ready_drain(&pool, order->all ? NULL : order->argv[1],
 			      removed, err);
+	int printed = cmd_print_lines(cmd, removed, &why);
 
-	return ret < 0 ? ret : cmd_print_lines(cmd, removed, err);
+	if (ret < 0)
+		return ret;
+	if (printed < 0)
+		*err = why;
+	return printed;
 }
 
 /* An entry has a network; whatever else a fork is told comes with the fork. */

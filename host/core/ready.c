@@ -191,6 +191,11 @@ bool ready_owner_lives(const struct vf_state *state, const char *owner)
 	return false;
 }
 
+static bool is_there(const struct vf_state *pool, const char *name)
+{
+	return faccessat(pool->vms_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Take away those of which a rule says so. The state is locked. */
 static int remove_those(const struct vf_state *pool,
 			bool (*is_meant)(const struct vf_state *pool,
@@ -211,10 +216,13 @@ static int remove_those(const struct vf_state *pool,
 	if (!json_array_size(meant))
 		return 0;
 	ret = reap_vms_locked(pool, meant, err);
-	json_array_foreach(meant, i, name)
-		json_array_append_new(
-			removed,
-			json_sprintf("%s%s", prefix, json_string_value(name)));
+	json_array_foreach(meant, i, name) {
+		const char *text = json_string_value(name);
+
+		if (!is_there(pool, text))
+			json_array_append_new(
+				removed, json_sprintf("%s%s", prefix, text));
+	}
 	return ret;
 }
 
@@ -255,9 +263,7 @@ static bool is_useless(const struct vf_state *pool, const char *name,
 	(void)ctx;
 	/* one that was just moved looks dead, but is not there any more */
 	if (vm_state != VM_STATE_RUNNING)
-		return vm_state == VM_STATE_DEAD &&
-		       faccessat(pool->vms_fd, name, F_OK,
-				 AT_SYMLINK_NOFOLLOW) == 0;
+		return vm_state == VM_STATE_DEAD && is_there(pool, name);
 	if (vm_open(&vm, pool, name, &ignored) == 0)
 		meant = has_snapshot(pool, vm.snapshot, vm.snapshot_id) == 0;
 	vm_close(&vm);

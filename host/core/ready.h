@@ -98,7 +98,7 @@ bool ready_owner_lives(const struct vf_state *state, const char *owner);
  * ready_drain() - Take entries away
  * @pool:	state_pool()
  * @snapshot:	those of the snapshots of this name; NULL: all
- * @removed:	array; the name of each is appended
+ * @removed:	array; the name of each that has gone is appended, also on error
  * @err:	error
  *
  * Those that are being filled or taken are left.
