@@ -277,6 +277,9 @@ static int check_order(struct cmd *cmd, const struct order *order,
 	const struct fork_request *request = &order->request;
 	const char *asked = told_asked(&order->told);
 
+	if (order->refill && request->cold)
+		return cmd_usage_error(
+			cmd, err, "--refill: nothing is taken with --cold");
 	if (!asked)
 		asked = links_asked(&order->links);
 	if (!request->post && asked)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +14,11 @@
 #include "core/ready.h"
 #include "core/refill.h"
 
+#define NOT_SAID UINT_MAX /* more than an option can be */
+
 struct order {
 	struct refill refill;
+	unsigned int number;
 	struct opt_order links;
 	bool all;
 	int argc;
@@ -187,6 +191,7 @@ static int run_fill(struct cmd *cmd, struct order *order, struct vf_err *err)
 	struct refill *refill = &order->refill;
 	int ret;
 
+	refill->num = order->number == NOT_SAID ? 1 : order->number;
 	if (refill->num < 1 || refill->num > FORK_MAX)
 		return cmd_usage_error(cmd, err, "--number: not 1 to %d",
 				       FORK_MAX);
@@ -208,9 +213,11 @@ static int dispatch(struct cmd *cmd, struct order *order, struct vf_err *err)
 
 	if (!strcmp(verb, "fill") && argc == 2 && !order->all)
 		return run_fill(cmd, order, err);
-	if (order->links.num)
+	if (order->links.num || order->number != NOT_SAID)
 		return cmd_usage_error(cmd, err, "--%s: only with pool fill",
-				       order->links.item[0].opt->name);
+				       order->links.num
+					       ? order->links.item[0].opt->name
+					       : "number");
 	if (!strcmp(verb, "ls") && argc == 1 && !order->all)
 		return cmd_read(cmd, list, NULL, err);
 	if (!strcmp(verb, "drain") && argc == (order->all ? 1 : 2))
@@ -223,10 +230,10 @@ static int dispatch(struct cmd *cmd, struct order *order, struct vf_err *err)
 
 int cmd_pool(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	struct order order = { .refill.num = 1 };
+	struct order order = { .number = NOT_SAID };
 	struct opt links[LINKS_OPTS];
 	const struct opt opts[] = {
-		{ "number", 'n', OPT_UINT, &order.refill.num, "N",
+		{ "number", 'n', OPT_UINT, &order.number, "N",
 		  "fill: how many entries more (1)" },
 		{ "all", 0, OPT_FLAG, &order.all, NULL,
 		  "drain: those of all snapshots" },

@@ -189,6 +189,12 @@ check_fails "fill: too many networks" 2 'named 2 times' \
 check_fails "drain: which?" 2 'needs fill SNAPSHOT' vmfork pool drain
 check_fails "ls takes no option of fill's" 2 'only with pool fill' \
 	vmfork pool ls --net default
+check_fails "ls takes no number" 2 'number: only with pool fill' \
+	vmfork pool ls -n 5
+check_fails "drain takes all, and no number" 2 'number: only with pool fill' \
+	vmfork pool drain ready -n 2
+check_fails "a cold fork has nothing to refill" 2 'nothing is taken with' \
+	vmfork fork ready --cold --refill
 check "what was refused left nothing" pool_is 'length == 0'
 
 # --- disks, and forks of forks -----------------------------------------------
