@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -119,6 +120,15 @@ static void on_running(const struct snapshot *s, void *ctx)
 	tell(ctx, s, NULL);
 }
 
+/* Whoever reads why it is broken is told which one it is. */
+static const char *without_name(const char *msg, const char *name)
+{
+	char prefix[VF_NAME_MAX + sizeof("snapshot : ")];
+	int len = snprintf(prefix, sizeof(prefix), "snapshot %s: ", name);
+
+	return strncmp(msg, prefix, (size_t)len) != 0 ? msg : msg + len;
+}
+
 static _Noreturn void finisher_run(const struct vf_state *state,
 				   const struct vm *vm,
 				   const struct snapshot_request *request,
@@ -140,18 +150,20 @@ static _Noreturn void finisher_run(const struct vf_state *state,
 		ret = snapshot_take(&s, state, vm, &own, &err);
 	/* the command has gone, and said that all is well: say it here */
 	if (ret < 0 && f.fd < 0)
-		stage_break(state, request->name, err.msg);
+		stage_break(state, request->name,
+			    without_name(err.msg, request->name));
 	watcher_tell(&f, WATCH_ENDED);
 	tell(&f, NULL, &err);
 	gc_command_end(state);
 	_exit(0);
 }
 
-static int report_read(int fd, pid_t pid, int cancel_fd, struct report *report,
-		       struct vf_err *err)
+static int report_read(int fd, pid_t pid,
+		       const struct snapshot_request *request,
+		       struct report *report, struct vf_err *err)
 {
 	int64_t deadline_us = vf_now_us() + REPORT_S * 1000000LL;
-	int ret = vf_wait_readable(fd, cancel_fd, deadline_us);
+	int ret = vf_wait_readable(fd, request->cancel_fd, deadline_us);
 
 	/* then it undoes what it began, and says so */
 	if (ret < 0) {
@@ -159,10 +171,11 @@ static int report_read(int fd, pid_t pid, int cancel_fd, struct report *report,
 		ret = vf_wait_readable(fd, -1, vf_now_us() + UNDO_MS * 1000LL);
 	}
 	if (ret < 0)
-		return vf_err_errno(err, ret, "snapshot");
+		return vf_err_errno(err, ret, "snapshot %s", request->name);
 	if (read(fd, report, sizeof(*report)) != sizeof(*report))
 		return vf_err_set(err, ECHILD,
-				  "snapshot: its process was killed");
+				  "snapshot %s: its process was killed",
+				  request->name);
 	if (report->err.num) {
 		*err = report->err;
 		return -err->num;
@@ -202,7 +215,7 @@ int snapshot_take_detached(struct snapshot *s, const struct vf_state *state,
 		close(fds[0]);
 		return vf_err_errno(err, errno, "snapshot");
 	}
-	ret = report_read(fds[0], pid, request->cancel_fd, &report, err);
+	ret = report_read(fds[0], pid, request, &report, err);
 	close(fds[0]);
 	if (ret < 0) {
 		finisher_leave(pid);
