@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/io.h"
 #include "cmd/cmd.h"
 
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) != 0)
 			continue;
 		cmd.name = commands[i].name;
+		files_raise();
 		cmd.cancel_fd = open_cancel_fd();
 		ret = commands[i].fn(&cmd, argc - 1, argv + 1, &err);
 		return ret < 0 ? report(&cmd, &err) : ret;

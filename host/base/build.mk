@@ -3,6 +3,7 @@ base_srcs := \
 	host/base/cpu.c \
 	host/base/err.c \
 	host/base/extent.c \
+	host/base/files.c \
 	host/base/io.c \
 	host/base/json.c \
 	host/base/log.c \

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/io.h"
 #include "base/process.h"
 
@@ -226,6 +227,7 @@ static _Noreturn void child(pid_t parent, int pid_fd, int log_fd, int status_fd,
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	for (unsigned int i = 0; i < num_fds; i++)
 		fcntl(fds[i], F_SETFD, 0);
+	files_usual();
 	if (!ret) {
 		execvp(argv[0], argv);
 		ret = -errno;
@@ -266,6 +268,7 @@ int process_spawn(struct process *proc, int dir_fd, const char *log_name,
 		child(parent, pid_fd, log_fd, status_wr, argv, fds, num_fds);
 
 	proc->pidfd = pidfd_open_(proc->pid);
+	files_lift(&proc->pidfd);
 	close(vf_steal_fd(&status_wr));
 	/* ends as soon as exec closes the child's end */
 	do

@@ -7,9 +7,13 @@
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "core/batch.h"
 #include "core/reap.h"
+
+/* What a burst has open, but for its forks: threads, layers, networks, undoing. */
+#define FILES_SHARED 100
 
 /*
  * The highest number that a fork of this prefix has: from there on names are
@@ -382,10 +386,26 @@ static int prepare_jobs(struct batch *b, struct vf_err *err)
 	return 0;
 }
 
+/* A run directory, a pidfd, a control socket, and a TAP for each interface. */
+static int check_files(const struct batch *b, struct vf_err *err)
+{
+	unsigned int num = b->result->num, left = files_left();
+	unsigned int needed = num * (3 + b->snapshot->num_nics) + FILES_SHARED;
+
+	if (needed <= left)
+		return 0;
+	vf_err_set(err, EMFILE, "%u forks: up to %u open files, of %u", num,
+		   needed, left);
+	vf_err_hint(err, "fork fewer at a time, or raise 'ulimit -Hn'");
+	return -EMFILE;
+}
+
 static int open_files(struct batch *b, struct vf_err *err)
 {
 	const struct snapshot *s = b->snapshot;
 
+	if (check_files(b, err) < 0)
+		return -err->num;
 	b->kernel_fd = openat(s->dir_fd, VM_KERNEL_FILE, O_RDONLY | O_CLOEXEC);
 	b->initrd_fd = openat(s->dir_fd, VM_INITRD_FILE, O_RDONLY | O_CLOEXEC);
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -8,6 +8,14 @@
 #include "base/json.h"
 #include "core/reap.h"
 
+#define KILLED_MAX 64 /* at a time */
+#define KILL_MS	   10000
+
+static const char *name_at(const json_t *names, size_t i)
+{
+	return json_string_value(json_array_get(names, i));
+}
+
 /* Keep the first error. */
 static void note(struct vf_err *first, int *ret, const struct vf_err *err)
 {
@@ -17,49 +25,69 @@ static void note(struct vf_err *first, int *ret, const struct vf_err *err)
 	}
 }
 
-/*
- * End all engines: the signals first, so that they end side by side. At once, for
- * there is nothing that an engine could save: what it writes goes with the VM.
- */
-static void kill_engines(const struct vf_state *state, const json_t *names,
-			 int *ret, struct vf_err *err)
+static void signal_engine(const struct vf_state *state, const char *name,
+			  struct process *proc, int *ret, struct vf_err *err)
 {
-	size_t num = json_array_size(names), i;
-	__free struct process *procs = calloc(num + 1, sizeof(*procs));
+	__close int fd =
+		openat(state->vms_fd, name,
+		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct vf_err why;
-	json_t *name;
-	int told;
+	int told = fd < 0 ? -errno : process_open(proc, fd);
 
-	if (!procs) {
-		vf_err_errno(&why, ENOMEM, "stopping");
-		note(err, ret, &why);
+	if (told > 0)
+		process_signal(proc, SIGKILL);
+	/* what is no VM has no engine */
+	if (told >= 0 ||
+	    (fd < 0 && (told == -ENOENT || told == -ENOTDIR || told == -ELOOP)))
 		return;
-	}
-	json_array_foreach(names, i, name) {
-		__close int fd =
-			openat(state->vms_fd, json_string_value(name),
-			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	vf_err_errno(&why, told, "VM %s: its process", name);
+	note(err, ret, &why);
+}
 
-		procs[i].pidfd = -1;
-		if (fd < 0)
-			continue;
-		told = process_open(&procs[i], fd);
-		if (told > 0)
-			process_signal(&procs[i], SIGKILL);
-		if (told < 0) {
-			vf_err_errno(&why, told, "VM %s: its process",
-				     json_string_value(name));
-			note(err, ret, &why);
-		}
+/* How long until then, for those who wait in milliseconds. */
+static int ms_until(int64_t deadline_us)
+{
+	int64_t left_us = deadline_us - vf_now_us();
+
+	return left_us > 0 ? (int)(left_us / 1000) : 0;
+}
+
+/* The signals first, so that they end side by side, and have one time for it. */
+static void kill_some(const struct vf_state *state, const json_t *names,
+		      size_t from, int *ret, struct vf_err *err)
+{
+	size_t num = json_array_size(names) - from;
+	struct process procs[KILLED_MAX];
+	int64_t deadline_us;
+	struct vf_err why;
+
+	if (num > KILLED_MAX)
+		num = KILLED_MAX;
+	for (size_t i = 0; i < num; i++) {
+		procs[i] = (struct process){ .pidfd = -1 };
+		signal_engine(state, name_at(names, from + i), &procs[i], ret,
+			      err);
 	}
-	json_array_foreach(names, i, name) {
-		if (process_kill(&procs[i], 0) < 0) {
+	deadline_us = vf_now_us() + KILL_MS * 1000;
+	for (size_t i = 0; i < num; i++) {
+		if (process_wait(&procs[i], ms_until(deadline_us)) < 0) {
 			vf_err_set(&why, ETIMEDOUT, "VM %s: does not end",
-				   json_string_value(name));
+				   name_at(names, from + i));
 			note(err, ret, &why);
 		}
 		process_close(&procs[i]);
 	}
+}
+
+/*
+ * End all engines. At once, for there is nothing that an engine could save: what
+ * it writes goes with the VM. Some at a time, for each takes a descriptor.
+ */
+static void kill_engines(const struct vf_state *state, const json_t *names,
+			 int *ret, struct vf_err *err)
+{
+	for (size_t i = 0; i < json_array_size(names); i += KILLED_MAX)
+		kill_some(state, names, i, ret, err);
 }
 
 /* Detach and release the ports of VMs that are all on one network. */

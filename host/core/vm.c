@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "core/vm.h"
 
@@ -28,7 +29,10 @@ static int run_open(const struct vf_state *state, const char *name)
 	int fd = openat(state->vms_fd, name,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	files_lift(&fd);
+	return fd;
 }
 
 int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
@@ -232,6 +236,7 @@ int vm_open_taps(struct vm *vm, int fds[VM_NICS_MAX], struct vf_err *err)
 		fds[k] = net_port_open(&vm->nics[k].port, err);
 		if (fds[k] < 0)
 			return fds[k];
+		files_lift(&fds[k]);
 	}
 	return 0;
 }

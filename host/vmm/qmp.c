@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/unix.h"
@@ -284,6 +285,7 @@ static int socket_connect(int dir_fd, const char *name, int cancel_fd,
 		return say_busy(err);
 	if (fd < 0)
 		return vf_err_errno(err, fd, "QMP: %s", name);
+	files_lift(&fd);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout,
 		   sizeof(send_timeout));
 	return fd;

@@ -203,6 +203,12 @@ taken_names() {
 		refused 1 'default: exists' vmfork net create default
 }
 
+# What a burst would lack half way is said before it begins.
+few_descriptors() {
+	refused 1 '100 forks: .*open files' prlimit --nofile=256:256 \
+		vmfork fork ready -n 100
+}
+
 # A bridge of that name that is somebody else's stays as it is.
 foreign_bridge() {
 	ip link add vfb-mine type bridge && note_state || return
@@ -466,6 +472,7 @@ check "things that are missing" missing_things
 check "payloads that nobody can be given" payloads
 check "names that are taken" taken_names
 check "interfaces that cannot be had" links_refused
+check "more forks than descriptors" few_descriptors
 check "a network whose bridge is somebody else's" foreign_bridge
 check "a QEMU that is too old, absent, or dies" engines
 check "no /dev/net/tun" no_tun
