@@ -61,6 +61,7 @@ static void *work(void *arg)
 	pthread_mutex_lock(&b->lock);
 	while (!b->crew.is_over) {
 		struct worker *w = take(b, &resumes);
+		int64_t from_us = vf_now_us();
 		int ret;
 
 		if (!w) {
@@ -70,6 +71,8 @@ static void *work(void *arg)
 		pthread_mutex_unlock(&b->lock);
 		ret = resumes ? worker_resume(w) : worker_load(w);
 		pthread_mutex_lock(&b->lock);
+		if (!ret && !resumes)
+			wave_loaded(&b->wave, vf_now_us() - from_us);
 		if (ret < 0)
 			batch_move(b, w, WAVE_OVER);
 		else

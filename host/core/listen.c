@@ -105,17 +105,16 @@ static void note_dead(struct batch *b, struct worker *w)
 /* One that takes too long holds up nobody. */
 static void note_late(struct batch *b, struct worker *w, int64_t now_us)
 {
-	enum wave_place place;
+	int64_t took_us;
 
 	pthread_mutex_lock(&b->lock);
-	place = w->place;
-	if (now_us - w->place_us > wave_patience_us(&b->wave)) {
-		if (place == WAVE_GOING) {
-			batch_move(b, w, WAVE_LATE);
-		} else if (place == WAVE_LOADING) {
-			batch_move(b, w, WAVE_STUCK);
-			crew_reinforce(b);
-		}
+	took_us = now_us - w->place_us;
+	if (w->place == WAVE_GOING && took_us > wave_patience_us(&b->wave)) {
+		batch_move(b, w, WAVE_LATE);
+	} else if (w->place == WAVE_LOADING &&
+		   took_us > wave_load_patience_us(&b->wave)) {
+		batch_move(b, w, WAVE_STUCK);
+		crew_reinforce(b);
 	}
 	pthread_mutex_unlock(&b->lock);
 }

@@ -3,7 +3,8 @@
 
 #define PATIENCE_FIRST_US 2000000 /* nobody was heard yet */
 #define PATIENCE_MIN_US	  1000000
-#define PATIENCE_LAST_US  20000 /* nobody will be heard */
+#define PATIENCE_LAST_US  20000	  /* nobody will be heard */
+#define PATIENCE_LOAD_US  5000000 /* an engine starts; a disk may be slow */
 #define PATIENCE_TIMES	  4
 
 /*
@@ -45,6 +46,12 @@ void wave_heard(struct wave *wave, int64_t took_us)
 	wave->lates = 0;
 }
 
+void wave_loaded(struct wave *wave, int64_t took_us)
+{
+	if (took_us > wave->slowest_load_us)
+		wave->slowest_load_us = took_us;
+}
+
 /* What is left of a number of places. */
 static unsigned int left(unsigned int places, unsigned int taken)
 {
@@ -63,7 +70,9 @@ static unsigned int num_going(const struct wave *wave)
 
 unsigned int wave_may_load(const struct wave *wave)
 {
-	unsigned int loading = wave->num[WAVE_LOADING];
+	/* others go on without those that are stuck, but not any number */
+	unsigned int loading = wave->num[WAVE_LOADING] +
+			       left(wave->num[WAVE_STUCK], wave->loaders);
 	unsigned int under_way =
 		loading + wave->num[WAVE_LOADED] + num_going(wave);
 	unsigned int room = less(left(wave->width + wave->ahead, under_way),
@@ -91,6 +100,13 @@ int64_t wave_patience_us(const struct wave *wave)
 	for (unsigned int i = wave->width; i <= wave->lates; i += wave->width)
 		us /= 2;
 	return us > PATIENCE_LAST_US ? us : PATIENCE_LAST_US;
+}
+
+int64_t wave_load_patience_us(const struct wave *wave)
+{
+	int64_t us = PATIENCE_TIMES * wave->slowest_load_us;
+
+	return us > PATIENCE_LOAD_US ? us : PATIENCE_LOAD_US;
 }
 
 bool wave_is_over(const struct wave *wave)

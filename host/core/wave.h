@@ -32,6 +32,7 @@ struct wave {
 	bool gather;	      /* none is resumed before all are loaded */
 	unsigned int num[WAVE_NUM];
 	int64_t slowest_us; /* of those that were heard: how long it took */
+	int64_t slowest_load_us; /* of those that were loaded */
 	unsigned int lates; /* nobody was heard since so many became late */
 };
 
@@ -70,8 +71,17 @@ void wave_move(struct wave *wave, enum wave_place from, enum wave_place to);
 void wave_heard(struct wave *wave, int64_t took_us);
 
 /**
+ * wave_loaded() - An engine has started and loaded
+ * @wave:	burst
+ * @took_us:	how long that took
+ */
+void wave_loaded(struct wave *wave, int64_t took_us);
+
+/**
  * wave_may_load() - How many more engines may be started now?
  * @wave:	burst
+ *
+ * As many as are loaded at once may be stuck and hold up nobody.
  *
  * Return: how many of those that wait
  */
@@ -95,6 +105,16 @@ unsigned int wave_may_resume(const struct wave *wave);
  * Return: microseconds
  */
 int64_t wave_patience_us(const struct wave *wave);
+
+/**
+ * wave_load_patience_us() - After how long is one that loads stuck?
+ * @wave:	burst
+ *
+ * Whether guests answer has nothing to do with it.
+ *
+ * Return: microseconds
+ */
+int64_t wave_load_patience_us(const struct wave *wave);
 
 /**
  * wave_is_over() - Have all gone that will?

@@ -80,6 +80,39 @@ static void test_loaders(void **state)
 	wave_move(&w, WAVE_LOADING, WAVE_STUCK);
 	assert_int_equal(wave_may_load(&w), 1);
 	assert_false(wave_is_over(&w));
+	/* but they are not so many that all are loaded side by side */
+	for (unsigned int i = 0; i < 50; i++) {
+		unsigned int num = wave_may_load(&w);
+
+		move(&w, num, WAVE_WAITING, WAVE_LOADING);
+		move(&w, w.num[WAVE_LOADING], WAVE_LOADING, WAVE_STUCK);
+	}
+	assert_int_equal(w.num[WAVE_STUCK], 6);
+	wave_move(&w, WAVE_STUCK, WAVE_OVER);
+	assert_int_equal(wave_may_load(&w), 1);
+}
+
+/* That guests do not answer makes no engine stuck. */
+static void test_load_patience(void **state)
+{
+	struct wave w;
+	int64_t first;
+
+	(void)state;
+	wave_init(&w, 100, 2, 2);
+	first = wave_load_patience_us(&w);
+	assert_true(first >= 2 * S);
+	wave_loaded(&w, 1000);
+	while (!wave_is_over(&w)) {
+		assert_true(go(&w) > 0);
+		move(&w, w.num[WAVE_GOING], WAVE_GOING, WAVE_LATE);
+	}
+	assert_true(wave_patience_us(&w) < S);
+	assert_int_equal(wave_load_patience_us(&w), first);
+	/* where one took long, others may */
+	wave_loaded(&w, 10 * S);
+	wave_loaded(&w, S);
+	assert_true(wave_load_patience_us(&w) > 20 * S);
 }
 
 static void test_fewer_than_width(void **state)
@@ -195,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_width),
 		cmocka_unit_test(test_resuming_counts),
 		cmocka_unit_test(test_loaders),
+		cmocka_unit_test(test_load_patience),
 		cmocka_unit_test(test_fewer_than_width),
 		cmocka_unit_test(test_all),
 		cmocka_unit_test(test_late),
