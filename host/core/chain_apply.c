@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cpu.h"
 #include "base/io.h"
 #include "core/chain.h"
 
@@ -82,14 +83,13 @@ static void *part_main(void *arg)
 /* Cut memory such that each part has as many pages to write. */
 static unsigned int plan(const struct chain *chain, struct part *parts)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int processors = cpu_count();
 	uint64_t all = chain_bytes(chain) / EXTENT_PAGE, share, seen = 0;
 	unsigned int max = chain->layer_pages / PART_PAGES + 1, num = 0;
 	struct extent run;
 
 	max = max < PARTS_MAX ? max : PARTS_MAX;
-	if (processors > 0 && max > (unsigned long)processors)
-		max = (unsigned int)processors;
+	max = max < processors ? max : processors;
 	share = chain->layer_pages / max + 1;
 	parts[0].page = 0;
 	for (uint64_t page = 0; chain_next(chain, page, &run);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cpu.h"
 #include "vmm/pagemap.h"
 #include "vmm/vmm.h"
 
@@ -53,11 +54,9 @@ static int slice_open(struct vmm_slice *slice, struct vf_err *err)
 
 static unsigned int processors(void)
 {
-	long num = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int num = cpu_count();
 
-	if (num < 1)
-		return 1;
-	return num < VMM_COPY_SLICES ? (unsigned int)num : VMM_COPY_SLICES;
+	return num < VMM_COPY_SLICES ? num : VMM_COPY_SLICES;
 }
 
 /* The page before which so many have changed. */
