@@ -394,7 +394,7 @@ static int check_files(const struct batch *b, struct vf_err *err)
 
 	if (needed <= left)
 		return 0;
-	vf_err_set(err, EMFILE, "%u forks: up to %u open files, of %u", num,
+	vf_err_set(err, EMFILE, "%u forks need %u open files, %u are left", num,
 		   needed, left);
 	vf_err_hint(err, "fork fewer at a time, or raise 'ulimit -Hn'");
 	return -EMFILE;

@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/io.h"
 #include "base/process.h"
 #include "unit/scratch.h"
@@ -213,6 +215,23 @@ static void detach(void **state)
 	close(ours);
 }
 
+/* We may have raised our limit; who waits by select() had better not. */
+static void usual_limit(void **state)
+{
+	struct fixture *fix = *state;
+	__free char *log = NULL;
+
+	files_raise();
+	if (files_left() <= FD_SETSIZE)
+		skip();
+	assert_int_equal(spawn(fix, "ulimit -Sn"), 0);
+	assert_int_equal(process_wait(&fix->proc, 10000), 0);
+	assert_int_equal(
+		vf_read_file(fix->dir.dir_fd, LOG, 64, &log, NULL, &fix->err),
+		0);
+	assert_int_equal(atoi(log), FD_SETSIZE);
+}
+
 /* A record in which one thing differs speaks of nobody. */
 static void stale(void **state)
 {
@@ -373,6 +392,7 @@ int main(void)
 		process_test(torn),	   process_test(strangers),
 		process_test(odd_name),	   process_test(mark),
 		process_test(outputs),	   process_test(detach),
+		process_test(outputs),	   process_test(usual_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
