@@ -27,6 +27,7 @@ struct worker {
 	_Atomic enum wave_place place; /* changed under the batch's lock */
 	int64_t place_us;	       /* since when */
 	bool yields;		       /* to forks that were not heard yet */
+	int64_t yield_us;	       /* since when, or since when no more */
 	int tap_fds[VM_NICS_MAX];
 	struct identity_guest guest; /* what it is told beside its network */
 	struct vmm vmm;

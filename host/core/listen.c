@@ -45,6 +45,12 @@ static bool runs(const struct worker *w)
 	return w->place >= WAVE_GOING && w->job->outcome == FORK_RUNNING;
 }
 
+/* Since when does it share the processors as it does? */
+static int64_t share_us(const struct worker *w)
+{
+	return w->yield_us > w->place_us ? w->yield_us : w->place_us;
+}
+
 /*
  * How long it is waited for: from its own resumption on; with what it does after
  * its acknowledgement from when it does not yield any more.
@@ -55,8 +61,8 @@ static bool is_in_time(struct batch *b, const struct worker *w, int64_t now_us)
 
 	if (w->yields)
 		return true;
-	if (case_of(b, w)->acked && w->place_us > from_us)
-		from_us = w->place_us;
+	if (case_of(b, w)->acked && share_us(w) > from_us)
+		from_us = share_us(w);
 	return now_us <= from_us + (int64_t)b->request->timeout_ms * 1000;
 }
 
@@ -158,7 +164,7 @@ static void share(struct batch *b)
 		if (!b->heard_us || c->settled) {
 			worker_yield(w, true);
 		} else if (!w->yields) {
-			front += now_us - w->place_us < FRONT_MS * 1000;
+			front += now_us - share_us(w) < FRONT_MS * 1000;
 		} else if (front < b->wave.width) {
 			worker_yield(w, false);
 			front++;

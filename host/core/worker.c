@@ -107,7 +107,8 @@ static int resume(struct worker *w, struct vf_err *err)
 	struct vmm *vmm = &w->vmm;
 	int ret;
 
-	if (b->attached != ATTACH_DONE)
+	/* one of the pool had its port attached when it was made */
+	if (!job->from_pool && b->attached != ATTACH_DONE)
 		return vf_err_set(err, ECANCELED,
 				  "its port could not be attached");
 	if (b->request->ahead)
@@ -141,7 +142,7 @@ void worker_yield(struct worker *w, bool on)
 	if (w->yields == on)
 		return;
 	w->yields = on;
-	w->place_us = vf_now_us();
+	w->yield_us = vf_now_us();
 	if (process_wait(&w->vmm.proc, 0) < 0)
 		cpu_yield(w->job->pid, on);
 }
