@@ -392,7 +392,7 @@ int main(void)
 		process_test(torn),	   process_test(strangers),
 		process_test(odd_name),	   process_test(mark),
 		process_test(outputs),	   process_test(detach),
-		process_test(outputs),	   process_test(usual_limit),
+		process_test(usual_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
