@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/cpu.h"
@@ -142,6 +144,45 @@ static bool set_policy(pid_t tid, int policy)
 	return sched_setscheduler(tid, policy, &param) == 0;
 }
 
+/*
+ * What a session weighs. Where the kernel knows no such weight, or the process has
+ * gone, there is nothing to do.
+ */
+static bool set_session(pid_t pid, int nice)
+{
+	char path[32], text[8];
+	__close int fd = -1;
+	int len;
+
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
+	len = snprintf(text, sizeof(text), "%d", nice);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ESRCH;
+	return write(fd, text, (size_t)len) == len || errno == ESRCH;
+}
+
+/*
+ * Without CAP_SYS_ADMIN the kernel takes one such weight from all of the machine's
+ * processes in 100 ms, and refuses the others: proc_sched_autogroup_set_nice().
+ * So one is not enough to know.
+ */
+static bool sessions_work(void)
+{
+	char text[64] = "";
+	const char *nice;
+	__close int fd = open("/proc/self/autogroup", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		return false;
+	/* it stays as it is */
+	nice = strstr(text, " nice ");
+	return nice && set_session(getpid(), atoi(nice + 6)) &&
+	       set_session(getpid(), atoi(nice + 6));
+}
+
 static void *try_policies(void *arg)
 {
 	bool *works = arg;
@@ -156,6 +197,9 @@ bool cpu_can_yield(void)
 	bool works = false;
 	pthread_t thread;
 
+	/* who chose another policy for us chose it for what we start, too */
+	if (sched_getscheduler(0) != SCHED_OTHER || !sessions_work())
+		return false;
 	if (pthread_create(&thread, NULL, try_policies, &works))
 		return false;
 	pthread_join(thread, NULL);
@@ -181,31 +225,27 @@ static unsigned int set_policies(pid_t pid, int policy)
 	return num;
 }
 
-static void set_session(pid_t pid, int nice)
+bool cpu_yield(pid_t pid, bool on)
 {
-	char path[32], text[8];
-	__close int fd = -1;
-	int len;
+	bool works = set_session(pid, on ? NICE_LEAST : NICE_NORMAL);
 
-	snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
-	len = snprintf(text, sizeof(text), "%d", nice);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, text, (size_t)len);
-}
-
-void cpu_yield(pid_t pid, bool on)
-{
-	set_session(pid, on ? NICE_LEAST : NICE_NORMAL);
 	/* a thread that is started meanwhile has what its starter had */
 	for (int i = 0; i < ROUNDS; i++)
 		if (!set_policies(pid, on ? SCHED_IDLE : SCHED_OTHER))
-			return;
+			break;
+	return works;
 }
 
-void cpu_hurry(bool on)
+bool cpu_hurry(void)
 {
-	struct sched_param param = { .sched_priority = on };
+	struct sched_param param = { .sched_priority = 1 };
 
-	sched_setscheduler(0, on ? SCHED_RR : SCHED_OTHER, &param);
+	return sched_getscheduler(0) == SCHED_OTHER &&
+	       sched_setscheduler(0, SCHED_RR, &param) == 0;
+}
+
+void cpu_unhurry(bool hurries)
+{
+	if (hurries)
+		set_policy(0, SCHED_OTHER);
 }

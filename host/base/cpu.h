@@ -27,6 +27,8 @@ unsigned int cpu_quota(int root_fd, const char *path);
 /**
  * cpu_can_yield() - May this process undo what cpu_yield() does?
  *
+ * Not where it was given another policy than the usual one.
+ *
  * Return: true if so; else it must not be done
  */
 bool cpu_can_yield(void);
@@ -39,16 +41,26 @@ bool cpu_can_yield(void);
  * The kernel weighs sessions against each other where it groups by them
  * (sched(7), autogroup), and threads within a group. A process that has gone,
  * and a kernel that has no such thing, are no errors.
+ *
+ * Return: true, or false if its session weighs what it did
  */
-void cpu_yield(pid_t pid, bool on);
+bool cpu_yield(pid_t pid, bool on);
 
 /**
  * cpu_hurry() - Go before all others, where that is permitted
- * @on:		false: as usual again
  *
  * For what takes little itself and relieves the machine, such as to end what keeps
- * it busy.
+ * it busy. Calls may nest.
+ *
+ * Return: true if the caller does so from now on, for cpu_unhurry(); false if it
+ * does already, may not, or was given another policy than the usual one
  */
-void cpu_hurry(bool on);
+bool cpu_hurry(void);
+
+/**
+ * cpu_unhurry() - As usual again
+ * @hurries:	what cpu_hurry() returned
+ */
+void cpu_unhurry(bool hurries);
 
 #endif

@@ -50,14 +50,13 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct request *r = ctx;
 	__json json_t *names = NULL;
-	int ret;
-
-	/* until they have ended, see reap_vms() */
-	cpu_hurry(true);
-	ret = choose(state, r->all, r->argc, r->argv, &names, err);
+	/* what keeps the machine busy keeps it from us, too */
+	bool hurries = cpu_hurry();
+	int ret = choose(state, r->all, r->argc, r->argv, &names, err);
 
 	if (!ret)
 		ret = reap_vms(state, names, err);
+	cpu_unhurry(hurries);
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 

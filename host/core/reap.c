@@ -204,13 +204,14 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 {
 	struct vf_err why;
 	json_t *name;
+	bool hurries;
 	int ret = 0;
 	size_t i;
 
 	/* among a hundred busy engines it would take seconds to end the first */
-	cpu_hurry(true);
+	hurries = cpu_hurry();
 	kill_engines(state, names, &ret, err);
-	cpu_hurry(false);
+	cpu_unhurry(hurries);
 	if (!ret)
 		make_room(state, names);
 	free_ports(state, names, &ret, err);

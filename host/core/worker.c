@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/cpu.h"
+#include "base/log.h"
 #include "core/batch.h"
 
 #define READY_MS 30000 /* for an engine's control interface */
@@ -143,8 +144,11 @@ void worker_yield(struct worker *w, bool on)
 		return;
 	w->yields = on;
 	w->yield_us = vf_now_us();
-	if (process_wait(&w->vmm.proc, 0) < 0)
-		cpu_yield(w->job->pid, on);
+	if (process_wait(&w->vmm.proc, 0) == 0)
+		return;
+	if (!cpu_yield(w->job->pid, on) && !on)
+		vf_log(VF_LOG_WARN, "VM %s: it still yields to others",
+		       w->job->vm.name);
 }
 
 int worker_load(struct worker *w)

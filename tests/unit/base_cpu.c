@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <cmocka.h>
 // clang-format on
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/cpu.h"
@@ -113,6 +115,79 @@ static void test_yield(void **state)
 	cpu_yield(pid, true);
 }
 
+/* As a command does that was given a policy of its own. Return: it is kept */
+static bool keeps_policy(int policy)
+{
+	struct sched_param param = { 0 };
+
+	if (sched_setscheduler(0, policy, &param) < 0 || cpu_can_yield())
+		return false;
+	cpu_unhurry(cpu_hurry());
+	return sched_getscheduler(0) == policy;
+}
+
+static void test_other_policy(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0)
+		_exit(!keeps_policy(SCHED_BATCH));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_hurry(void **state)
+{
+	bool outer = cpu_hurry(), inner;
+
+	(void)state;
+	if (!outer)
+		skip();
+	inner = cpu_hurry();
+	assert_false(inner);
+	/* the inner one ends nothing of the outer one's */
+	cpu_unhurry(inner);
+	assert_int_equal(sched_getscheduler(0), SCHED_RR);
+	cpu_unhurry(outer);
+	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
+/* All but what the kernel asks of who weighs sessions as often as he likes. */
+static int drop_admin(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	data[0].effective &= ~(1U << CAP_SYS_ADMIN);
+	return (int)syscall(SYS_capset, &header, data);
+}
+
+/* Weights that the kernel would refuse are not set, for they could stay. */
+static void test_no_privilege(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0 || access("/proc/self/autogroup", W_OK) < 0)
+		skip();
+	pid = fork();
+	if (pid == 0) {
+		if (setsid() < 0 || drop_admin() < 0)
+			_exit(2);
+		_exit(cpu_can_yield());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +195,9 @@ int main(void)
 		cmocka_unit_test(test_quota_old),
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_yield),
+		cmocka_unit_test(test_other_policy),
+		cmocka_unit_test(test_hurry),
+		cmocka_unit_test(test_no_privilege),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
