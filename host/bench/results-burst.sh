@@ -25,18 +25,17 @@ measure single burst ready -n 1 --iterations "$single" --compare floor --pool
 measure bursts burst ready -n "$NUMBERS" --iterations "$ITERATIONS" \
 	--compare floor --at-once --pool --plot "$notes/plot.svg"
 
-# What forks hold of the machine's memory, when they have settled and later.
+# What forks hold of the machine's memory, when they have answered and later.
 density() { # MOMENT
 	"$vmfork" ps --json | jq --arg moment "$1" '
 		def mean: add / length;
-		{ moment: $moment, forks: length,
-			private: map(.private_bytes) | mean,
+		{ moment: $moment, private: map(.private_bytes) | mean,
 			shared: map(.shared_bytes) | mean }' >>"$notes/density"
 }
 
-"$vmfork" fork ready -n 10 --name idle --wait settled >/dev/null ||
+"$vmfork" fork ready -n 10 --name idle --wait network >/dev/null ||
 	fail "no idle forks"
-density "settled"
+density "when all have answered"
 sleep 20
 density "20 s later"
 results_end
