@@ -70,7 +70,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	json_object_set_new(json, "from_pool", json_boolean(job->from_pool));
 	json_object_update_new(
 		json,
-		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:b,s:o,s:o,s:o,"
+		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:o,s:o,s:o,s:o,"
 			  "s:o,s:o,s:o,s:o,s:o,"
 			  "s:{s:I,s:I}}",
 			  "name", job->vm.name, "state",
@@ -78,7 +78,9 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 			  runs ? json_integer(job->pid) : json_null(),
 			  "restore_id", id, "signal", signal, "reached",
 			  stage_reached(job), "verified",
-			  runs && nics_verified(job->vm.nics, job->vm.num_nics),
+			  runs ? nics_verified_pack(job->vm.nics,
+						    job->vm.num_nics)
+			       : json_false(),
 			  "error", error_pack(&job->err), "timeline_us",
 			  timeline_pack(&job->timeline, start_us), "began_us",
 			  timeline_pack_from(&job->timeline, start_us),

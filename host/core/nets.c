@@ -276,6 +276,10 @@ int nets_verify(struct nets *nets, struct vm *const *vms, unsigned int num,
 			    : -ENOMEM;
 		for (unsigned int i = 0; !ret && i < num; i++)
 			vms[i]->nics[k].port.verified = ports[i].verified;
+		/* one that could not be asked about may be fine */
+		for (unsigned int i = 0; ret && i < num; i++)
+			for (unsigned int n = k; n < vms[i]->num_nics; n++)
+				vms[i]->nics[n].verify_failed = true;
 	}
 	return ret;
 }
@@ -292,7 +296,8 @@ void nets_look(const struct vf_state *state, struct vm *vm)
 		    net_open_existing(&net, state->net_fd, nic->net_name,
 				      &ignored) < 0)
 			continue;
-		net_ports_verify(net, &nic->port, 1, &ignored);
+		nic->verify_failed =
+			net_ports_verify(net, &nic->port, 1, &ignored) < 0;
 		net_close(net);
 	}
 }

@@ -106,7 +106,8 @@ void nets_detach(struct nets *nets, struct vm *const *vms, unsigned int num);
 /**
  * nets_verify() - Which interfaces has the host seen speak as themselves?
  * @nets:	networks
- * @vms:	VMs; port.verified is set in each of their nics
+ * @vms:	VMs; port.verified is set in each of their nics, verify_failed in
+ *		those that could not be asked about
  * @num:	how many
  * @err:	error
  *

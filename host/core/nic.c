@@ -161,7 +161,7 @@ static json_t *nic_describe(const struct vm_nic *nic)
 	}
 	json_object_set_new(json, "mtu",
 			    nic->mtu ? json_integer(nic->mtu) : json_null());
-	json_object_set_new(json, "verified", json_boolean(nic->port.verified));
+	json_object_set_new(json, "verified", nics_verified_pack(nic, 1));
 	json_object_set_new(json, "rate_in", rate_describe(nic->rates.in_bits));
 	json_object_set_new(json, "rate_out",
 			    rate_describe(nic->rates.out_bits));
@@ -224,10 +224,14 @@ int nics_shape(struct vm_nic *nics, unsigned int num, struct vf_err *err)
 	return first;
 }
 
-bool nics_verified(const struct vm_nic *nics, unsigned int num)
+json_t *nics_verified_pack(const struct vm_nic *nics, unsigned int num)
 {
-	for (unsigned int i = 0; i < num; i++)
-		if (!nics[i].port.verified)
-			return false;
-	return num > 0;
+	bool all = num > 0;
+
+	for (unsigned int i = 0; i < num; i++) {
+		if (nics[i].verify_failed && !nics[i].port.verified)
+			return json_null();
+		all = all && nics[i].port.verified;
+	}
+	return json_boolean(all);
 }

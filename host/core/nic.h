@@ -43,6 +43,7 @@ enum nic_shaping {
 struct vm_nic {
 	char net_name[NET_NAME_MAX + 1];
 	struct net_port port;
+	bool verify_failed;   /* nobody knows whether it was seen */
 	uint8_t guest_mac[6]; /* that it has: not its port's, if its mail was
 				 not applied */
 	uint32_t mtu;	      /* 0: the guest's own */
@@ -79,8 +80,8 @@ int nics_unpack(struct vm_nic *nics, unsigned int *num, json_t *json,
  *
  * Return: an object, a new reference: network, tap, mac, ipv4 and ipv6 of the
  * first, null where there is none, and of all of them in the array "links", where
- * each has mtu, verified, rate_in, rate_out (bits per second, null without a limit)
- * and shaping too. "shaping" of all is that of the one which it is worst with:
+ * each has mtu, verified (null if that is not known), rate_in, rate_out (bits per
+ * second, null without a limit) and shaping too. "shaping" of all is that of the one which it is worst with:
  * null, "applied", "pending" or "failed: why"
  */
 json_t *nics_describe(const struct vm_nic *nics, unsigned int num);
@@ -106,12 +107,13 @@ int nics_shape(struct vm_nic *nics, unsigned int num, struct vf_err *err);
 bool nics_are_pending(const struct vm_nic *nics, unsigned int num);
 
 /**
- * nics_verified() - Did the host see all of them?
+ * nics_verified_pack() - Did the host see all of them? As JSON
  * @nics:	interfaces
  * @num:	how many
  *
- * Return: true if each one's own MAC and address came from its port
+ * Return: true if each one's own MAC and address came from its port, null if the
+ * host could not be asked about one
  */
-bool nics_verified(const struct vm_nic *nics, unsigned int num);
+json_t *nics_verified_pack(const struct vm_nic *nics, unsigned int num);
 
 #endif

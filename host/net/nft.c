@@ -15,9 +15,10 @@
 #include "net/nft.h"
 #include "net/rtnl.h"
 
-#define RUN_TRIES     5
-#define RUN_PAUSE_US  2000
-#define NFT_TYPE(msg) (NFNL_SUBSYS_NFTABLES << 8 | (msg))
+#define RUN_TRIES	 5
+#define RUN_PAUSE_US	 2000
+#define DESCRIPTORS_FREE 16
+#define NFT_TYPE(msg)	 (NFNL_SUBSYS_NFTABLES << 8 | (msg))
 
 static void ctx_put(struct nft_ctx **ctx)
 {
@@ -96,25 +97,40 @@ static int output_parse(const char *text, json_t *out, struct vf_err *err)
 	return 0;
 }
 
-/* libnftables waits by select(), which ends a process that has a higher one. */
-static int descriptor_check(struct vf_err *err)
+/*
+ * libnftables waits by select(), which ends a process whose descriptor is too high.
+ * Its socket gets the lowest that is free, and other threads open things meanwhile:
+ * so many low ones have to be free that they cannot take all of them in between.
+ */
+static int descriptors_check(struct vf_err *err)
 {
-	__close int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int fds[DESCRIPTORS_FREE];
+	unsigned int num = 0;
+	int ret = 0;
 
-	if (next >= FD_SETSIZE)
-		return vf_err_set(err, EMFILE,
-				  "nftables: more than %d open files",
-				  FD_SETSIZE);
-	return 0;
+	while (!ret && num < ARRAY_SIZE(fds)) {
+		int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0)
+			ret = vf_err_errno(err, errno, "nftables");
+		else if (fd >= FD_SETSIZE)
+			ret = vf_err_set(err, EMFILE,
+					 "nftables: more than %d open files",
+					 FD_SETSIZE - DESCRIPTORS_FREE);
+		if (fd >= 0)
+			fds[num++] = fd;
+	}
+	while (num)
+		close(fds[--num]);
+	return ret;
 }
 
 static int run_once(const char *commands, json_t **out, struct vf_err *err)
 {
 	__cleanup(ctx_put) struct nft_ctx *ctx = NULL;
 
-	if (descriptor_check(err) < 0)
+	if (descriptors_check(err) < 0)
 		return -err->num;
-
 	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx || nft_ctx_buffer_error(ctx) || nft_ctx_buffer_output(ctx))
 		return vf_err_errno(err, ENOMEM, "nftables");
