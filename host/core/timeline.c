@@ -3,8 +3,12 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "core/timeline.h"
 #include "names.h"
+
+/* By so much clocks that run at their own pace may contradict each other. */
+#define CONTRADICTION_US 10000
 
 /* The host's own; those of the guest stand between, and the guest names them. */
 static const char *const stage_names[] = {
@@ -57,6 +61,8 @@ void timeline_guest(struct timeline *tl, const struct vmfork_ack *ack,
 	if (max_us < tl->offset_max_us)
 		tl->offset_max_us = max_us;
 	memcpy(tl->guest_ns, ack->time_ns, sizeof(tl->guest_ns));
+	tl->sent_ns = ack->sent_ns;
+	tl->received_us = received_us;
 	tl->has_guest = true;
 }
 
@@ -91,6 +97,47 @@ static void narrow(struct timeline *tl)
 		tl->offset_max_us = max_us;
 }
 
+/* One after the other, and all before they were told: whatever the offset. */
+static bool is_in_order(const struct timeline *tl)
+{
+	uint64_t last_ns = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(guest_stages); i++) {
+		uint64_t ns = tl->guest_ns[guest_stages[i].guests];
+
+		if (!ns)
+			continue;
+		if (ns < last_ns || ns > tl->sent_ns)
+			return false;
+		last_ns = ns;
+	}
+	return true;
+}
+
+/* What an offset in the middle of its bounds has moved is put right. */
+static void place(struct timeline *tl, int64_t offset_us)
+{
+	int64_t from_us = 0, to_at_us = tl->at_us[TIMELINE_ACKED];
+
+	for (int i = 0; i <= TIMELINE_RESUMED; i++)
+		if (tl->at_us[i] > from_us)
+			from_us = tl->at_us[i];
+	if (!to_at_us)
+		to_at_us = tl->received_us;
+	for (size_t i = 0; i < ARRAY_SIZE(guest_stages); i++) {
+		uint64_t ns = tl->guest_ns[guest_stages[i].guests];
+		int64_t at_us = to_us(ns) + offset_us;
+
+		if (!ns)
+			continue;
+		if (at_us > to_at_us)
+			at_us = to_at_us;
+		if (at_us < from_us)
+			at_us = from_us;
+		tl->at_us[guest_stages[i].ours] = at_us;
+	}
+}
+
 int64_t timeline_finish(struct timeline *tl)
 {
 	uint64_t signal_ns = tl->guest_ns[VMFORK_STAGE_SIGNAL];
@@ -107,13 +154,11 @@ int64_t timeline_finish(struct timeline *tl)
 		tl->offset_min_us = tl->offset_max_us;
 	error_us = (tl->offset_max_us - tl->offset_min_us + 1) / 2;
 	offset_us = tl->offset_min_us + error_us;
-	for (size_t i = 0; i < sizeof(guest_stages) / sizeof(guest_stages[0]);
-	     i++) {
-		uint64_t ns = tl->guest_ns[guest_stages[i].guests];
-
-		if (ns)
-			tl->at_us[guest_stages[i].ours] = to_us(ns) + offset_us;
+	if (error_us < -CONTRADICTION_US || !is_in_order(tl)) {
+		tl->has_guest = false;
+		return 0;
 	}
+	place(tl, offset_us);
 	return error_us > 0 ? error_us : -error_us;
 }
 

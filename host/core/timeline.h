@@ -51,6 +51,8 @@ struct timeline {
 	int64_t restored_error_us; /* how far off that may be */
 	bool has_guest;		   /* the guest's stages are in @guest_ns */
 	uint64_t guest_ns[8];
+	uint64_t sent_ns;    /* of that datagram, on the guest's clock */
+	int64_t received_us; /* when it arrived */
 };
 
 /**
@@ -89,6 +91,9 @@ void timeline_restored(struct timeline *tl, uint64_t guest_ns,
 /**
  * timeline_finish() - Bring the guest's stages to our clock
  * @tl:		timeline
+ *
+ * They lie between the resumption and the acknowledgement, in their order. What a
+ * guest tells that cannot have been so is dropped, all of it: then @tl has none.
  *
  * Return: the error of that in microseconds; 0 without any
  */

@@ -135,6 +135,44 @@ static void restored(void **state)
 	assert_int_equal(timeline_finish(&tl), (10000 + 300 + 1) / 2);
 }
 
+/* A guest may tell anything. */
+static void impossible(void **state)
+{
+	const struct vmfork_ack acks[] = {
+		ack(4010000, 4011000, 9223372036854775, 4050000),
+		ack(9223372036854775, 4011000, 4020000, 4050000),
+		ack(4010000, 4020000, 4011000, 4050000),
+		ack(1, 4011000, 4020000, 9223372036854775),
+		ack(4010000, 4011000, 4020000, 4090000),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(acks) / sizeof(acks[0]); i++) {
+		struct timeline tl = resumed();
+
+		timeline_guest(&tl, &acks[i], START_US + 50100);
+		assert_int_equal(timeline_finish(&tl), 0);
+		assert_false(tl.has_guest);
+		for (int k = TIMELINE_SIGNAL; k <= TIMELINE_APPLIED; k++)
+			assert_int_equal(tl.at_us[k], 0);
+	}
+}
+
+/* Clocks that differ a little: nothing before the resume or after the ack. */
+static void clamped(void **state)
+{
+	struct vmfork_ack a = ack(4010000, 4011000, 4050000, 4050000);
+	struct timeline tl = resumed();
+
+	(void)state;
+	tl.at_us[TIMELINE_ACKED] = START_US + 39000;
+	timeline_guest(&tl, &a, START_US + 39000);
+	assert_int_equal(timeline_finish(&tl), 499);
+	assert_true(tl.has_guest);
+	assert_int_equal(tl.at_us[TIMELINE_SIGNAL], START_US);
+	assert_int_equal(tl.at_us[TIMELINE_APPLIED], START_US + 39000);
+}
+
 static void not_reached(void **state)
 {
 	struct vmfork_ack a = ack(4010000, 0, 0, 4050000);
@@ -228,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_guest),    cmocka_unit_test(bounds),
 		cmocka_unit_test(answered),    cmocka_unit_test(repeated),
+		cmocka_unit_test(impossible),  cmocka_unit_test(clamped),
 		cmocka_unit_test(not_reached), cmocka_unit_test(absurd),
 		cmocka_unit_test(packed),      cmocka_unit_test(names),
 		cmocka_unit_test(restored),    cmocka_unit_test(beginnings),
