@@ -312,36 +312,31 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 	return ret < 0 ? ret : check_order(cmd, order, err);
 }
 
-int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+/* Return: see cmd_parse() */
+static int parse_options(struct cmd *cmd, struct order *order, int *argc,
+			 char ***argv, struct vf_err *err)
 {
-	struct order order = {
-		.request = { .num = 1,
-			     .post = true,
-			     .start_us = cmd->start_us,
-			     .cancel_fd = cmd->cancel_fd },
-		.timeout_s = TIMEOUT_S,
-	};
 	struct opt told[TOLD_OPTS], links[LINKS_OPTS];
 	const struct opt opts[] = {
-		{ "number", 'n', OPT_UINT, &order.request.num, "N",
+		{ "number", 'n', OPT_UINT, &order->request.num, "N",
 		  "how many forks (1)" },
-		{ "name", 0, OPT_STRING, &order.request.prefix, "PREFIX",
+		{ "name", 0, OPT_STRING, &order->request.prefix, "PREFIX",
 		  "call them PREFIX-1 … (the snapshot's name)" },
-		{ "wait", 0, OPT_STRING, &order.wait, "WHAT",
+		{ "wait", 0, OPT_STRING, &order->wait, "WHAT",
 		  "return once they have network, settled, or none (settled)" },
-		{ "no-wait", 0, OPT_FLAG, &order.no_wait, NULL,
+		{ "no-wait", 0, OPT_FLAG, &order->no_wait, NULL,
 		  "the same as --wait none: return when they run" },
-		{ "cold", 0, OPT_FLAG, &order.request.cold, NULL,
+		{ "cold", 0, OPT_FLAG, &order->request.cold, NULL,
 		  "take no engine from the pool" },
-		{ "refill", 0, OPT_FLAG, &order.refill, NULL,
+		{ "refill", 0, OPT_FLAG, &order->refill, NULL,
 		  "fill up what was taken from it, in the background" },
-		{ "timeout", 't', OPT_UINT, &order.timeout_s, "SECONDS",
+		{ "timeout", 't', OPT_UINT, &order->timeout_s, "SECONDS",
 		  "how long to wait for that, each from its resumption (60)" },
-		{ "waves", 0, OPT_STRING, &order.waves, "N",
+		{ "waves", 0, OPT_STRING, &order->waves, "N",
 		  "resume N at a time, or all (processors and one)" },
-		{ "no-mail", 0, OPT_NEGATE, &order.request.post, NULL,
+		{ "no-mail", 0, OPT_NEGATE, &order->request.post, NULL,
 		  "no mail: they keep their parent's network, reach nobody" },
-		{ "trace", 0, OPT_STRING, &order.trace, "FILE",
+		{ "trace", 0, OPT_STRING, &order->trace, "FILE",
 		  "write the stages of all forks as a trace for Perfetto" },
 		{ "", 0, OPT_TABLE, links, NULL, NULL },
 		{ "", 0, OPT_TABLE, told, NULL, NULL },
@@ -354,11 +349,23 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		1,
 		1,
 	};
-	int ret;
 
-	links_opts(links, &order.links);
-	told_opts(told, &order.told);
-	ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+	links_opts(links, &order->links);
+	told_opts(told, &order->told);
+	return cmd_parse(cmd, &usage, argc, argv, err);
+}
+
+int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	struct order order = {
+		.request = { .num = 1,
+			     .post = true,
+			     .start_us = cmd->start_us,
+			     .cancel_fd = cmd->cancel_fd },
+		.timeout_s = TIMEOUT_S,
+	};
+	int ret = parse_options(cmd, &order, &argc, &argv, err);
+
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	ret = parse_order(cmd, &order, err);

@@ -11,9 +11,6 @@
 #include "base/cpu.h"
 #include "core/batch.h"
 
-/* A guest waits now and then, for its timers or for us. */
-#define SPARE 1
-
 void batch_move(struct batch *b, struct worker *w, enum wave_place place)
 {
 	uint64_t one = 1;
@@ -105,8 +102,7 @@ static void plan(struct batch *b)
 	if (b->request->wait == FORK_WAIT_NONE || waves >= num)
 		wave_init_all(&b->wave, num, processors);
 	else
-		wave_init(&b->wave, num, waves ? waves : processors + SPARE,
-			  processors);
+		wave_init(&b->wave, num, waves, processors);
 	for (unsigned int i = 0; i < num; i++)
 		if (b->workers[i].job->err.num)
 			batch_move(b, &b->workers[i], WAVE_OVER);

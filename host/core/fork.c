@@ -277,6 +277,38 @@ static int alloc_batch(struct batch *b, unsigned int num, struct vf_err *err)
 	return 0;
 }
 
+static int batch_init(struct batch *b, struct vf_err *err)
+{
+	const struct fork_request *request = b->request;
+
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->changed_cond, NULL);
+	*b->result = (struct fork_result){
+		.start_us = request->start_us ? request->start_us : vf_now_us(),
+	};
+	trace_note(&b->result->trace, "command", b->result->start_us);
+	return alloc_batch(b, request->num, err);
+}
+
+static void batch_exit(struct batch *b)
+{
+	while (b->num_entries)
+		ready_unclaim(&b->entries[--b->num_entries]);
+	b->result->wall_us = vf_now_us() - b->result->start_us;
+	ack_desk_close(&b->desk);
+	chain_close(&b->chain);
+	nets_close(&b->nets);
+	vf_close_fd(&b->kernel_fd);
+	vf_close_fd(&b->initrd_fd);
+	vf_close_fd(&b->wake_fd);
+	free(b->workers);
+	free(b->cases);
+	free(b->vms);
+	free(b->entries);
+	pthread_cond_destroy(&b->changed_cond);
+	pthread_mutex_destroy(&b->lock);
+}
+
 int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		  const struct snapshot *snapshot,
 		  const struct fork_request *request, struct vf_err *err)
@@ -291,15 +323,8 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		.initrd_fd = -1,
 		.wake_fd = -1,
 	};
-	int ret;
+	int ret = batch_init(&b, err);
 
-	pthread_mutex_init(&b.lock, NULL);
-	pthread_cond_init(&b.changed_cond, NULL);
-	*result = (struct fork_result){
-		.start_us = request->start_us ? request->start_us : vf_now_us(),
-	};
-	trace_note(&result->trace, "command", result->start_us);
-	ret = alloc_batch(&b, request->num, err);
 	if (!ret)
 		ret = batch_prepare(&b, err);
 	if (!ret)
@@ -316,19 +341,7 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		finish_entries(&b);
 	else
 		finish_jobs(&b);
-	while (b.num_entries)
-		ready_unclaim(&b.entries[--b.num_entries]);
-	result->wall_us = vf_now_us() - result->start_us;
-	ack_desk_close(&b.desk);
-	chain_close(&b.chain);
-	nets_close(&b.nets);
-	vf_close_fd(&b.kernel_fd);
-	vf_close_fd(&b.initrd_fd);
-	vf_close_fd(&b.wake_fd);
-	free(b.workers);
-	free(b.cases);
-	free(b.vms);
-	free(b.entries);
+	batch_exit(&b);
 	return ret;
 }
 

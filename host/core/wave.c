@@ -10,17 +10,20 @@
 /*
  * One engine more than processors is started at once: it waits for the disk, for
  * the kernel and for us in between. One fork is ready ahead of its turn, so that
- * no processor waits for the next.
+ * no processor waits for the next. One guest more than processors runs: it waits
+ * now and then, for its timers or for us.
  */
-#define SPARE 1
+#define LOADERS_SPARE 1
+#define AHEAD	      1
+#define WIDTH_SPARE   1
 
 void wave_init(struct wave *wave, unsigned int num, unsigned int width,
 	       unsigned int processors)
 {
 	*wave = (struct wave){
-		.width = width,
-		.ahead = SPARE,
-		.loaders = processors + SPARE,
+		.width = width ? width : processors + WIDTH_SPARE,
+		.ahead = AHEAD,
+		.loaders = processors + LOADERS_SPARE,
 		.num = { [WAVE_WAITING] = num },
 	};
 }

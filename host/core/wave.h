@@ -40,7 +40,7 @@ struct wave {
  * wave_init() - A burst in waves
  * @wave:	out
  * @num:	how many forks
- * @width:	how many may be resumed and not heard at once
+ * @width:	how many may be resumed and not heard at once; 0: as suits
  * @processors:	of the machine: bounds how many are loaded at once
  */
 void wave_init(struct wave *wave, unsigned int num, unsigned int width,

@@ -52,6 +52,16 @@ static void test_width(void **state)
 	assert_int_equal(w.num[WAVE_GOING], 2);
 }
 
+/* One more than processors, unless another width is asked for. */
+static void test_width_that_suits(void **state)
+{
+	struct wave w;
+
+	(void)state;
+	wave_init(&w, 10, 0, 2);
+	assert_int_equal(go(&w), 3);
+}
+
 static void test_resuming_counts(void **state)
 {
 	struct wave w;
@@ -226,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_width),
+		cmocka_unit_test(test_width_that_suits),
 		cmocka_unit_test(test_resuming_counts),
 		cmocka_unit_test(test_loaders),
 		cmocka_unit_test(test_load_patience),
