@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/usage.h"
 #include "core/batch.h"
+#include "names.h"
 
 #define CONCLUDE_MS 2000 /* to read the words of those that were not heard */
 #define SLICE_MS    200
@@ -297,6 +298,22 @@ static void note_unacked(struct worker *w, int64_t deadline_us)
 	}
 }
 
+/* A guest that was woken once more, booted anew, or lies: what it says tells. */
+static void say_other_mail(const struct vmfork_status *status,
+			   const struct letter *letter, struct vf_err *err)
+{
+	const uint8_t *is = status->restore_id, *own = letter->restore_id;
+	const char *stage = vmfork_stage_name(status->stage);
+
+	vf_err_set(err, ENOMSG,
+		   "acknowledged, but its status is of mail "
+		   "%02x%02x%02x%02x, not %02x%02x%02x%02x (signal %u, stage "
+		   "%s, generation %llu)",
+		   is[0], is[1], is[2], is[3], own[0], own[1], own[2], own[3],
+		   status->signal, stage ? stage : "?",
+		   (unsigned long long)status->generation);
+}
+
 /* What followed the network. Told by datagram or not, it stands in the page. */
 static void note_settled(struct batch *b, struct worker *w, int64_t deadline_us)
 {
@@ -308,8 +325,7 @@ static void note_settled(struct batch *b, struct worker *w, int64_t deadline_us)
 		return;
 	ret = read_status(w, &status, deadline_us, &job->err);
 	if (ret == -ENOMSG) {
-		vf_err_set(&job->err, ENOMSG,
-			   "acknowledged, but its status is of another mail");
+		say_other_mail(&status, &job->letter, &job->err);
 	} else if (ret < 0) {
 		vf_err_wrap(&job->err, "acknowledged, but its status");
 	} else if (status.stage < VMFORK_STAGE_SETTLED) {
