@@ -125,7 +125,7 @@ pool_is_refused() {
 	local rc=$?
 
 	[ "$(vmfork pool ls --json | jq length)" = 1 ] &&
-		vmfork pool drain ready && return $rc
+		vmfork pool drain ready && return "$rc"
 }
 
 # --- pause -------------------------------------------------------------------

@@ -14,8 +14,9 @@
 BURST=100
 SOME=10	     # with faults in four of them
 TIMEOUT_S=10 # for the one that is never heard
-KILLS=${LONG:+30}
-KILLS=${KILLS:-3}
+KILLS=${LONG:+100}
+KILLS=${KILLS:-10}
+KILLED=4 # forks, of a command that is killed
 ROUNDS=${LONG:+10}
 ROUNDS=${ROUNDS:-1}
 
@@ -64,10 +65,10 @@ all_equal() { # JSON
 burst() {
 	local said began
 
-	said=$("$VMFORK" fork ready -n $BURST --name web --wait network --json) &&
+	said=$("$VMFORK" fork ready -n "$BURST" --name web --wait network --json) &&
 		holds "$said" ".acked == $BURST and .failed == 0
 			and all(.forks[]; .error == null and .verified)" &&
-		distinct "$said" $BURST && all_equal "$said" || return
+		distinct "$said" "$BURST" && all_equal "$said" || return
 	# shellcheck disable=SC2016 # jq's variables
 	# in waves: when the last one is resumed, most were heard long since
 	holds "$said" '([.forks[].timeline_us.resumed] | max) as $last
@@ -127,7 +128,7 @@ lose_one() {
 
 # Which ones: drawn anew each time, and said.
 draw() {
-	mapfile -t drawn < <(shuf -i 1-$SOME -n 3)
+	mapfile -t drawn < <(shuf -i "1-$SOME" -n 3)
 	echo "web-${drawn[0]}" >"$notes/no-spawn"
 	echo "web-${drawn[1]}" >"$notes/no-load"
 	echo "drawn: start ${drawn[0]}, load ${drawn[1]}, TAP ${drawn[2]}"
@@ -145,12 +146,12 @@ faults() {
 	lose_one || return
 	said=$(VMFORK_QEMU=$notes/engine TAPLESS_AT=${drawn[2]} \
 		LD_PRELOAD=$BUILD/tests/vm/tapless.so \
-		vmfork fork ready -n $SOME --name web --wait network \
-		--timeout $TIMEOUT_S --json)
+		vmfork fork ready -n "$SOME" --name web --wait network \
+		--timeout "$TIMEOUT_S" --json)
 	rc=$?
 	nft delete table inet loss
 	echo "$said" | jq -c '.forks[] | [.name, .state, .reached, .error]'
-	[ $rc = 3 ] || return
+	[ "$rc" = 3 ] || return
 	holds "$said" ".requested == $SOME and .failed == 3
 		and .acked == $((SOME - 4))" &&
 		failed_at "$said" "${drawn[0]}" 'does not start' &&
@@ -185,14 +186,24 @@ side_by_side() {
 		stop_forks && left_nothing
 }
 
+# At moments spread over the time that one takes undisturbed, most of it: what the
+# machine does beside may make it shorter, and half of them have to be in time.
 kills() {
-	local i
+	local i began took_ms ms killed=0
 
+	began=${EPOCHREALTIME/./}
+	vmfork fork ready -n "$KILLED" --name web --wait network || return
+	took_ms=$(((${EPOCHREALTIME/./} - began) / 1000))
+	stop_forks || return
 	for ((i = 0; i < KILLS; i++)); do
-		signalled KILL "$((RANDOM % 3)).$((RANDOM % 10))" \
-			fork ready -n $SOME --name web --wait network
+		ms=$((took_ms * (2 * i + 1) * 8 / (20 * KILLS)))
+		signalled KILL "$((ms / 1000)).$(printf %03d $((ms % 1000)))" \
+			fork ready -n "$KILLED" --name web --wait network
+		[ $? != 137 ] || killed=$((killed + 1))
 		vmfork gc && stop_forks && gc_restores || return
 	done
+	echo "$killed of $KILLS killed, of $took_ms ms each"
+	[ "$killed" -ge $((KILLS / 2)) ]
 }
 
 boot src || bail "no source"
