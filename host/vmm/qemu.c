@@ -172,28 +172,25 @@ static int qemu_query(struct vmm *vmm, enum vmm_state *state,
 static int qemu_load(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		     struct vf_err *err)
 {
-	json_t *args = qemu_channel(image_fd, VMM_STATE_FILE);
+	json_t *from = qemu_channel(image_fd, VMM_STATE_FILE);
 	struct qmp *qmp = qemu_client(vmm);
 	enum vmm_state state;
 	int ret;
 
-	if (!args)
+	if (!from)
 		return vf_err_errno(err, EBADF, VMM_STATE_FILE);
-	ret = qemu_set_capability(qmp, "events", true, err);
 	/*
 	 * QEMU, and the guest's driver at its behest, would announce a VM that
 	 * was moved: here, a copy with its parent's addresses.
 	 */
-	if (!ret)
-		ret = qmp_execute(qmp, "migrate-set-parameters",
-				  json_pack("{s:i}", "announce-rounds", 0),
-				  NULL, qemu_soon(), err);
-	if (ret < 0) {
-		json_decref(args);
-		return ret;
-	}
-	ret = qmp_execute(qmp, "migrate-incoming", args, NULL, qemu_soon(),
-			  err);
+	const struct qmp_command commands[] = {
+		qemu_capability("events", true),
+		{ "migrate-set-parameters",
+		  json_pack("{s:i}", "announce-rounds", 0) },
+		{ "migrate-incoming", from },
+	};
+	ret = qmp_execute_all(qmp, commands, ARRAY_SIZE(commands), qemu_soon(),
+			      err);
 	if (!ret)
 		ret = qemu_migration_wait(qmp, deadline_us, err);
 	/* the answer says that it began, the event that it ended; this, how */

@@ -81,6 +81,15 @@ int64_t qemu_soon(void);
 struct qmp *qemu_client(struct vmm *vmm);
 
 /**
+ * qemu_capability() - The command that switches a capability of QEMU's migration
+ * @name:	capability
+ * @on:		to what
+ *
+ * Return: it, for qmp_execute_all()
+ */
+struct qmp_command qemu_capability(const char *name, bool on);
+
+/**
  * qemu_set_capability() - Switch a capability of QEMU's migration
  * @qmp:	connection
  * @name:	capability

@@ -13,13 +13,21 @@
 #include "vmm/migration.h"
 #include "vmm/qemu.h"
 
+struct qmp_command qemu_capability(const char *name, bool on)
+{
+	return (struct qmp_command){
+		.name = "migrate-set-capabilities",
+		.args = json_pack("{s:[{s:s,s:b}]}", "capabilities",
+				  "capability", name, "state", on),
+	};
+}
+
 int qemu_set_capability(struct qmp *qmp, const char *name, bool on,
 			struct vf_err *err)
 {
-	return qmp_execute(qmp, "migrate-set-capabilities",
-			   json_pack("{s:[{s:s,s:b}]}", "capabilities",
-				     "capability", name, "state", on),
-			   NULL, qemu_soon(), err);
+	struct qmp_command command = qemu_capability(name, on);
+
+	return qmp_execute_all(qmp, &command, 1, qemu_soon(), err);
 }
 
 int qemu_path(int dir_fd, const char *name, char *path, size_t size)

@@ -124,14 +124,14 @@ static void keep_event(struct qmp *qmp, json_t *event)
 }
 
 /*
- * Is this the answer to the present request? An earlier one that was given up
- * may still be answered; what bears no id at all is about the present one.
+ * Is this the answer to that request? An earlier one that was given up may still
+ * be answered; what bears no id at all is about the one that is waited for.
  */
-static bool is_answer(const struct qmp *qmp, const json_t *message)
+static bool is_answer(const json_t *message, json_int_t to)
 {
 	const json_t *id = json_object_get(message, "id");
 
-	return !id || json_integer_value(id) == qmp->last_id;
+	return !id || json_integer_value(id) == to;
 }
 
 int qmp_begin(struct qmp *qmp, const char *command, json_t *args,
@@ -145,8 +145,9 @@ int qmp_begin(struct qmp *qmp, const char *command, json_t *args,
 	return ret < 0 ? vf_err_wrap(err, "%s", command) : 0;
 }
 
-int qmp_end(struct qmp *qmp, const char *command, json_t **result,
-	    int64_t deadline_us, struct vf_err *err)
+/* Wait for the answer to the request of that number. */
+static int await(struct qmp *qmp, json_int_t id, const char *command,
+		 json_t **result, int64_t deadline_us, struct vf_err *err)
 {
 	int ret = 0;
 
@@ -161,7 +162,7 @@ int qmp_end(struct qmp *qmp, const char *command, json_t **result,
 			keep_event(qmp, message);
 			continue;
 		}
-		if (!is_answer(qmp, message))
+		if (!is_answer(message, id))
 			continue;
 		value = json_object_get(message, "return");
 		if (value) {
@@ -176,6 +177,31 @@ int qmp_end(struct qmp *qmp, const char *command, json_t **result,
 					  json_string_value(value));
 	}
 	return vf_err_wrap(err, "%s", command);
+}
+
+int qmp_end(struct qmp *qmp, const char *command, json_t **result,
+	    int64_t deadline_us, struct vf_err *err)
+{
+	return await(qmp, qmp->last_id, command, result, deadline_us, err);
+}
+
+int qmp_execute_all(struct qmp *qmp, const struct qmp_command *commands,
+		    unsigned int num, int64_t deadline_us, struct vf_err *err)
+{
+	json_int_t first = qmp->last_id + 1;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < num; i++) {
+		if (!ret)
+			ret = qmp_begin(qmp, commands[i].name, commands[i].args,
+					err);
+		else
+			json_decref(commands[i].args);
+	}
+	for (unsigned int i = 0; !ret && i < num; i++)
+		ret = await(qmp, first + i, commands[i].name, NULL, deadline_us,
+			    err);
+	return ret;
 }
 
 int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
@@ -294,14 +320,17 @@ static int socket_connect(int dir_fd, const char *name, int cancel_fd,
 static int greet(struct qmp *qmp, int64_t deadline_us, struct vf_err *err)
 {
 	__json json_t *greeting = NULL;
-	int ret = receive(qmp, &greeting, deadline_us, err);
+	/* QEMU may read it as soon as it listens, and not once we wake up */
+	int ret = qmp_begin(qmp, "qmp_capabilities", NULL, err);
 
+	if (ret < 0)
+		return ret;
+	ret = receive(qmp, &greeting, deadline_us, err);
 	if (ret == -ETIMEDOUT)
 		return say_busy(err);
 	if (ret < 0)
 		return ret;
-	return qmp_execute(qmp, "qmp_capabilities", NULL, NULL, deadline_us,
-			   err);
+	return qmp_end(qmp, "qmp_capabilities", NULL, deadline_us, err);
 }
 
 int qmp_open(struct qmp *qmp, int dir_fd, const char *name, int cancel_fd,

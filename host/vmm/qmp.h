@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * QEMU's machine protocol: one connection, one request at a time, events kept
- * until somebody asks for them. What the peer sends is not trusted: a line is
+ * QEMU's machine protocol: one connection, answers in the order of requests,
+ * events kept until somebody asks for them. What the peer sends is not trusted: a line is
  * at most 1 MiB and 32 levels deep, and every wait ends.
  *
  * QEMU serves one client at a time. A second one is accepted by the kernel and
@@ -59,6 +59,27 @@ void qmp_close(struct qmp *qmp);
  */
 int qmp_execute(struct qmp *qmp, const char *command, json_t *args,
 		json_t **result, int64_t deadline_us, struct vf_err *err);
+
+/* A command and its arguments: an object, or NULL. */
+struct qmp_command {
+	const char *name;
+	json_t *args;
+};
+
+/**
+ * qmp_execute_all() - Run commands, sent together: one wait instead of several
+ * @qmp:	connection
+ * @commands:	commands; the references of their arguments are taken
+ * @num:	how many
+ * @deadline_us: see qmp_open()
+ * @err:	error
+ *
+ * Those after one that QEMU refused are carried out all the same.
+ *
+ * Return: 0 or -errno of the first that failed, -EREMOTEIO if QEMU refused it
+ */
+int qmp_execute_all(struct qmp *qmp, const struct qmp_command *commands,
+		    unsigned int num, int64_t deadline_us, struct vf_err *err);
 
 /**
  * qmp_begin() - Send a command; qmp_end() takes its answer

@@ -417,6 +417,42 @@ static void endless_flood(void **state)
 	assert_true(vf_now_us() < end_us + SLACK_US);
 }
 
+/* Three are sent together; the second is refused, and the others are not. */
+static void play_three(int fd)
+{
+	int ids[3];
+
+	greet(fd);
+	for (int i = 0; i < 3; i++)
+		ids[i] = hear(fd);
+	reply(fd, ids[0], "\"return\": {}");
+	say(fd, "{\"event\": \"PING\"}\n");
+	reply(fd, ids[1],
+	      "\"error\": {\"class\": \"GenericError\","
+	      " \"desc\": \"not today\"}");
+	reply(fd, ids[2], "\"return\": {}");
+	reply(fd, hear(fd), "\"return\": {}");
+}
+
+static void together(void **state)
+{
+	struct peer *peer = *state;
+	const struct qmp_command commands[] = {
+		{ "one", json_object() },
+		{ "two", NULL },
+		{ "three", NULL },
+	};
+
+	open_ok(peer, play_three);
+	assert_int_equal(qmp_execute_all(&peer->qmp, commands,
+					 ARRAY_SIZE(commands),
+					 vf_now_us() + LONG_US, &peer->err),
+			 -EREMOTEIO);
+	assert_non_null(strstr(peer->err.msg, "two: not today"));
+	/* the answer to the third is not taken for that to this one */
+	assert_int_equal(execute(peer, NULL, LONG_US), 0);
+}
+
 static void error_reply(void **state)
 {
 	struct peer *peer = *state;
@@ -480,14 +516,23 @@ static void event_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		peer_test(silent),	  peer_test(slow_greeting),
-		peer_test(slow_answer),	  peer_test(slow_answer_in_time),
-		peer_test(cut),		  peer_test(endless_line),
-		peer_test(deep),	  peer_test(too_deep),
-		peer_test(late_answer),	  peer_test(flood),
-		peer_test(endless_flood), peer_test(error_reply),
-		peer_test(garbage),	  peer_test(cancelled),
-		peer_test(nobody),	  cmocka_unit_test(event_time),
+		peer_test(silent),
+		peer_test(slow_greeting),
+		peer_test(slow_answer),
+		peer_test(slow_answer_in_time),
+		peer_test(cut),
+		peer_test(endless_line),
+		peer_test(deep),
+		peer_test(too_deep),
+		peer_test(late_answer),
+		peer_test(flood),
+		peer_test(endless_flood),
+		peer_test(error_reply),
+		peer_test(garbage),
+		peer_test(cancelled),
+		peer_test(nobody),
+		peer_test(together),
+		cmocka_unit_test(event_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
