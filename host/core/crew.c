@@ -94,15 +94,14 @@ static int add_thread(struct batch *b)
 static void plan(struct batch *b)
 {
 	unsigned int num = b->result->num, waves = b->request->waves;
-	unsigned int processors = cpu_count();
 
 	/* who is alone has nobody to yield to */
 	b->can_yield = num > 1 && waves < num && cpu_can_yield();
 	/* who waits for nobody wants all to run, as soon as can be */
 	if (b->request->wait == FORK_WAIT_NONE || waves >= num)
-		wave_init_all(&b->wave, num, processors);
+		wave_init_all(&b->wave, num);
 	else
-		wave_init(&b->wave, num, waves, processors);
+		wave_init(&b->wave, num, waves, cpu_count());
 	for (unsigned int i = 0; i < num; i++)
 		if (b->workers[i].job->err.num)
 			batch_move(b, &b->workers[i], WAVE_OVER);

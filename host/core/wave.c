@@ -28,10 +28,14 @@ void wave_init(struct wave *wave, unsigned int num, unsigned int width,
 	};
 }
 
-void wave_init_all(struct wave *wave, unsigned int num, unsigned int processors)
+void wave_init_all(struct wave *wave, unsigned int num)
 {
-	wave_init(wave, num, num, processors);
-	wave->gather = true;
+	*wave = (struct wave){
+		.width = num,
+		.loaders = num,
+		.gather = true,
+		.num = { [WAVE_WAITING] = num },
+	};
 }
 
 void wave_move(struct wave *wave, enum wave_place from, enum wave_place to)

@@ -50,10 +50,10 @@ void wave_init(struct wave *wave, unsigned int num, unsigned int width,
  * wave_init_all() - A burst that is resumed at once, when all are loaded
  * @wave:	out
  * @num:	how many forks
- * @processors:	see wave_init()
+ *
+ * They are loaded side by side, too: nobody runs yet who could be starved.
  */
-void wave_init_all(struct wave *wave, unsigned int num,
-		   unsigned int processors);
+void wave_init_all(struct wave *wave, unsigned int num);
 
 /**
  * wave_move() - A fork has come from one place to another

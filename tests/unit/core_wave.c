@@ -144,8 +144,8 @@ static void test_all(void **state)
 	struct wave w;
 
 	(void)state;
-	wave_init_all(&w, 5, 2);
-	assert_int_equal(wave_may_load(&w), 3);
+	wave_init_all(&w, 5);
+	assert_int_equal(wave_may_load(&w), 5);
 	move(&w, 3, WAVE_WAITING, WAVE_LOADING);
 	move(&w, 3, WAVE_LOADING, WAVE_LOADED);
 	/* none before all are there, */
