@@ -52,7 +52,7 @@ static int slice_open(struct vmm_slice *slice, struct vf_err *err)
 	return 0;
 }
 
-static unsigned int processors(void)
+unsigned int vmm_copy_width(void)
 {
 	unsigned int num = cpu_count();
 
@@ -76,7 +76,7 @@ static uint64_t page_after(const struct extents *changed, uint64_t num)
 static uint64_t plan(struct vmm_copy *copy, const struct vmm_memory *memory,
 		     const struct extents *changed, uint64_t slack)
 {
-	unsigned int num = processors();
+	unsigned int num = vmm_copy_width();
 	uint64_t share = changed->pages / num + 1, first = 0, sum = 0;
 	uint64_t all = memory->bytes / EXTENT_PAGE;
 	uint64_t room = share * EXTENT_PAGE * 5 / 4 + slack;

@@ -368,6 +368,13 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 		       struct extents *set, struct vf_err *err);
 
 /**
+ * vmm_copy_width() - How many processors copy changed pages?
+ *
+ * Return: 1 to VMM_COPY_SLICES
+ */
+unsigned int vmm_copy_width(void);
+
+/**
  * vmm_copy_fits() - Would vmm_copy_open() find enough memory?
  * @memory:	guest memory
  * @changed:	see vmm_copy_open()
