@@ -259,4 +259,74 @@ for seconds in 0.02 0.03 0.05 0.08 0.12 0.3; do
 	vmfork pool drain --all
 	check "fork, killed after $seconds s: nothing is left" left_nothing
 done
+
+# --- the snapshot goes, or who fills, while it fills --------------------------
+
+# Who fills the pool: an entry bears its mark until it is ready; the second line
+# is that of /proc/PID/stat.
+fills() {
+	filler=$(sed -n '2s/ .*//p' "$STATE"/pool/*/creator 2>/dev/null |
+		head -n 1)
+	[ -n "$filler" ]
+}
+
+# A fork takes three of a snapshot, and its refill is under way.
+refills() { # SNAPSHOT
+	vmfork pool fill "$1" -n 3 >/dev/null &&
+		vmfork fork "$1" -n 3 --name re --refill >/dev/null &&
+		retry_until 10 fills
+}
+
+none_is_left() { # WHAT
+	check "$1: it ends" wait_end "$filler"
+	check "$1: no entry is left" pool_is 'length == 0'
+	vmfork stop re-1 re-2 re-3 >/dev/null
+	check "$1: nothing is left" left_nothing
+}
+
+check "a refill that is interrupted" refills ready
+kill -TERM "$filler"
+none_is_left "a refill that is interrupted"
+check "a refill that is killed" refills ready
+kill -KILL "$filler"
+wait_end "$filler"
+vmfork gc
+none_is_left "a refill that is killed"
+
+vmfork snapshot src again >/dev/null
+check "its snapshot is removed" refills again
+vmfork rmi again
+none_is_left "its snapshot is removed"
+vmfork snapshot src again >/dev/null
+check "its snapshot is replaced" refills again
+vmfork rmi again && vmfork snapshot src again >/dev/null
+check "its snapshot is replaced: it ends" wait_end "$filler"
+check "its snapshot is replaced: no entry of the old one" pool_is 'length == 0'
+vmfork stop re-1 re-2 re-3 >/dev/null
+"$VMFORK" pool fill again -n 3 >/dev/null &
+check "rmi while it is filled" retry_until 10 fills
+vmfork rmi again
+wait $!
+check "rmi while it is filled: nothing was" [ $? = 1 ]
+check "rmi while it is filled: no entry" pool_is 'length == 0'
+check "rmi while it is filled: nothing is left" left_nothing
+
+# --- a part of a batch fails ------------------------------------------------
+
+printf '#!/bin/sh\necho "does not start"\nexit 1\n' >"$notes/engine"
+chmod +x "$notes/engine"
+vmfork pool fill ready -n 2 >/dev/null
+said=$(VMFORK_QEMU=$notes/engine vmfork fork ready -n 3 --name mix --json)
+check "the cold part fails: exit status 3" [ $? = 3 ]
+check "the cold part fails, and only it" holds "$said" '
+	.failed == 1 and .acked == 2 and ([.forks[] | select(.from_pool)]
+		| length == 2 and all(.error == null and .reached == "settled"))
+	and ([.forks[] | select(.from_pool | not)]
+		| length == 1 and all(.state == "failed" and .error != null))'
+check "the cold part fails: the others are reached" reachable mix-1
+check "the cold part fails: there are no more" holds "$(vmfork ps --json)" \
+	'[.[].name] | sort == ["mix-1", "mix-2", "src"]'
+vmfork stop mix-1 mix-2 >/dev/null
+check "the cold part fails: no entry is left" pool_is 'length == 0'
+check "the cold part fails: nothing is left" left_nothing
 done_testing
