@@ -81,8 +81,8 @@ int nics_unpack(struct vm_nic *nics, unsigned int *num, json_t *json,
  * Return: an object, a new reference: network, tap, mac, ipv4 and ipv6 of the
  * first, null where there is none, and of all of them in the array "links", where
  * each has mtu, verified (null if that is not known), rate_in, rate_out (bits per
- * second, null without a limit) and shaping too. "shaping" of all is that of the one which it is worst with:
- * null, "applied", "pending" or "failed: why"
+ * second, null without a limit) and shaping too. "shaping" of all is that of the
+ * one which it is worst with: null, "applied", "pending" or "failed: why"
  */
 json_t *nics_describe(const struct vm_nic *nics, unsigned int num);
 
