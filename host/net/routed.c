@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
+#include <netlink/route/route.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -88,8 +89,8 @@ static int addrs_add(struct rtnl *rtnl, const struct net_conf *conf,
 }
 
 static int route_add(struct rtnl *rtnl, const struct net_conf *conf,
-		     const struct net_port *port, int ifindex, int family,
-		     const void *addr)
+		     const struct net_port *port, int ifindex, int flags,
+		     int family, const void *addr)
 {
 	bool is4 = family == AF_INET;
 	size_t len = is4 ? sizeof(conf->addr4) : sizeof(conf->addr6);
@@ -102,8 +103,7 @@ static int route_add(struct rtnl *rtnl, const struct net_conf *conf,
 			     .rtm_type = RTN_UNICAST };
 	struct nl_msg *msg;
 
-	msg = rtnl_add(rtnl, RTM_NEWROUTE,
-		       NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+	msg = rtnl_add(rtnl, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | flags,
 		       "port %s of %s: %s route", port->tap, port->owner,
 		       is4 ? "IPv4" : "IPv6");
 	if (!msg || nlmsg_append(msg, &rtm, sizeof(rtm), NLMSG_ALIGNTO) < 0)
@@ -118,15 +118,15 @@ nla_put_failure:
 }
 
 static int routes_add(struct rtnl *rtnl, const struct net_conf *conf,
-		      const struct net_port *port, int ifindex)
+		      const struct net_port *port, int ifindex, int flags)
 {
 	int ret = 0;
 
 	for (unsigned int i = 0; ret == 0 && i < port->num_addr4; i++)
-		ret = route_add(rtnl, conf, port, ifindex, AF_INET,
+		ret = route_add(rtnl, conf, port, ifindex, flags, AF_INET,
 				&port->addr4[i]);
 	for (unsigned int i = 0; ret == 0 && i < port->num_addr6; i++)
-		ret = route_add(rtnl, conf, port, ifindex, AF_INET6,
+		ret = route_add(rtnl, conf, port, ifindex, flags, AF_INET6,
 				&port->addr6[i]);
 	return ret;
 }
@@ -137,9 +137,16 @@ int routed_link_up(struct rtnl *rtnl, const struct net_conf *conf,
 {
 	int ret = 0;
 
-	/* hosts that switch IPv6 off do so by the default of new links */
-	for (unsigned int i = 0; ret >= 0 && i < num; i++)
+	/*
+	 * Hosts that switch IPv6 off do so by the default of new links; and what a
+	 * guest says of routers is no word for the host, before the pins hold.
+	 */
+	for (unsigned int i = 0; ret >= 0 && i < num; i++) {
 		ret = sysctl_set_ip6(ports[i].tap, "disable_ipv6", "0", err);
+		if (ret >= 0)
+			ret = sysctl_set_ip6(ports[i].tap, "accept_ra", "0",
+					     err);
+	}
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < num; i++) {
@@ -153,18 +160,82 @@ int routed_link_up(struct rtnl *rtnl, const struct net_conf *conf,
 	return rtnl_commit(rtnl, RTNL_STRICT, err);
 }
 
-int routed_remember(struct rtnl *rtnl, const struct net_conf *conf,
+/* @flags: NLM_F_EXCL or NLM_F_REPLACE, for the routes */
+static int remember(struct rtnl *rtnl, const struct net_conf *conf,
 		    const struct net_port *ports, const int *ifindexes,
-		    unsigned int num, struct vf_err *err)
+		    unsigned int num, int flags, struct vf_err *err)
 {
 	for (unsigned int i = 0; i < num; i++) {
 		const struct net_port *port = &ports[i];
 
-		if (routes_add(rtnl, conf, port, ifindexes[i]) < 0 ||
+		if (routes_add(rtnl, conf, port, ifindexes[i], flags) < 0 ||
 		    port_neighs_add(rtnl, RTM_NEWNEIGH, port, ifindexes[i]) < 0)
 			return vf_err_errno(err, ENOMEM, "port %s", port->tap);
 	}
 	return rtnl_commit(rtnl, RTNL_STRICT, err);
+}
+
+/* Does a route lead to this port alone, by another link? */
+static bool is_foreign(struct rtnl_route *route, const struct net_port *port,
+		       int ifindex)
+{
+	const struct nl_addr *dst = rtnl_route_get_dst(route);
+	const void *addr = dst ? nl_addr_get_binary_addr(dst) : NULL;
+	struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
+	size_t len = dst ? nl_addr_get_len(dst) : 0;
+	bool is_its = false;
+
+	if (!len || rtnl_route_get_table(route) != RT_TABLE_MAIN ||
+	    nl_addr_get_prefixlen(dst) != 8 * len ||
+	    (rtnl_route_get_nnexthops(route) == 1 &&
+	     rtnl_route_nh_get_ifindex(hop) == ifindex))
+		return false;
+	for (unsigned int i = 0; i < port->num_addr4; i++)
+		is_its = is_its || (len == sizeof(port->addr4[i]) &&
+				    !memcmp(addr, &port->addr4[i], len));
+	for (unsigned int i = 0; i < port->num_addr6; i++)
+		is_its = is_its || (len == sizeof(port->addr6[i]) &&
+				    !memcmp(addr, &port->addr6[i], len));
+	return is_its;
+}
+
+/* Only what leads to our own TAPs may be replaced. */
+static int routes_check(struct rtnl *rtnl, const struct net_port *ports,
+			const int *ifindexes, unsigned int num,
+			struct vf_err *err)
+{
+	__nl_cache struct nl_cache *routes = NULL;
+	int ret = rtnl_cache(rtnl, "route/route", &routes, err);
+	struct nl_object *obj;
+
+	if (ret < 0)
+		return ret;
+	for (obj = nl_cache_get_first(routes); obj;
+	     obj = nl_cache_get_next(obj))
+		for (unsigned int i = 0; i < num; i++)
+			if (is_foreign((struct rtnl_route *)obj, &ports[i],
+				       ifindexes[i]))
+				return vf_err_set(
+					err, EEXIST,
+					"port %s of %s: the host has another "
+					"route to its address",
+					ports[i].tap, ports[i].owner);
+	return 0;
+}
+
+int routed_remember(struct rtnl *rtnl, const struct net_conf *conf,
+		    const struct net_port *ports, const int *ifindexes,
+		    unsigned int num, struct vf_err *err)
+{
+	int ret = remember(rtnl, conf, ports, ifindexes, num, NLM_F_EXCL, err);
+
+	if (ret != -EEXIST)
+		return ret;
+	/* they are attached anew, or somebody else was here before */
+	ret = routes_check(rtnl, ports, ifindexes, num, err);
+	return ret ? ret
+		   : remember(rtnl, conf, ports, ifindexes, num, NLM_F_REPLACE,
+			      err);
 }
 
 bool routed_owns(const struct net_conf *conf, const struct tap_link *link,

@@ -5,6 +5,8 @@
  */
 #include "netns/net_frame.h"
 
+#include <errno.h>
+
 #define PROBE	   "probe"
 #define GRATUITOUS 2 /* ARP reply */
 
@@ -312,6 +314,44 @@ static void test_rules_lost(void **state)
 	routed_down(&lan);
 }
 
+/* A route that somebody else has made stays, and the port has none. */
+static void test_route_foreign(void **state)
+{
+	char addr[INET_ADDRSTRLEN];
+	struct env *env = env_get(state);
+	struct lan lan;
+
+	routed_up(&lan, env, 0);
+	inet_ntop(AF_INET, &lan.ports[0].addr4[0], addr, sizeof(addr));
+	setenv("addr", addr, 1);
+	setenv("tap", lan.ports[0].tap, 1);
+	/* its own is no obstacle */
+	assert_ok(env, net_ports_attach(lan.net, lan.ports, 2, &env->err));
+	assert_int_equal(system("ip route replace $addr/32 dev lo"), 0);
+	assert_int_equal(net_ports_attach(lan.net, lan.ports, 2, &env->err),
+			 -EEXIST);
+	assert_int_equal(system("ip route show $addr/32 | grep -q 'dev lo'"),
+			 0);
+	assert_int_equal(system("ip route del $addr/32 dev lo"), 0);
+	assert_ok(env, net_ports_attach(lan.net, lan.ports, 2, &env->err));
+	assert_int_equal(
+		system("ip route show $addr/32 | grep -q \"dev $tap\""), 0);
+	routed_down(&lan);
+}
+
+/* What a guest says of routers is not for the host. */
+static void test_no_ra(void **state)
+{
+	struct lan lan;
+
+	routed_up(&lan, env_get(state), 0);
+	setenv("tap", lan.ports[0].tap, 1);
+	assert_int_equal(
+		system("[ $(cat /proc/sys/net/ipv6/conf/$tap/accept_ra) = 0 ]"),
+		0);
+	routed_down(&lan);
+}
+
 static void test_verify(void **state)
 {
 	struct env *env = env_get(state);
@@ -340,7 +380,8 @@ int main(void)
 		env_test(test_foreign_ip),	env_test(test_other_protocols),
 		env_test(test_gateway_answers), env_test(test_siblings_closed),
 		env_test(test_siblings_open),	env_test(test_rules_lost),
-		env_test(test_verify),
+		env_test(test_verify),		env_test(test_route_foreign),
+		env_test(test_no_ra),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
