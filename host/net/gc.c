@@ -74,13 +74,13 @@ static bool is_dead_lease(const struct gc *gc, const struct tap_link *link)
  * A TAP is ours if it is attached to our network, or to none and a dead lease
  * names it: one with our alias may belong to another state directory.
  */
-static bool is_dead(const struct gc *gc, const struct tap_link *link,
-		    int bridge)
+static bool is_dead(const struct gc *gc, const struct tap_links *links,
+		    const struct tap_link *link, int bridge)
 {
 	const struct net_conf *conf = &gc->net->conf;
 
 	/* whosever it was: without a TAP it is of no use to anybody */
-	if (shape_is_stray(link->name))
+	if (shape_is_stray(link->name, links))
 		return true;
 	if (!mode_of(conf)->owns(conf, link, bridge) &&
 	    !(!link->master && is_dead_lease(gc, link)))
@@ -100,7 +100,7 @@ static int links_remove(struct gc *gc, const struct tap_links *links,
 	for (size_t i = 0; i < links->num; i++) {
 		const struct tap_link *link = &links->links[i];
 
-		if (!is_dead(gc, link, bridge))
+		if (!is_dead(gc, links, link, bridge))
 			continue;
 		num++;
 		ifi.ifi_index = link->ifindex;
@@ -109,7 +109,7 @@ static int links_remove(struct gc *gc, const struct tap_links *links,
 		if (!msg ||
 		    nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
 			return vf_err_errno(err, ENOMEM, "TAP %s", link->name);
-		report(gc, shape_is_stray(link->name) ? "ifb" : "TAP",
+		report(gc, shape_is_stray(link->name, links) ? "ifb" : "TAP",
 		       link->name);
 	}
 	ret = rtnl_commit(&gc->rtnl, RTNL_UNDO, err);

@@ -219,42 +219,72 @@ static int commit(struct rtnl *rtnl, int added, const char *lacks,
 	return ret;
 }
 
-static int limit_in(struct rtnl *rtnl, int ifindex, uint64_t bits,
-		    struct vf_err *err)
+static int bucket_set(struct rtnl *rtnl, int ifindex, uint64_t bits,
+		      struct vf_err *err)
 {
 	return commit(rtnl, tbf_add(rtnl, ifindex, bits),
 		      "tbf qdisc (CONFIG_NET_SCH_TBF)", err);
 }
 
+/* What a port was given, to be taken away again if the rest fails. */
+struct steps {
+	bool root;
+	bool device;
+	bool ingress;
+};
+
+/* Return: its interface index or -errno, -EEXIST: whosever it is, it stays */
+static int device_make(struct rtnl *rtnl, const struct net_port *device,
+		       struct vf_err *err)
+{
+	struct ifinfomsg none = { .ifi_family = AF_UNSPEC };
+	int ret = port_find(rtnl, device, err);
+	struct vf_err ignored;
+	struct nl_msg *msg;
+
+	if (ret)
+		return ret < 0 ? ret
+			       : vf_err_errno(err, EEXIST, "ifb %s",
+					      device->tap);
+	ret = commit(rtnl, device_add(rtnl, device), "ifb device (CONFIG_IFB)",
+		     err);
+	if (!ret)
+		ret = port_find(rtnl, device, err);
+	if (ret > 0 || ret == -EEXIST)
+		return ret;
+	/* nobody would know it without an alias */
+	msg = rtnl_add_link(rtnl, RTM_DELLINK, 0, &none, "ifb %s", device->tap);
+	if (msg && nla_put_string(msg, IFLA_IFNAME, device->tap) == 0)
+		rtnl_commit(rtnl, RTNL_UNDO, &ignored);
+	return ret ? ret : vf_err_errno(err, ENODEV, "ifb %s", device->tap);
+}
+
 static int limit_out(struct rtnl *rtnl, const struct net_port *port,
-		     int ifindex, uint64_t bits, struct vf_err *err)
+		     int ifindex, uint64_t bits, struct steps *done,
+		     struct vf_err *err)
 {
 	const struct net_port device = device_of(port);
-	int ret = commit(rtnl, device_add(rtnl, &device),
-			 "ifb device (CONFIG_IFB)", err);
-	int device_ifindex;
+	int device_ifindex = device_make(rtnl, &device, err);
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	device_ifindex = port_find(rtnl, &device, err);
-	if (device_ifindex <= 0)
-		return device_ifindex ? device_ifindex
-				      : vf_err_errno(err, ENODEV, "ifb %s",
-						     device.tap);
-	ret = limit_in(rtnl, device_ifindex, bits, err);
+	if (device_ifindex < 0)
+		return device_ifindex;
+	done->device = true;
+	ret = bucket_set(rtnl, device_ifindex, bits, err);
 	if (!ret)
 		ret = commit(rtnl, ingress_add(rtnl, ifindex),
 			     "ingress qdisc (CONFIG_NET_SCH_INGRESS)", err);
-	if (!ret)
-		ret = commit(rtnl, redirect_add(rtnl, ifindex, device_ifindex),
-			     "u32 classifier with mirred action "
-			     "(CONFIG_NET_CLS_U32, CONFIG_NET_ACT_MIRRED)",
-			     err);
-	return ret;
+	if (ret < 0)
+		return ret;
+	done->ingress = true;
+	return commit(rtnl, redirect_add(rtnl, ifindex, device_ifindex),
+		      "u32 classifier with mirred action "
+		      "(CONFIG_NET_CLS_U32, CONFIG_NET_ACT_MIRRED)",
+		      err);
 }
 
-static void limits_undo(struct rtnl *rtnl, const struct net_port *port,
-			int ifindex)
+static void steps_undo(struct rtnl *rtnl, const struct net_port *port,
+		       int ifindex, const struct steps *done)
 {
 	struct tcmsg root = { .tcm_parent = TC_H_ROOT, .tcm_ifindex = ifindex };
 	struct tcmsg ingress = { .tcm_parent = TC_H_INGRESS,
@@ -262,10 +292,12 @@ static void limits_undo(struct rtnl *rtnl, const struct net_port *port,
 				 .tcm_ifindex = ifindex };
 	struct vf_err ignored;
 
-	if (tc_add(rtnl, RTM_DELQDISC, 0, &root, "tbf") &&
-	    tc_add(rtnl, RTM_DELQDISC, 0, &ingress, "ingress"))
+	if ((!done->root || tc_add(rtnl, RTM_DELQDISC, 0, &root, "tbf")) &&
+	    (!done->ingress ||
+	     tc_add(rtnl, RTM_DELQDISC, 0, &ingress, "ingress")))
 		rtnl_commit(rtnl, RTNL_UNDO, &ignored);
-	shapes_remove(rtnl, port, 1, &ignored);
+	if (done->device)
+		shapes_remove(rtnl, port, 1, &ignored);
 }
 
 int shape_apply(const struct net_port *port, const struct shape_rates *rates,
@@ -273,6 +305,7 @@ int shape_apply(const struct net_port *port, const struct shape_rates *rates,
 {
 	__rtnl struct rtnl rtnl = RTNL_INIT;
 	int ifindex, ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	struct steps done = { false };
 
 	if (ret < 0)
 		return ret;
@@ -281,12 +314,15 @@ int shape_apply(const struct net_port *port, const struct shape_rates *rates,
 		return ifindex;
 	if (!ifindex)
 		return vf_err_set(err, ENODEV, "its TAP has gone");
-	if (rates->in_bits)
-		ret = limit_in(&rtnl, ifindex, rates->in_bits, err);
+	if (rates->in_bits) {
+		ret = bucket_set(&rtnl, ifindex, rates->in_bits, err);
+		done.root = !ret;
+	}
 	if (!ret && rates->out_bits)
-		ret = limit_out(&rtnl, port, ifindex, rates->out_bits, err);
+		ret = limit_out(&rtnl, port, ifindex, rates->out_bits, &done,
+				err);
 	if (ret < 0)
-		limits_undo(&rtnl, port, ifindex);
+		steps_undo(&rtnl, port, ifindex, &done);
 	return ret;
 }
 
@@ -331,15 +367,18 @@ int shapes_remove(struct rtnl *rtnl, const struct net_port *ports,
 	return rtnl_commit(rtnl, RTNL_UNDO, err);
 }
 
-bool shape_is_stray(const char *name)
+bool shape_is_stray(const char *name, const struct tap_links *links)
 {
 	size_t len = strlen(name), suffix = strlen(SUFFIX);
-	char tap[IFNAMSIZ];
 
 	/* as tap_name_choose() makes them */
-	if (len <= suffix || len >= sizeof(tap) ||
-	    strncmp(name, "vf", 2) != 0 || strcmp(name + len - suffix, SUFFIX))
+	if (len <= suffix || len >= IFNAMSIZ || strncmp(name, "vf", 2) != 0 ||
+	    strcmp(name + len - suffix, SUFFIX))
 		return false;
-	snprintf(tap, sizeof(tap), "%.*s", (int)(len - suffix), name);
-	return if_nametoindex(tap) == 0;
+	len -= suffix;
+	for (size_t i = 0; i < links->num; i++)
+		if (!strncmp(links->links[i].name, name, len) &&
+		    !links->links[i].name[len])
+			return false;
+	return true;
 }

@@ -17,6 +17,8 @@
 
 #include "net/net.h"
 
+struct tap_links;
+
 #define SHAPE_BITS_MIN 8000ULL
 #define SHAPE_BITS_MAX 100000000000ULL
 
@@ -65,9 +67,10 @@ int shapes_remove(struct rtnl *rtnl, const struct net_port *ports,
 /**
  * shape_is_stray() - Is a link a port's device, and its TAP has gone?
  * @name:	of a link that bears our group and an owner's alias
+ * @links:	all that do, of the same moment
  *
  * Return: true if so
  */
-bool shape_is_stray(const char *name);
+bool shape_is_stray(const char *name, const struct tap_links *links);
 
 #endif

@@ -49,6 +49,7 @@ static bool holds(const struct shaped *s, const char *command)
 }
 
 static const struct shape_rates both = { 10000000, 20000000 };
+static const struct shape_rates out = { .out_bits = 20000000 };
 
 static void test_apply(void **state)
 {
@@ -65,6 +66,14 @@ static void test_apply(void **state)
 	assert_true(holds(&s, "[ -z \"$(ip -6 addr show dev ${tap}i)\" ]"));
 	/* what has a limit is not given another */
 	assert_int_equal(shape_apply(&s.port, &both, &s.env->err), -EEXIST);
+	assert_int_equal(shape_apply(&s.port, &out, &s.env->err), -EEXIST);
+	/* and what it has stays */
+	assert_true(holds(&s, "tc qdisc show dev $tap root |"
+			      " grep -q 'tbf .*rate 10Mbit'"));
+	assert_true(holds(&s, "tc qdisc show dev ${tap}i root |"
+			      " grep -q 'tbf .*rate 20Mbit'"));
+	assert_true(holds(&s, "tc filter show dev $tap ingress |"
+			      " grep -q \"Redirect to device ${tap}i\""));
 	shaped_teardown(&s);
 }
 
@@ -91,6 +100,8 @@ static void test_foreign(void **state)
 	assert_int_equal(shape_apply(&s.port, &both, &s.env->err), -EEXIST);
 	assert_false(holds(&s, "tc qdisc show dev $tap |"
 			       " grep -Eq 'tbf|ingress'"));
+	assert_false(holds(&s, "ip link show ${tap}i |"
+			       " grep -Eq 'alias|state UP|,UP'"));
 	assert_ok(s.env, net_ports_detach(s.net, &s.port, 1, &s.env->err));
 	assert_true(holds(&s, "ip link del ${tap}i"));
 	shaped_teardown(&s);

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "net/network.h"
 #include "net/shape.h"
 
 static void rates(void **state)
@@ -60,12 +61,18 @@ static void rates(void **state)
 /* A TAP that is there keeps its device; what is not called so is none. */
 static void strays(void **state)
 {
+	struct tap_link tap = { .name = "vf0a1b2c" };
+	struct tap_links links = { .links = &tap };
+
 	(void)state;
-	assert_true(shape_is_stray("vf0a1b2ci"));
-	assert_false(shape_is_stray("vf0a1b2c"));
-	assert_false(shape_is_stray("i"));
-	assert_false(shape_is_stray(""));
-	assert_false(shape_is_stray("eth0i"));
+	assert_true(shape_is_stray("vf0a1b2ci", &links));
+	links.num = 1;
+	assert_false(shape_is_stray("vf0a1b2ci", &links));
+	assert_true(shape_is_stray("vf0a1b2i", &links));
+	assert_false(shape_is_stray("vf0a1b2c", &links));
+	assert_false(shape_is_stray("i", &links));
+	assert_false(shape_is_stray("", &links));
+	assert_false(shape_is_stray("eth0i", &links));
 }
 
 int main(void)
