@@ -303,14 +303,15 @@ static void say_other_mail(const struct vmfork_status *status,
 			   const struct letter *letter, struct vf_err *err)
 {
 	const uint8_t *is = status->restore_id, *own = letter->restore_id;
+	const char *signal = vmfork_signal_name(status->signal);
 	const char *stage = vmfork_stage_name(status->stage);
 
 	vf_err_set(err, ENOMSG,
 		   "acknowledged, but its status is of mail "
-		   "%02x%02x%02x%02x, not %02x%02x%02x%02x (signal %u, stage "
+		   "%02x%02x%02x%02x, not %02x%02x%02x%02x (signal %s, stage "
 		   "%s, generation %llu)",
 		   is[0], is[1], is[2], is[3], own[0], own[1], own[2], own[3],
-		   status->signal, stage ? stage : "?",
+		   signal ? signal : "?", stage ? stage : "?",
 		   (unsigned long long)status->generation);
 }
 
