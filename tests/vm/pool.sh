@@ -165,6 +165,7 @@ vmfork stop --all >/dev/null
 vmfork pool fill ready -n 2 >/dev/null
 pid=$(vmfork pool ls --json | jq '.[0].pid')
 kill -KILL "$pid"
+retry_until 10 pool_is 'any(.state == "dead")'
 check "an engine that died is not taken" forks 1 1 --name dead
 check "it is listed" pool_is 'length == 1 and all(.state == "dead")'
 check "gc removes it" test -n "$(vmfork gc)"
