@@ -206,7 +206,7 @@ taken_names() {
 # What a burst would lack half way is said before it begins.
 few_descriptors() {
 	refused 1 '100 forks need .* open files' prlimit --nofile=256:256 \
-		vmfork fork ready -n 100
+		"$VMFORK" fork ready -n 100
 }
 
 # A bridge of that name that is somebody else's stays as it is.
