@@ -147,9 +147,9 @@ int qemu_save_open(struct vmm *vmm, int image_fd, bool live,
 /**
  * qemu_save_close() - Undo qemu_save_open(), whatever became of the save
  * @qmp:	connection
- * @give_up:	it has not ended, and shall
+ * @unfinished:	it may not have ended, and shall
  */
-void qemu_save_close(struct qmp *qmp, bool give_up);
+void qemu_save_close(struct qmp *qmp, bool unfinished);
 
 /* Operations of the engine: see struct vmm_ops. */
 int qemu_save(struct vmm *vmm, int image_fd, int64_t deadline_us,

@@ -117,17 +117,59 @@ int qemu_save_open(struct vmm *vmm, int image_fd, bool live, struct vf_err *err)
 	return memory_fd < 0 ? vf_err_errno(err, errno, VMM_MEMORY_FILE) : 0;
 }
 
-void qemu_save_close(struct qmp *qmp, bool give_up)
+/* Return: 1 if no migration goes on, 0, -errno */
+static int has_ended(struct qmp *qmp, struct vf_err *err)
+{
+	static const char *const ends[] = { "none", "completed", "failed",
+					    "cancelled" };
+	__json json_t *info = NULL;
+	const char *status;
+	int ret = qmp_execute(qmp, "query-migrate", NULL, &info, qemu_soon(),
+			      err);
+
+	if (ret < 0)
+		return ret;
+	status = json_string_value(json_object_get(info, "status"));
+	ret = !status;
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(ends); i++)
+		ret = !strcmp(status, ends[i]);
+	return ret;
+}
+
+/*
+ * Asked before it is waited for: of one that never began, or whose end was heard
+ * of before, no event comes.
+ */
+static int give_up(struct qmp *qmp, struct vf_err *err)
+{
+	struct vf_err ignored;
+	int ret = qmp_execute(qmp, "migrate_cancel", NULL, NULL, qemu_soon(),
+			      err);
+
+	if (!ret)
+		ret = has_ended(qmp, err);
+	if (!ret) {
+		qemu_migration_wait(qmp, qemu_soon(), &ignored);
+		ret = has_ended(qmp, err);
+	}
+	if (!ret)
+		return vf_err_set(err, ETIMEDOUT, "migration: does not end");
+	return ret < 0 ? ret : 0;
+}
+
+int qemu_cancel(struct vmm *vmm, struct vf_err *err)
+{
+	return give_up(qemu_client(vmm), err);
+}
+
+void qemu_save_close(struct qmp *qmp, bool unfinished)
 {
 	struct vf_err ignored;
 
 	/* whatever happened, the VM has to be able to go on */
 	qmp->cancel_fd = -1;
-	if (give_up) {
-		qmp_execute(qmp, "migrate_cancel", NULL, NULL, qemu_soon(),
-			    &ignored);
-		qemu_migration_wait(qmp, qemu_soon(), &ignored);
-	}
+	if (unfinished)
+		give_up(qmp, &ignored);
 	qemu_set_capability(qmp, "background-snapshot", false, &ignored);
 	qemu_set_capability(qmp, "mapped-ram", false, &ignored);
 }
@@ -180,41 +222,4 @@ int qemu_finish(int image_fd, const struct vmm_config *config,
 	snprintf(image->machine, sizeof(image->machine), "%s", layout.machine);
 	qemu_layout(layout.ram_offset, layout.ram_bytes, image);
 	return 0;
-}
-
-/* Return: 1 if no migration goes on, 0, -errno */
-static int has_ended(struct qmp *qmp, struct vf_err *err)
-{
-	static const char *const ends[] = { "none", "completed", "failed",
-					    "cancelled" };
-	__json json_t *info = NULL;
-	const char *status;
-	int ret = qmp_execute(qmp, "query-migrate", NULL, &info, qemu_soon(),
-			      err);
-
-	if (ret < 0)
-		return ret;
-	status = json_string_value(json_object_get(info, "status"));
-	ret = !status;
-	for (size_t i = 0; !ret && i < ARRAY_SIZE(ends); i++)
-		ret = !strcmp(status, ends[i]);
-	return ret;
-}
-
-int qemu_cancel(struct vmm *vmm, struct vf_err *err)
-{
-	struct qmp *qmp = qemu_client(vmm);
-	struct vf_err ignored;
-	int ret = qmp_execute(qmp, "migrate_cancel", NULL, NULL, qemu_soon(),
-			      err);
-
-	if (!ret)
-		ret = has_ended(qmp, err);
-	if (!ret) {
-		qemu_migration_wait(qmp, qemu_soon(), &ignored);
-		ret = has_ended(qmp, err);
-	}
-	if (!ret)
-		return vf_err_set(err, ETIMEDOUT, "migration: does not end");
-	return ret < 0 ? ret : 0;
 }
