@@ -19,6 +19,7 @@
 #define RETRY_US  10000
 #define RETRY_MAX 100
 #define LOOK_US	  200
+#define PAUSE_US  2000000 /* a VM that stands still for longer goes on without */
 
 int qemu_live_check(struct vmm *vmm, struct vf_err *err)
 {
@@ -156,6 +157,8 @@ static int begin_paused(struct vmm *vmm, int image_fd,
 
 	pause->asked_us = vf_now_us();
 	ret = qemu_pause(vmm, &pause->paused_us, err);
+	if (deadline_us > vf_now_us() + PAUSE_US)
+		deadline_us = vf_now_us() + PAUSE_US;
 	if (!ret)
 		ret = qemu_disks_pivot(vmm, disks, err);
 	if (!ret)
@@ -165,7 +168,8 @@ static int begin_paused(struct vmm *vmm, int image_fd,
 	while (!ret) {
 		ret = has_begun(qmp, err);
 		if (!ret && vf_now_us() > deadline_us)
-			ret = vf_err_errno(err, ETIMEDOUT, "migration");
+			ret = vf_err_set(err, ETIMEDOUT,
+					 "memory was not protected in time");
 		/* no event tells of it; QEMU needs its time for the pages */
 		if (!ret)
 			usleep(LOOK_US);
