@@ -18,10 +18,16 @@
 #include "core/gc.h"
 #include "core/snapshot.h"
 #include "core/stage.h"
+#include "core/take.h"
 
 #define DYING_MS 10000
-#define REPORT_S 120 /* the longest way to a VM that runs again */
 #define UNDO_MS	 60000
+/* The longest way to a VM that runs again: what is no image and no hold of it. */
+#define REPORT_US 120000000
+/* Where the mailbox is known only afterwards: shot, written, and shot again. */
+#define SAVES 3
+/* And the guest may be asked again, if it was just being restored. */
+#define HOLDS 2
 
 /* What the finisher tells the command. */
 struct report {
@@ -158,12 +164,20 @@ static _Noreturn void finisher_run(const struct vf_state *state,
 	_exit(0);
 }
 
-static int report_read(int fd, pid_t pid,
+static int64_t report_deadline_us(const struct vm *vm,
+				  const struct snapshot_request *request)
+{
+	return vf_now_us() + REPORT_US +
+	       SAVES * take_save_us(vm->hardware.config.memory_bytes) +
+	       HOLDS * (int64_t)request->hold.timeout_ms * 1000;
+}
+
+static int report_read(int fd, pid_t pid, const struct vm *vm,
 		       const struct snapshot_request *request,
 		       struct report *report, struct vf_err *err)
 {
-	int64_t deadline_us = vf_now_us() + REPORT_S * 1000000LL;
-	int ret = vf_wait_readable(fd, request->cancel_fd, deadline_us);
+	int ret = vf_wait_readable(fd, request->cancel_fd,
+				   report_deadline_us(vm, request));
 
 	/* then it undoes what it began, and says so */
 	if (ret < 0) {
@@ -215,7 +229,7 @@ int snapshot_take_detached(struct snapshot *s, const struct vf_state *state,
 		close(fds[0]);
 		return vf_err_errno(err, errno, "snapshot");
 	}
-	ret = report_read(fds[0], pid, request, &report, err);
+	ret = report_read(fds[0], pid, vm, request, &report, err);
 	close(fds[0]);
 	if (ret < 0) {
 		finisher_leave(pid);

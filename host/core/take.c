@@ -79,12 +79,16 @@ int take_resume(struct take *t, int ret, struct vf_err *err)
 	return ret;
 }
 
+int64_t take_save_us(uint64_t memory_bytes)
+{
+	uint64_t mib = memory_bytes >> 20;
+
+	return (int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
+}
+
 int64_t take_deadline_us(const struct take *t)
 {
-	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
-
-	return vf_now_us() +
-	       (int64_t)(SAVE_FIXED_MS + mib * SAVE_MS_PER_MIB) * 1000;
+	return vf_now_us() + take_save_us(t->s->hardware.config.memory_bytes);
 }
 
 static int shoot_full(struct take *t, struct vf_err *err)
@@ -175,7 +179,9 @@ static int shoot_held(struct take *t, struct vf_err *err)
 		ret = modes[s->mode]->shoot(t, err);
 	/* from here on, giving up means to put everything back */
 	vmm->cancel_fd = -1;
-	release(t, &hold);
+	/* one that stands still would not answer: it is the guard's */
+	if (t->resumed)
+		release(t, &hold);
 	guard_stop(&guard, t->resumed && !hold.is_asked);
 	vmm->cancel_fd = cancel_fd;
 	t->hold = NULL;
@@ -190,6 +196,8 @@ static int shoot_held(struct take *t, struct vf_err *err)
 
 void take_unlink(const struct take *t)
 {
+	t->s->parent[0] = '\0';
+	memset(t->s->parent_id, 0, sizeof(t->s->parent_id));
 	for (size_t i = 0; i < ARRAY_SIZE(image_files); i++)
 		unlinkat(t->s->dir_fd, image_files[i], 0);
 }
@@ -221,6 +229,13 @@ static bool has_other_way(const struct take *t, int ret)
 	       t->request->mode == SNAPSHOT_MODE_AUTO;
 }
 
+/* Not before it is known that the VM is not held and paused once more. */
+static void say_running(const struct take *t)
+{
+	if (t->request->running)
+		t->request->running(t->s, t->request->ctx);
+}
+
 static int take_image(struct take *t, struct vf_err *err)
 {
 	struct vf_err ignored;
@@ -236,8 +251,8 @@ static int take_image(struct take *t, struct vf_err *err)
 				     : SNAPSHOT_MODE_FULL;
 		ret = shoot_prepared(t, err);
 	}
-	if (!ret && t->request->running)
-		t->request->running(t->s, t->request->ctx);
+	if (!ret && t->s->mailbox_gpa)
+		say_running(t);
 	if (!ret)
 		ret = modes[t->s->mode]->settle(t, err);
 	clean(t);
@@ -255,8 +270,10 @@ static int take_again(struct take *t, struct vf_err *err)
 
 	request_to_init(&to, t->vm, t->vmm, t->s->mailbox_gpa);
 	hold_init(&hold, &to, &t->request->hold);
-	if (!hold.wish)
+	if (!hold.wish) {
+		say_running(t);
 		return 0;
+	}
 	take_unlink(t);
 	return take_image(t, err);
 }
@@ -316,10 +333,14 @@ static int publish(struct take *t, struct vf_err *err)
 	int ret = 0;
 
 	if (s->parent[0]) {
+		/* what takes time, before others have to wait for it */
+		if (fsync(s->dir_fd) < 0)
+			return vf_err_errno(err, errno, "snapshot %s", s->name);
 		lock_fd = state_lock(t->state, err);
 		if (lock_fd < 0)
 			return lock_fd;
-		ret = snapshot_open(&parent, t->state, s->parent, err);
+		/* only which one it is counts */
+		ret = snapshot_open_link(&parent, t->state, s->parent, err);
 		if (!ret && memcmp(parent.id, s->parent_id, sizeof(parent.id)))
 			ret = vf_err_set(err, ESTALE,
 					 "snapshot %s: was removed meanwhile",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A snapshot while it is taken: shared by take.c and a file for each mode, and
- * nobody else's business.
+ * A snapshot while it is taken: shared by take.c, a file for each mode, and
+ * finisher.c, and nobody else's business.
  */
 #ifndef VF_TAKE_H
 #define VF_TAKE_H
@@ -120,9 +120,17 @@ void take_disks_close(struct take *t);
 
 /**
  * take_unlink() - Remove what a mode has written: it is of no use
- * @t:		snapshot
+ * @t:		snapshot; out: without a parent
  */
 void take_unlink(const struct take *t);
+
+/**
+ * take_save_us() - How long may all memory take to be written?
+ * @memory_bytes: its size
+ *
+ * Return: us
+ */
+int64_t take_save_us(uint64_t memory_bytes);
 
 /**
  * take_deadline_us() - When all memory should be written
