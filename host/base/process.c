@@ -175,6 +175,22 @@ void process_detach(void)
 		close(fd);
 }
 
+void process_keep_fds(const int *fds, unsigned int num)
+{
+	unsigned int from = STDERR_FILENO + 1, next;
+
+	do {
+		next = ~0U;
+		for (unsigned int i = 0; i < num; i++)
+			if ((unsigned int)fds[i] >= from &&
+			    (unsigned int)fds[i] < next)
+				next = (unsigned int)fds[i];
+		if (next > from)
+			close_range(from, next - 1, 0);
+		from = next + 1;
+	} while (next != ~0U);
+}
+
 int process_mark(int dir_fd, const char *name, struct vf_err *err)
 {
 	__close int fd = openat(dir_fd, name,

@@ -123,6 +123,13 @@ bool process_mark_lives(int dir_fd, const char *name);
 void process_detach(void);
 
 /**
+ * process_keep_fds() - Close all descriptors but these and the standard ones
+ * @fds:	descriptors; a negative one is none
+ * @num:	how many
+ */
+void process_keep_fds(const int *fds, unsigned int num);
+
+/**
  * process_open_mark() - Find the process that wrote a record
  * @proc:	out: the process, with pidfd -1 unless it lives
  * @dir_fd:	directory

@@ -5,33 +5,27 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "core/guard.h"
 #include "core/hold.h"
 
 #define TRIES	20
 #define WAIT_MS 100
 
-/* Resume the VM unless it runs, and release it if it may be held. */
-static int restore(const struct vm *vm, uint64_t gpa)
+/* Have the VM run, and release it if it may be held. */
+static int restore(const struct vm *vm, uint64_t gpa, struct vf_err *err)
 {
-	struct vf_err err;
 	struct request_to to;
-	enum vmm_state state;
 	struct vmm vmm;
-	int64_t at_us;
-	int ret = vm_attach(vm, &vmm, -1, &err);
+	int ret = vm_attach(vm, &vmm, -1, err);
 
 	if (ret < 0)
 		return ret;
-	ret = vmm.ops->cancel(&vmm, &err);
-	if (!ret)
-		ret = vmm.ops->query(&vmm, &state, &err);
-	if (!ret && state == VMM_STATE_PAUSED)
-		ret = vmm.ops->resume(&vmm, &at_us, &err);
+	ret = vmm_revive(&vmm, err);
 	disk_tidy(vm, &vmm);
 	request_to_init(&to, vm, &vmm, gpa);
 	if (!ret && gpa)
-		ret = hold_drop(&to, &err);
+		ret = hold_drop(&to, err);
 	vm_detach(&vmm);
 	return ret;
 }
@@ -39,8 +33,10 @@ static int restore(const struct vm *vm, uint64_t gpa)
 static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa,
 				struct process *engine)
 {
+	struct vf_err err;
 	char byte;
 	ssize_t n;
+	int ret = 0;
 
 	/* a terminal's signals are for the command, not for us */
 	setsid();
@@ -48,15 +44,18 @@ static _Noreturn void guard_run(int fd, const struct vm *vm, uint64_t gpa,
 		n = read(fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	/* a byte: dismissed. The end without one: the command was killed. */
-	for (int i = 0; n != 1 && i < TRIES && restore(vm, gpa) < 0; i++)
-		if (process_wait(engine, WAIT_MS) == 0)
-			break;
+	for (int i = 0; n != 1 && i < TRIES; i++) {
+		ret = restore(vm, gpa, &err);
+		if (!ret || process_wait(engine, WAIT_MS) == 0)
+			_exit(0);
+	}
+	if (ret < 0)
+		vf_log(VF_LOG_WARN, "VM %s: %s", vm->name, err.msg);
 	_exit(0);
 }
 
 int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
-		struct vmm *vmm, const struct guard *earlier,
-		struct vf_err *err)
+		struct vmm *vmm, struct vf_err *err)
 {
 	int fds[2];
 
@@ -69,12 +68,12 @@ int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
 		return vf_err_errno(err, errno, "guard");
 	}
 	if (guard->pid == 0) {
-		close(fds[1]);
-		/* with a copy of it that one would wait for our end, too */
-		if (earlier)
-			close(earlier->fd);
+		const int kept[] = { fds[0], vm->run_fd, vmm->proc.pidfd };
+
 		/* a copy of it would keep QEMU from serving anybody else */
 		vmm->ops->disconnect(vmm);
+		/* nor may a copy of anything keep others waiting for its end */
+		process_keep_fds(kept, ARRAY_SIZE(kept));
 		guard_run(fds[0], vm, gpa, &vmm->proc);
 	}
 	close(fds[0]);

@@ -20,7 +20,6 @@ struct guard {
  * @vm:		VM
  * @gpa:	its mailbox, 0: it is not held
  * @vmm:	the caller's connection to it
- * @earlier:	one that is set already, or NULL
  * @err:	error
  *
  * Only for a single-threaded caller: the guard is a fork of it.
@@ -28,8 +27,7 @@ struct guard {
  * Return: 0 or -errno
  */
 int guard_start(struct guard *guard, const struct vm *vm, uint64_t gpa,
-		struct vmm *vmm, const struct guard *earlier,
-		struct vf_err *err);
+		struct vmm *vmm, struct vf_err *err);
 
 /**
  * guard_stop() - Dismiss it

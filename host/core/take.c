@@ -165,12 +165,10 @@ static int shoot_held(struct take *t, struct vf_err *err)
 
 	request_to_init(&to, t->vm, vmm, s->mailbox_gpa);
 	hold_init(&hold, &to, wish);
-	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, NULL,
-			  err);
+	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, err);
 	if (ret < 0)
 		return ret;
 	t->hold = &hold;
-	t->guard = &guard;
 	t->resumed = true;
 	ret = hold_begin(&hold, err);
 	if (!ret && to.gpa)
@@ -185,7 +183,6 @@ static int shoot_held(struct take *t, struct vf_err *err)
 	guard_stop(&guard, t->resumed && !hold.is_asked);
 	vmm->cancel_fd = cancel_fd;
 	t->hold = NULL;
-	t->guard = NULL;
 	s->pause_us = t->pause.resumed_us - t->pause.paused_us;
 	s->prepare_us = hold.prepare_us;
 	s->quiesced = hold.prepare_us && wish->quiesce;

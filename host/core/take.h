@@ -22,8 +22,7 @@ struct take {
 	struct vmm *vmm;
 	const struct snapshot_request *request;
 	int64_t start_us;
-	const struct hold *hold;   /* on the guest, while it is shot */
-	const struct guard *guard; /* that is set meanwhile */
+	const struct hold *hold; /* on the guest, while it is shot */
 	struct vmm_pause pause;
 	bool resumed;		      /* the VM runs */
 	struct request_answer answer; /* the mailbox's first one, if it did */

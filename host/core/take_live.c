@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "core/mailbox.h"
 #include "core/take.h"
 
@@ -33,24 +34,14 @@ static uint64_t arm_sequence(struct take *t)
 	return page.header.arm_seq;
 }
 
-/*
- * Whatever happened: a failure inside the pause leaves the VM paused, and one
- * that comes before may pause it later, as long as the engine has not given up.
- */
 static void make_run(struct take *t)
 {
-	const struct vmm_ops *ops = t->vmm->ops;
-	enum vmm_state state;
-	struct vf_err ignored;
-	int64_t at_us;
-	int ret, end_ret;
+	struct vf_err err;
 
 	t->vmm->cancel_fd = -1;
-	end_ret = ops->cancel(t->vmm, &ignored);
-	ret = ops->query(t->vmm, &state, &ignored);
-	if (!ret && state == VMM_STATE_PAUSED)
-		ret = ops->resume(t->vmm, &at_us, &ignored);
-	t->resumed = !ret && !end_ret;
+	t->resumed = vmm_revive(t->vmm, &err) == 0;
+	if (!t->resumed)
+		vf_log(VF_LOG_WARN, "VM %s: %s", t->s->source, err.msg);
 }
 
 /* Pause and begin to write. The engine chooses the moment. */
@@ -106,8 +97,8 @@ static int shoot_live(struct take *t, struct vf_err *err)
 		unlinkat(t->s->dir_fd, VMM_MEMORY_FILE, 0);
 	}
 	/* the one that is set goes with the hold; writing takes longer */
-	live->has_guard = guard_start(&live->guard, t->vm, 0, t->vmm, t->guard,
-				      &ignored) == 0;
+	live->has_guard =
+		guard_start(&live->guard, t->vm, 0, t->vmm, &ignored) == 0;
 	return 0;
 }
 

@@ -51,3 +51,20 @@ int vmm_image_gpa(const struct vmm_image *image, uint64_t offset, uint64_t *gpa)
 	}
 	return -ENOENT;
 }
+
+int vmm_revive(struct vmm *vmm, struct vf_err *err)
+{
+	struct vf_err why;
+	enum vmm_state state;
+	int64_t at_us;
+	int cancel_ret = vmm->ops->cancel(vmm, &why);
+	int ret = vmm->ops->query(vmm, &state, err);
+
+	if (!ret && state == VMM_STATE_PAUSED)
+		ret = vmm->ops->resume(vmm, &at_us, err);
+	if (!ret && cancel_ret < 0) {
+		*err = why;
+		ret = cancel_ret;
+	}
+	return ret;
+}

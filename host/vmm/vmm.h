@@ -445,6 +445,19 @@ struct vmm_patch {
 #define VMM_PATCHES_MAX 512
 
 /**
+ * vmm_revive() - Have a VM run, whatever became of a save of it
+ * @vmm:	connected engine
+ * @err:	error
+ *
+ * A failure inside a pause leaves it paused, and one that comes before may pause
+ * it later, as long as the engine has not given up. If that cannot be known it is
+ * resumed all the same. One that stands still for want of room stays so.
+ *
+ * Return: 0 or -errno
+ */
+int vmm_revive(struct vmm *vmm, struct vf_err *err);
+
+/**
  * vmm_memory_write() - Write pages of guest memory
  * @vmm:	engine, which need not be connected
  * @memory:	guest memory

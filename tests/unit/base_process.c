@@ -381,6 +381,35 @@ static void outputs(void **state)
 	assert_true(vf_now_us() - start_us < 5000000);
 }
 
+/* Those are kept and no others, whatever their order. */
+static void keeping(void **state)
+{
+	int fds[5], status;
+	pid_t pid;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		assert_true(fds[i] >= 0);
+	}
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		const int kept[] = { fds[3], -1, fds[1] };
+		int open = 0;
+
+		process_keep_fds(kept, ARRAY_SIZE(kept));
+		for (int i = 0; i < 5; i++)
+			open |= (fcntl(fds[i], F_GETFD) >= 0) << i;
+		_exit(fcntl(STDERR_FILENO, F_GETFD) < 0 ? 0 : open);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1 << 1 | 1 << 3);
+	for (int i = 0; i < 5; i++)
+		close(fds[i]);
+}
+
 #define process_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -392,7 +421,7 @@ int main(void)
 		process_test(torn),	   process_test(strangers),
 		process_test(odd_name),	   process_test(mark),
 		process_test(outputs),	   process_test(detach),
-		process_test(usual_limit),
+		process_test(usual_limit), process_test(keeping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
