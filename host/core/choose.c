@@ -68,7 +68,7 @@ static int64_t predict_live(const struct take *t)
 			     ? DISKS_US + DISKS_US_PER_MIB * (int64_t)mib
 			     : 0;
 
-	/* a booted VM's memory is made huge again before each pause */
+	/* a booted VM's memory is made huge again after each live save */
 	return us + LIVE_US +
 	       (t->vm->snapshot[0] ? LIVE_US_PER_MIB * (int64_t)mib : 0);
 }

@@ -41,7 +41,7 @@ static void make_run(struct take *t)
 	t->vmm->cancel_fd = -1;
 	t->resumed = vmm_revive(t->vmm, &err) == 0;
 	if (!t->resumed)
-		vf_log(VF_LOG_WARN, "VM %s: %s", t->s->source, err.msg);
+		vf_log(VF_LOG_DEBUG, "VM %s: %s", t->s->source, err.msg);
 }
 
 /* Pause and begin to write. The engine chooses the moment. */

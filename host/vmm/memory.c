@@ -181,7 +181,9 @@ void vmm_memory_collapse(const struct vmm *vmm, const struct vmm_memory *memory,
 	for (size_t i = 0; i < huge.num; i++) {
 		const struct extent *e = &huge.runs[i];
 
-		for (uint64_t at = 0; at < e->num && vf_now_us() < deadline_us;
+		for (uint64_t at = 0;
+		     at < e->num && vf_now_us() < deadline_us &&
+		     vf_check_cancel(vmm->cancel_fd) == 0;
 		     at += step, step = step < COLLAPSE_MAX ? 2 * step : step) {
 			uint64_t left = e->num - at;
 			struct iovec range = {

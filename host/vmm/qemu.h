@@ -185,11 +185,12 @@ int qemu_sweep(struct vmm *vmm, int image_fd, int64_t deadline_us,
  * qemu_sweep_merge() - Make one file of what we have and what QEMU has written
  * @image_fd:	directory of the image, whose VMM_SWEPT_FILE then has gone
  * @ours:	from qemu_sweep()
+ * @cancel_fd:	readable when the user gives up; or -1
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int qemu_sweep_merge(int image_fd, const struct extents *ours,
+int qemu_sweep_merge(int image_fd, const struct extents *ours, int cancel_fd,
 		     struct vf_err *err);
 int qemu_memory(struct vmm *vmm, struct vmm_memory *memory, struct vf_err *err);
 int qemu_devices_open(struct vmm *vmm, struct vmm_devices **devices,

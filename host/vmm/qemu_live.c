@@ -218,7 +218,7 @@ int qemu_live_end(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	}
 	qemu_save_close(qmp, give_up);
 	if (!ret)
-		ret = qemu_sweep_merge(image_fd, &ours, err);
+		ret = qemu_sweep_merge(image_fd, &ours, vmm->cancel_fd, err);
 	extents_exit(&ours);
 	return ret;
 }

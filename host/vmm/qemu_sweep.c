@@ -16,13 +16,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -160,22 +161,50 @@ static int sweep_all(struct sweep *s, int64_t deadline_us, struct vf_err *err)
 	return ret < 0 ? vf_err_errno(err, ret, VMM_SWEPT_FILE) : 0;
 }
 
-/* Both files are there at once, for a while. */
+/*
+ * Both files are there at once, for a while. What a tmpfs may hold is a limit,
+ * not memory that is there.
+ */
 static bool has_room(int image_fd, uint64_t bytes)
 {
-	struct statvfs st;
+	struct statfs st;
 
-	return fstatvfs(image_fd, &st) == 0 &&
-	       (uint64_t)st.f_bavail * st.f_frsize / 2 > bytes;
+	return fstatfs(image_fd, &st) == 0 &&
+	       (uint64_t)st.f_bavail * (uint64_t)st.f_bsize / 2 > bytes &&
+	       (st.f_type != TMPFS_MAGIC || vmm_memory_available() / 2 > bytes);
+}
+
+/* What we need beside our own; why not is for who looks into it. */
+static int sweep_init(struct sweep *s, int image_fd, struct vf_err *err)
+{
+	__close int fd = openat(image_fd, VMM_MEMORY_FILE,
+				O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct migration_layout layout;
+	int ret;
+
+	if (s->uffd < 0)
+		return vf_err_errno(err, s->uffd, "QEMU's userfaultfd");
+	if (fd < 0 || !s->buf)
+		return vf_err_errno(err, errno, VMM_MEMORY_FILE);
+	ret = qemu_memory(s->vmm, &s->memory, err);
+	if (!ret)
+		ret = migration_place(fd, QEMU_RAM_BLOCK, &layout, err);
+	if (ret < 0)
+		return ret;
+	if (layout.ram_bytes != s->memory.bytes)
+		return vf_err_set(err, EBADMSG, "memory: of another size");
+	if (!has_room(image_fd, s->memory.bytes))
+		return vf_err_set(err, ENOSPC, "no room for both files");
+	s->ram_offset = layout.ram_offset;
+	return 0;
 }
 
 int qemu_sweep(struct vmm *vmm, int image_fd, int64_t deadline_us,
 	       struct extents *ours, struct vf_err *err)
 {
-	__close int uffd = uffd_borrow(&vmm->proc), from_fd = -1, to_fd = -1;
+	__close int uffd = uffd_borrow(&vmm->proc), to_fd = -1;
 	__free uint8_t *buf = malloc(SWEEP_BYTES);
-	struct migration_layout layout;
-	struct vf_err ignored;
+	struct vf_err why;
 	struct sweep s = {
 		.vmm = vmm,
 		.uffd = uffd,
@@ -183,37 +212,35 @@ int qemu_sweep(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		.ours = ours,
 	};
 
-	from_fd = openat(image_fd, VMM_MEMORY_FILE,
-			 O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (uffd < 0 || from_fd < 0 || !buf ||
-	    qemu_memory(vmm, &s.memory, &ignored) < 0 ||
-	    migration_place(from_fd, QEMU_RAM_BLOCK, &layout, &ignored) < 0 ||
-	    layout.ram_bytes != s.memory.bytes ||
-	    !has_room(image_fd, s.memory.bytes)) {
-		vf_log(VF_LOG_DEBUG, "QEMU copies memory alone");
+	if (sweep_init(&s, image_fd, &why) < 0) {
+		vf_log(VF_LOG_DEBUG, "QEMU copies memory alone: %s", why.msg);
 		return 0;
 	}
 	to_fd = openat(image_fd, VMM_SWEPT_FILE,
 		       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to_fd < 0)
 		return vf_err_errno(err, errno, VMM_SWEPT_FILE);
-	s.ram_offset = layout.ram_offset;
 	s.to_fd = to_fd;
 	return sweep_all(&s, deadline_us, err);
 }
 
+struct copy {
+	int from_fd, to_fd;
+	int cancel_fd;
+	uint8_t *buf; /* of SWEEP_BYTES */
+};
+
 /* Copy what there is in a stretch of a file. Return: 0 or -errno */
-static int copy_data(int from_fd, int to_fd, uint64_t at, uint64_t end,
-		     uint8_t *buf)
+static int copy_data(const struct copy *c, uint64_t at, uint64_t end)
 {
 	while (at < end) {
-		off_t data = lseek(from_fd, (off_t)at, SEEK_DATA), hole;
+		off_t data = lseek(c->from_fd, (off_t)at, SEEK_DATA), hole;
 		size_t len;
 		int ret;
 
 		if (data < 0)
 			return errno == ENXIO ? 0 : -errno;
-		hole = lseek(from_fd, data, SEEK_HOLE);
+		hole = lseek(c->from_fd, data, SEEK_HOLE);
 		if (hole < 0)
 			return -errno;
 		at = (uint64_t)data;
@@ -221,9 +248,11 @@ static int copy_data(int from_fd, int to_fd, uint64_t at, uint64_t end,
 			break;
 		len = (uint64_t)hole < end ? (uint64_t)hole - at : end - at;
 		len = len < SWEEP_BYTES ? len : SWEEP_BYTES;
-		ret = vf_pread_all(from_fd, buf, len, (off_t)at);
+		ret = vf_check_cancel(c->cancel_fd);
 		if (!ret)
-			ret = vf_pwrite_all(to_fd, buf, len, (off_t)at);
+			ret = vf_pread_all(c->from_fd, c->buf, len, (off_t)at);
+		if (!ret)
+			ret = vf_pwrite_all(c->to_fd, c->buf, len, (off_t)at);
 		if (ret < 0)
 			return ret;
 		at += len;
@@ -232,28 +261,28 @@ static int copy_data(int from_fd, int to_fd, uint64_t at, uint64_t end,
 }
 
 /* All that is not ours, from one file into the other. */
-static int copy_rest(int from_fd, int to_fd, const struct extents *ours,
-		     uint64_t ram_offset, uint8_t *buf)
+static int copy_rest(const struct copy *c, const struct extents *ours,
+		     uint64_t ram_offset)
 {
 	struct stat st;
 	uint64_t at = 0;
-	int ret = fstat(from_fd, &st) < 0 ? -errno : 0;
+	int ret = fstat(c->from_fd, &st) < 0 ? -errno : 0;
 
 	for (size_t i = 0; !ret && i < ours->num; i++) {
 		const struct extent *e = &ours->runs[i];
 		uint64_t begin = ram_offset + e->page * EXTENT_PAGE;
 
-		ret = copy_data(from_fd, to_fd, at, begin, buf);
+		ret = copy_data(c, at, begin);
 		at = begin + e->num * EXTENT_PAGE;
 	}
 	if (!ret)
-		ret = copy_data(from_fd, to_fd, at, (uint64_t)st.st_size, buf);
-	if (!ret && ftruncate(to_fd, st.st_size) < 0)
+		ret = copy_data(c, at, (uint64_t)st.st_size);
+	if (!ret && ftruncate(c->to_fd, st.st_size) < 0)
 		ret = -errno;
 	return ret;
 }
 
-int qemu_sweep_merge(int image_fd, const struct extents *ours,
+int qemu_sweep_merge(int image_fd, const struct extents *ours, int cancel_fd,
 		     struct vf_err *err)
 {
 	__close int from_fd = openat(image_fd, VMM_MEMORY_FILE,
@@ -261,6 +290,7 @@ int qemu_sweep_merge(int image_fd, const struct extents *ours,
 	__close int to_fd = openat(image_fd, VMM_SWEPT_FILE,
 				   O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	__free uint8_t *buf = malloc(SWEEP_BYTES);
+	const struct copy copy = { from_fd, to_fd, cancel_fd, buf };
 	struct migration_layout layout;
 	int ret;
 
@@ -273,7 +303,7 @@ int qemu_sweep_merge(int image_fd, const struct extents *ours,
 	ret = migration_place(from_fd, QEMU_RAM_BLOCK, &layout, err);
 	if (ret < 0)
 		return ret;
-	ret = copy_rest(from_fd, to_fd, ours, layout.ram_offset, buf);
+	ret = copy_rest(&copy, ours, layout.ram_offset);
 	if (!ret &&
 	    renameat(image_fd, VMM_SWEPT_FILE, image_fd, VMM_MEMORY_FILE) < 0)
 		ret = -errno;

@@ -476,7 +476,7 @@ int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
  * @vmm:	engine
  * @memory:	guest memory
  * @deadline_us: on vf_now_us()'s clock: begin nothing afterwards; it may take
- *		twice the time that there was
+ *		twice the time that there was. Nor when the user gives up
  *
  * A live save splits them, and protecting small pages takes ten times as long.
  * It is the VM that pays for it, in memory: pages that it never wrote, but which

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -238,6 +239,7 @@ static void check_image(const struct guest *guest)
 static void image_is_of_one_moment(void **state)
 {
 	struct guest *guest = *state;
+	__close int cancel_fd = eventfd(1, EFD_CLOEXEC);
 	int dir_fd = guest->dir.dir_fd;
 	struct extents ours = { 0 };
 
@@ -251,7 +253,10 @@ static void image_is_of_one_moment(void **state)
 	for (uint64_t p = 30; p < PAGES; p += 2)
 		if (!is_saved(p))
 			save_page(dir_fd, p, 0xdd);
-	assert_int_equal(qemu_sweep_merge(dir_fd, &ours, &guest->err), 0);
+	assert_int_equal(
+		qemu_sweep_merge(dir_fd, &ours, cancel_fd, &guest->err),
+		-ECANCELED);
+	assert_int_equal(qemu_sweep_merge(dir_fd, &ours, -1, &guest->err), 0);
 	check_image(guest);
 	assert_int_equal(faccessat(dir_fd, VMM_SWEPT_FILE, F_OK, 0), -1);
 	extents_exit(&ours);
@@ -272,7 +277,7 @@ static void no_time_is_no_harm(void **state)
 	for (uint64_t p = 0; p < PAGES; p++)
 		if (!is_saved(p) && original(p))
 			save_page(dir_fd, p, original(p));
-	assert_int_equal(qemu_sweep_merge(dir_fd, &ours, &guest->err), 0);
+	assert_int_equal(qemu_sweep_merge(dir_fd, &ours, -1, &guest->err), 0);
 	check_image(guest);
 	assert_int_equal(faccessat(dir_fd, VMM_SWEPT_FILE, F_OK, 0), -1);
 }
