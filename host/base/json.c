@@ -57,6 +57,17 @@ int vf_json_unpack(json_t *json, const char *what, struct vf_err *err,
 	return 0;
 }
 
+size_t vf_json_find(const json_t *strings, const char *string)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(strings, i, item)
+		if (!strcmp(json_string_value(item), string))
+			break;
+	return i;
+}
+
 int vf_list_dir(int dir_fd, json_t **names, struct vf_err *err)
 {
 	struct dirent **entries;

@@ -19,7 +19,7 @@ static inline void vf_json_put(json_t **json)
 /**
  * vf_json_load() - Read a JSON object from a file that we wrote
  * @dir_fd:	directory
- * @name:	file, at most 1 MiB
+ * @name:	file, at most 4 MiB
  * @out:	out: an object, a new reference
  * @err:	error
  *
@@ -52,6 +52,20 @@ int vf_json_save(int dir_fd, const char *name, const json_t *json, bool durable,
  */
 int vf_json_unpack(json_t *json, const char *what, struct vf_err *err,
 		   const char *fmt, ...);
+
+/**
+ * vf_json_find() - Where does a string stand in an array of strings?
+ * @strings:	array
+ * @string:	string
+ *
+ * Return: its first index, or the array's size
+ */
+size_t vf_json_find(const json_t *strings, const char *string);
+
+static inline bool vf_json_has(const json_t *strings, const char *string)
+{
+	return vf_json_find(strings, string) < json_array_size(strings);
+}
 
 /**
  * vf_list_dir() - The names in a directory that do not begin with a dot

@@ -14,23 +14,6 @@
 
 #define BURY_US 5000000 /* for forks that are being made */
 
-/* Where a name stands; behind the end if it does not. */
-static size_t first_of(const json_t *names, const char *name)
-{
-	size_t i;
-	json_t *item;
-
-	json_array_foreach(names, i, item)
-		if (!strcmp(json_string_value(item), name))
-			break;
-	return i;
-}
-
-static bool has_name(const json_t *names, const char *name)
-{
-	return first_of(names, name) < json_array_size(names);
-}
-
 /* Will it never verify, or could it just not be looked at? */
 static bool is_broken(int ret)
 {
@@ -78,7 +61,8 @@ static int find_orphans(json_t *names, json_t *parents,
 		json_object_foreach(parents, child, parent) {
 			const char *name = json_string_value(parent);
 
-			if (!has_name(names, name) || has_name(names, child))
+			if (!vf_json_has(names, name) ||
+			    vf_json_has(names, child))
 				continue;
 			if (orphans == SNAPSHOT_ORPHANS_REFUSE) {
 				vf_err_set(err, EBUSY,
@@ -165,7 +149,7 @@ static int bury_all(const struct vf_state *state, const json_t *hidden,
  * What was still read when it was removed, and is not any more. Nobody else would
  * look for it but gc: no command was killed.
  */
-static void sweep(const struct vf_state *state)
+static void bury_left(const struct vf_state *state)
 {
 	__json json_t *removed = json_array();
 	struct vf_err ignored;
@@ -194,7 +178,7 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 					 json_string_value(name));
 		if (ret < 0)
 			return ret;
-		if (first_of(names, json_string_value(name)) < i)
+		if (vf_json_find(names, json_string_value(name)) < i)
 			json_array_remove(names, i);
 	}
 	/* no layer is published meanwhile */
@@ -212,7 +196,7 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 		*err = why;
 		ret = bury_ret;
 	}
-	sweep(state);
+	bury_left(state);
 	return ret;
 }
 
@@ -234,8 +218,8 @@ static int write_whole(const struct chain *chain, int dir_fd, int cancel_fd,
 		       struct vf_err *err)
 {
 	struct snapshot s = chain->links[0].snapshot;
-	uint64_t offset = 0, written;
-	int ret = chain_merge(chain, dir_fd, cancel_fd, &written, err);
+	uint64_t offset = 0;
+	int ret = chain_merge(chain, dir_fd, cancel_fd, &s.dirty_bytes, err);
 
 	if (ret < 0)
 		return ret;

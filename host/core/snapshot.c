@@ -228,6 +228,8 @@ json_t *snapshot_describe(const struct snapshot *s)
 	if (s->writing) {
 		json_object_set_new(json, "total_us", json_null());
 		json_object_set_new(json, "dirty_bytes", json_null());
+		/* whether it will be a layer is not known yet */
+		json_object_del(json, "parent");
 	}
 	return json;
 }
@@ -240,17 +242,6 @@ static json_t *describe_unready(const char *name, const char *status,
 			 "name", name, "mode", "status", status, "pause_us",
 			 "total_us", "quiesced", "prepare_us", "release_us",
 			 "dirty_bytes", "memory_bytes", "error", why);
-}
-
-static bool has_name(const json_t *names, const char *name)
-{
-	size_t i;
-	json_t *item;
-
-	json_array_foreach(names, i, item)
-		if (!strcmp(json_string_value(item), name))
-			return true;
-	return false;
 }
 
 /* What one builds on; null if it is whole. */
@@ -342,7 +333,7 @@ int snapshot_list(const struct vf_state *state, json_t **out,
 		list_add(*out, lineage, state, json_string_value(name));
 	mark_orphans(*out, lineage);
 	json_array_foreach(writing, i, name)
-		if (!has_name(names, json_string_value(name)))
+		if (!vf_json_has(names, json_string_value(name)))
 			json_array_append_new(
 				*out, describe_unready(json_string_value(name),
 						       "writing", NULL));

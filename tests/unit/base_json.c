@@ -89,7 +89,7 @@ static void same_key_twice(void **state)
 static void too_large(void **state)
 {
 	struct fixture *fix = *state;
-	size_t size = (1 << 20) + 1;
+	size_t size = (4 << 20) + 1;
 	__free char *text = malloc(size);
 	json_t *out = NULL;
 
@@ -130,6 +130,18 @@ static void unpack_names_what_is_missing(void **state)
 	assert_non_null(strstr(err.msg, "port"));
 }
 
+static void strings_are_found(void **state)
+{
+	__json json_t *strings = json_pack("[s,s,s]", "b", "a", "b");
+
+	(void)state;
+	assert_int_equal(vf_json_find(strings, "b"), 0);
+	assert_int_equal(vf_json_find(strings, "a"), 1);
+	assert_int_equal(vf_json_find(strings, "ab"), 3);
+	assert_true(vf_json_has(strings, "a"));
+	assert_false(vf_json_has(strings, ""));
+}
+
 #define json_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -141,6 +153,7 @@ int main(void)
 		json_test(too_large),
 		json_test(too_deep),
 		cmocka_unit_test(unpack_names_what_is_missing),
+		cmocka_unit_test(strings_are_found),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
