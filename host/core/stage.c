@@ -125,12 +125,15 @@ static bool is_alive(const struct vf_state *state, const char *path)
 	return fd >= 0 && process_mark_lives(fd, VM_CREATOR_FILE);
 }
 
-/* The hidden directory, with our mark; the state is locked. */
+/*
+ * The hidden directory, with our mark; the state is locked. @left: out: what stood
+ * there, to be removed without the lock, or empty.
+ */
 static int stage_make(const struct vf_state *state, const char *name,
-		      struct vf_err *err)
+		      char left[NAME_MAX + 1], struct vf_err *err)
 {
 	__close int fd = -1;
-	char path[NAME_MAX + 1], hidden[NAME_MAX + 1];
+	char path[NAME_MAX + 1];
 	int ret;
 
 	stage_path(path, name);
@@ -142,8 +145,8 @@ static int stage_make(const struct vf_state *state, const char *name,
 					  "snapshot %s: is being written",
 					  name);
 		/* it may be one that was replaced, and that is still read */
-		if (hide(state, path, name, hidden) == 0)
-			hidden_remove(state, hidden, 0);
+		if (hide(state, path, name, left) < 0)
+			left[0] = '\0';
 		if (mkdirat(state->snapshots_fd, path, 0700) < 0)
 			return vf_err_errno(err, errno, "snapshot %s", name);
 	}
@@ -161,8 +164,8 @@ static int stage_make(const struct vf_state *state, const char *name,
 int stage_open(const struct vf_state *state, const char *name,
 	       struct vf_err *err)
 {
-	__close int lock_fd = -1;
-	int ret = stage_check_name(name, err);
+	char left[NAME_MAX + 1] = "";
+	int lock_fd, ret = stage_check_name(name, err);
 
 	if (ret < 0)
 		return ret;
@@ -172,19 +175,30 @@ int stage_open(const struct vf_state *state, const char *name,
 		return lock_fd;
 	if (faccessat(state->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) ==
 	    0) {
-		vf_err_set(err, EEXIST, "snapshot %s: exists", name);
+		ret = vf_err_set(err, EEXIST, "snapshot %s: exists", name);
 		vf_err_hint(err, "'vmfork rmi %s' removes it", name);
-		return -EEXIST;
+	} else {
+		ret = stage_make(state, name, left, err);
 	}
-	return stage_make(state, name, err);
+	close(lock_fd);
+	if (left[0])
+		hidden_remove(state, left, 0);
+	return ret;
 }
 
 int stage_reopen(const struct vf_state *state, const char *name,
 		 struct vf_err *err)
 {
-	__close int lock_fd = state_lock(state, err);
+	int lock_fd = state_lock(state, err), ret;
+	char left[NAME_MAX + 1] = "";
 
-	return lock_fd < 0 ? lock_fd : stage_make(state, name, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	ret = stage_make(state, name, left, err);
+	close(lock_fd);
+	if (left[0])
+		hidden_remove(state, left, 0);
+	return ret;
 }
 
 int stage_replace(const struct vf_state *state, int stage_fd, const char *name,
