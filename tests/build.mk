@@ -125,7 +125,7 @@ check-san: tests-san
 	$(Q)$(RUN) san
 
 # Those that do more where LONG is set, or do it for more kernels.
-long_tests := branch branch-faults busy disk-faults distinct kmod-device quiesce reboot \
+long_tests := branch branch-faults burst busy disk-faults distinct kmod-device quiesce reboot \
 	sizes tls told workload
 
 check-long: $(fuzz_progs) all guest tests-vm
