@@ -98,9 +98,18 @@ static unsigned int place(double at_us, double end_us, unsigned int cells)
 static void bar_draw(const struct chart *chart, const struct bar *bar,
 		     double end_us, unsigned int cells)
 {
-	static const char *const blocks[] = { "",	"\u258f", "\u258e",
-					      "\u258d", "\u258c", "\u258b",
-					      "\u258a", "\u2589", "\u2588" };
+	/* U+258F to U+2588 in UTF-8 */
+	static const char *const blocks[] = {
+		"",
+		"\xe2\x96\x8f",
+		"\xe2\x96\x8e",
+		"\xe2\x96\x8d",
+		"\xe2\x96\x8c",
+		"\xe2\x96\x8b",
+		"\xe2\x96\x8a",
+		"\xe2\x96\x89",
+		"\xe2\x96\x88",
+	};
 	unsigned int from = place(bar->from_us, end_us, cells) / EIGHTHS;
 	unsigned int at = place(bar->at_us, end_us, cells);
 	unsigned int left;

@@ -74,7 +74,7 @@ static int word_unpack(struct word *word, json_t *json, struct vf_err *err)
 int ready_label(const struct vm *vm, struct vmm *vmm, struct vf_err *err)
 {
 	char name[VF_NAME_MAX + 1];
-	struct word name_at, mail_at;
+	struct word name_at = { 0 }, mail_at = { 0 };
 	struct vmfork_mail mail;
 	__json json_t *json = NULL;
 	uint64_t page_hva;
@@ -147,11 +147,11 @@ static int change_mail(struct vmm *vmm, const char *entry,
 int ready_relabel(const struct vm *vm, struct vmm *vmm,
 		  const struct letter *boot, struct vf_err *err)
 {
-	struct word name_at, mail_at;
+	struct word name_at = { 0 }, mail_at = { 0 };
 	__json json_t *json = NULL;
-	json_t *name, *mail;
-	const char *entry;
-	json_int_t page_hva;
+	json_t *name = NULL, *mail = NULL;
+	const char *entry = NULL;
+	json_int_t page_hva = 0;
 	int ret = vf_json_load(vm->run_fd, READY_LABEL_FILE, &json, err);
 
 	if (!ret)
