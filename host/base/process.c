@@ -19,6 +19,7 @@
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define STAT_SIZE    512
 #define KILL_MS	     5000
+#define TIDY_US	     (20 * 1000000LL)
 
 /* fields of /proc/PID/stat: proc(5) */
 #define STAT_MINFLT    10
@@ -378,14 +379,15 @@ void process_close(struct process *proc)
 	proc->pidfd = -1;
 }
 
-static int output_read(int fd, char *out, size_t size, int64_t deadline_us)
+static int output_read(int fd, char *out, size_t size, int cancel_fd,
+		       int64_t deadline_us)
 {
 	size_t used = 0;
 	ssize_t n;
 	int ret;
 
 	for (;;) {
-		ret = vf_wait_readable(fd, -1, deadline_us);
+		ret = vf_wait_readable(fd, cancel_fd, deadline_us);
 		if (ret < 0)
 			return ret;
 		n = read(fd, out + used, size - 1 - used);
@@ -400,8 +402,8 @@ static int output_read(int fd, char *out, size_t size, int64_t deadline_us)
 	}
 }
 
-int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
-		   struct vf_err *err)
+int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,
+		   int cancel_fd, struct vf_err *err)
 {
 	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
 	__close int rd = -1, wr = -1, pidfd = -1;
@@ -422,17 +424,28 @@ int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
 		return vf_err_errno(err, ret, "%s", argv[0]);
 	close(vf_steal_fd(&wr));
 
-	ret = output_read(rd, out, size, deadline_us);
+	ret = output_read(rd, out, size, cancel_fd, deadline_us);
 	/* it may have closed its output and go on */
 	pidfd = pidfd_open_(pid);
 	if (!ret)
-		ret = vf_wait_readable(pidfd, -1, deadline_us);
+		ret = vf_wait_readable(pidfd, cancel_fd, deadline_us);
+	if (ret == -ECANCELED && kill(pid, SIGTERM) == 0)
+		vf_wait_readable(pidfd, -1, vf_now_us() + TIDY_US);
 	if (ret < 0)
 		kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	if (ret < 0)
 		return vf_err_errno(err, ret, "%s", argv[0]);
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
+	if (!WIFEXITED(status))
 		return vf_err_set(err, EREMOTEIO, "%s: failed", argv[0]);
-	return 0;
+	return WEXITSTATUS(status);
+}
+
+int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
+		   struct vf_err *err)
+{
+	int ret = process_answer(argv, out, size, timeout_ms, -1, err);
+
+	return ret > 0 ? vf_err_set(err, EREMOTEIO, "%s: failed", argv[0])
+		       : ret;
 }

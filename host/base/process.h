@@ -150,6 +150,20 @@ int process_open_mark(struct process *proc, int dir_fd, const char *name);
 int process_faults(pid_t pid, uint64_t *minor, uint64_t *major);
 
 /**
+ * process_answer() - Run a program to its end; how did it exit?
+ * @argv:	program, looked up in PATH, and its arguments
+ * @out:	its standard output, cut to fit, NUL terminated
+ * @size:	room in @out
+ * @timeout_ms:	after which it is killed
+ * @cancel_fd:	ends it when readable, with time to tidy up; or -1
+ * @err:	error
+ *
+ * Return: its exit status, or -errno, -ECANCELED, -EREMOTEIO if a signal ended it
+ */
+int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,
+		   int cancel_fd, struct vf_err *err);
+
+/**
  * process_output() - Run a program to its end and take what it prints
  * @argv:	program, looked up in PATH, and its arguments
  * @out:	its standard output, cut to fit, NUL terminated

@@ -30,7 +30,8 @@ static const char method[] =
 	"Each burst is one command. resumed, acked: of its forks, from the "
 	"request on; p50, p90 and max of one burst, whose distribution over "
 	"bursts follows. wall_us: from the start of the command's process to "
-	"its end. cpu_acked_us: of all engines, each until it was acked; "
+	"its end; of the floor, until its last engine is resumed. "
+	"cpu_acked_us: of all engines, each until it was acked; "
 	"cpu_engines_us: until the command ended; cpu_command_us: of the "
 	"command. Memory and faults: a fork's mean, when the command ended. "
 	"end_us: to stop them all. ideal_us: the processor time of a burst's "
@@ -38,7 +39,8 @@ static const char method[] =
 	"the number of processors. floor: the same command lines in a bare "
 	"loop, without network and mail. none: not waited for; fork: until "
 	"acked; at-once: the same, all resumed together; pool: of engines "
-	"started ahead. The first iteration is left out.";
+	"started ahead. Of a burst in which a fork failed, what not all came "
+	"to is missing. The first iteration is left out.";
 
 int burst_csv(const struct burst_table *table, const char *path,
 	      struct vf_err *err)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -14,12 +15,13 @@
 #include "bench/burst_take.h"
 #include "bench/stats.h"
 
-#define PREFIX	     "bench-burst"
+#define PREFIX_BYTES 32
 #define SELF	     "/proc/self/exe"
 #define OUTPUT_BYTES (8 << 20)
 #define WORDS_MAX    (FORK_MAX + 16)
 #define TIMEOUT	     "600" /* for forks to answer, seconds */
 #define COMMAND_MS   900000
+#define EXIT_PARTLY  3 /* some forks failed; what it printed tells which */
 
 /* A command of ours: what it printed, and what it took. */
 struct call {
@@ -38,8 +40,18 @@ static int64_t cpu_of(int who)
 	       u.ru_utime.tv_usec + u.ru_stime.tv_usec;
 }
 
-/* Run the command. Its engines are no children of ours, their time not its. */
-static int call(struct call *c, const struct burst_plan *plan,
+/* Of this run's forks; others are strangers, whatever they are called. */
+static const char *prefix_format(char text[PREFIX_BYTES])
+{
+	snprintf(text, PREFIX_BYTES, "bench-burst-%d", (int)getpid());
+	return text;
+}
+
+/*
+ * Run the command. Its engines are no children of ours, their time not its.
+ * @cancel_fd: -1 for what has to be done in any case
+ */
+static int call(struct call *c, const struct burst_plan *plan, int cancel_fd,
 		const char *const *words, unsigned int num, struct vf_err *err)
 {
 	__free char *output = malloc(OUTPUT_BYTES);
@@ -60,13 +72,17 @@ static int call(struct call *c, const struct burst_plan *plan,
 	}
 	c->cpu_us = -cpu_of(RUSAGE_CHILDREN);
 	c->wall_us = -vf_now_us();
-	ret = process_output((char **)argv, output, OUTPUT_BYTES, COMMAND_MS,
-			     err);
+	ret = process_answer((char **)argv, output, OUTPUT_BYTES, COMMAND_MS,
+			     cancel_fd, err);
 	c->wall_us += vf_now_us();
 	c->cpu_us += cpu_of(RUSAGE_CHILDREN);
+	if (ret == -ECANCELED)
+		return vf_err_errno(err, ret, "burst");
 	/* it has told why */
-	if (ret < 0)
-		return vf_err_set(err, ret, "'vmfork %s' failed", words[0]);
+	if (ret < 0 ||
+	    (ret && (ret != EXIT_PARTLY || strcmp(words[0], "fork"))))
+		return vf_err_set(err, ret < 0 ? ret : EREMOTEIO,
+				  "'vmfork %s' failed", words[0]);
 	c->said = json_loads(output, 0, &error);
 	if (!c->said)
 		return vf_err_set(err, EBADMSG,
@@ -77,10 +93,11 @@ static int call(struct call *c, const struct burst_plan *plan,
 }
 
 /* A command whose words are all of its user's. */
-#define CALL(c, plan, err, ...)                                 \
-	({                                                      \
-		const char *const words_[] = { __VA_ARGS__ };   \
-		call(c, plan, words_, ARRAY_SIZE(words_), err); \
+#define CALL(c, plan, err, ...)                                              \
+	({                                                                   \
+		const char *const words_[] = { __VA_ARGS__ };                \
+		call(c, plan, (plan)->cancel_fd, words_, ARRAY_SIZE(words_), \
+		     err);                                                   \
 	})
 
 static int fork_burst(struct call *c, const struct burst_row *row,
@@ -89,18 +106,19 @@ static int fork_burst(struct call *c, const struct burst_row *row,
 	enum burst_variant v = row->variant;
 	bool waits = v == BURST_FORK || v == BURST_AT_ONCE || v == BURST_POOL;
 	const char *wait = waits ? plan->answer : "none";
-	char num[16];
+	char num[16], prefix[PREFIX_BYTES];
 
+	prefix_format(prefix);
 	snprintf(num, sizeof(num), "%u", row->num);
 	if (v == BURST_AT_ONCE)
 		return CALL(c, plan, err, "fork", plan->snapshot, "-n", num,
-			    "--name", PREFIX, "--wait", wait, "--timeout",
+			    "--name", prefix, "--wait", wait, "--timeout",
 			    TIMEOUT, "--waves", "all");
 	return CALL(c, plan, err, "fork", plan->snapshot, "-n", num, "--name",
-		    PREFIX, "--wait", wait, "--timeout", TIMEOUT);
+		    prefix, "--wait", wait, "--timeout", TIMEOUT);
 }
 
-/* End all that has our prefix, whatever the last command came to. */
+/* End all that has our name, whatever the last command came to. */
 static int end_burst(const struct vf_state *state,
 		     const struct burst_plan *plan, struct call *c,
 		     struct vf_err *err)
@@ -108,8 +126,9 @@ static int end_burst(const struct vf_state *state,
 	__json json_t *names = NULL;
 	const char *words[WORDS_MAX] = { "stop" };
 	unsigned int num = 1;
+	char prefix[PREFIX_BYTES];
+	size_t i, len = strlen(prefix_format(prefix));
 	json_t *name;
-	size_t i;
 	int ret = vm_list(state, &names, err);
 
 	*c = (struct call){ 0 };
@@ -118,11 +137,11 @@ static int end_burst(const struct vf_state *state,
 	json_array_foreach(names, i, name) {
 		const char *text = json_string_value(name);
 
-		if (!strncmp(text, PREFIX "-", strlen(PREFIX "-")) &&
+		if (!strncmp(text, prefix, len) && text[len] == '-' &&
 		    num < WORDS_MAX)
 			words[num++] = text;
 	}
-	return num > 1 ? call(c, plan, words, num, err) : 0;
+	return num > 1 ? call(c, plan, -1, words, num, err) : 0;
 }
 
 /* The times at which forks reached a stage, and how they spread. */
@@ -135,10 +154,13 @@ static void spread(int64_t *samples, unsigned int num, int64_t *p50,
 	*max = num ? stats_percentile(samples, num, 100) : BURST_UNKNOWN;
 }
 
+/* Of a burst of which some have not come so far, nothing is said. */
 static void spread_resumed(struct burst_row *row, int64_t *samples,
 			   unsigned int num)
 {
 	int64_t *v = row->value;
+
+	num = num == row->num ? num : 0;
 
 	spread(samples, num, &v[BURST_RESUMED_P50_US], &v[BURST_RESUMED_P90_US],
 	       &v[BURST_RESUMED_MAX_US]);
@@ -187,7 +209,8 @@ static void add_usage(struct burst_row *row, const pid_t *pids,
 	}
 	if (!asked)
 		return;
-	row->value[BURST_CPU_ENGINES_US] = cpu_us;
+	if (asked == num)
+		row->value[BURST_CPU_ENGINES_US] = cpu_us;
 	row->value[BURST_PRIVATE_BYTES] = (int64_t)(private_bytes / asked);
 	row->value[BURST_SHARED_BYTES] = (int64_t)(shared_bytes / asked);
 	row->value[BURST_FAULTS_MINOR] = (int64_t)(minor / asked);
@@ -197,7 +220,7 @@ static void add_usage(struct burst_row *row, const pid_t *pids,
 static void add_forks(struct burst_row *row, const json_t *forks,
 		      int64_t *samples, pid_t *pids)
 {
-	unsigned int num = 0;
+	unsigned int num = 0, heard = 0;
 	int64_t cpu_us = 0;
 	json_t *fork;
 	size_t i;
@@ -208,12 +231,14 @@ static void add_forks(struct burst_row *row, const json_t *forks,
 		pids[num++] =
 			(pid_t)json_integer_value(json_object_get(fork, "pid"));
 		cpu_us += json_integer_value(cpu);
+		heard += json_is_integer(cpu);
 	}
 	add_usage(row, pids, num);
-	if (cpu_us)
+	if (heard == row->num)
 		row->value[BURST_CPU_ACKED_US] = cpu_us;
 	spread_resumed(row, samples, moments(forks, "resumed", samples));
 	num = moments(forks, "acked", samples);
+	num = num == row->num ? num : 0;
 	spread(samples, num, &row->value[BURST_ACKED_P50_US],
 	       &row->value[BURST_ACKED_P90_US],
 	       &row->value[BURST_ACKED_MAX_US]);
@@ -230,8 +255,10 @@ static int check_forks(const json_t *forks, const struct burst_row *row,
 	size_t i;
 
 	json_array_foreach(forks, i, fork)
+		/* one that failed is nobody's any more */
 		num += json_is_true(json_object_get(fork, "from_pool")) ==
-		       of_pool;
+			       of_pool ||
+		       !json_is_integer(json_object_get(fork, "pid"));
 	if (json_array_size(forks) == row->num && num == row->num)
 		return 0;
 	return vf_err_set(err, EBADMSG,
@@ -312,6 +339,7 @@ static int take_pool(struct burst_row *row, const struct vf_state *state,
 		     const struct burst_plan *plan, int64_t *samples,
 		     pid_t *pids, struct vf_err *err)
 {
+	const char *const drain[] = { "pool", "drain", plan->snapshot };
 	struct call filled, drained;
 	struct vf_err why;
 	char num[16];
@@ -323,7 +351,7 @@ static int take_pool(struct burst_row *row, const struct vf_state *state,
 	json_decref(filled.said);
 	if (!ret)
 		ret = take_forks(row, state, plan, samples, pids, err);
-	if (CALL(&drained, plan, &why, "pool", "drain", plan->snapshot) < 0 &&
+	if (call(&drained, plan, -1, drain, ARRAY_SIZE(drain), &why) < 0 &&
 	    !ret) {
 		*err = why;
 		ret = -err->num;
@@ -364,7 +392,7 @@ int burst_model(struct floor_model *model, const struct vf_state *state,
 	const struct burst_row one = { .num = 1, .variant = BURST_NONE };
 	struct call forked, ended;
 	struct snapshot snapshot;
-	struct vf_err ignored;
+	struct vf_err why;
 	json_t *fork;
 	int ret = snapshot_open(&snapshot, state, plan->snapshot, err);
 
@@ -381,7 +409,10 @@ int burst_model(struct floor_model *model, const struct vf_state *state,
 			(pid_t)json_integer_value(json_object_get(fork, "pid")),
 			err);
 	json_decref(forked.said);
-	end_burst(state, plan, &ended, &ignored);
+	if (end_burst(state, plan, &ended, &why) < 0 && !ret) {
+		*err = why;
+		ret = -err->num;
+	}
 	json_decref(ended.said);
 	snapshot_close(&snapshot);
 	return ret;

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -95,8 +96,12 @@ static int spawn(struct floor_engine *engine, const struct floor_model *model)
 		    CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
 	if (pid < 0)
 		return -errno;
-	if (process_open_own(&engine->proc, pid) < 0)
+	if (process_open_own(&engine->proc, pid) < 0) {
+		/* nobody could end it later */
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
 		return -EMFILE;
+	}
 	return -birth.error;
 }
 
@@ -339,6 +344,11 @@ static int alloc_run(struct floor_run *run, unsigned int num)
 	};
 	if (!run->engines || !run->resumed_us || !run->pids)
 		return -ENOMEM;
+	/* floor_end() closes what is not -1, also of those never started */
+	for (unsigned int i = 0; i < num; i++) {
+		run->engines[i].proc.pidfd = -1;
+		run->engines[i].qmp_fd = -1;
+	}
 	run->num = num;
 	return 0;
 }
@@ -351,8 +361,6 @@ static int prepare(struct floor_run *run, const struct floor_model *model,
 	for (unsigned int i = 0; i < run->num; i++) {
 		struct floor_engine *engine = &run->engines[i];
 
-		engine->proc.pidfd = -1;
-		engine->qmp_fd = -1;
 		for (unsigned int k = 0; k < FLOOR_FDS_MAX; k++)
 			engine->fds[k] = -1;
 		for (unsigned int k = 0; k < model->num_fds; k++)

@@ -144,6 +144,24 @@ static bool is_met(const json_t *report)
 	return true;
 }
 
+/* First on standard output, then what a bad file name may prevent. */
+static int tell(struct cmd *cmd, const struct burst_table *table,
+		const json_t *report, const struct order *order,
+		struct vf_err *err)
+{
+	int ret = 0;
+
+	if (cmd->json)
+		ret = cmd_print_json(report, err);
+	else
+		print_report(report);
+	if (!ret && order->csv)
+		ret = burst_csv(table, order->csv, err);
+	if (!ret && order->plot)
+		ret = burst_plot(table, order->plot, err);
+	return ret;
+}
+
 static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
@@ -151,19 +169,18 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	__json json_t *report = NULL;
 	struct burst_table table;
 	int ret = burst_run(&table, state, &order->plan, err);
+	struct vf_err why;
+	int told = 0;
 
-	/* first what took minutes, then what a bad file name may prevent */
-	if (!ret) {
+	/* what took minutes is told, also if the last burst failed */
+	if (!ret || table.num) {
 		report = burst_report(&table);
-		if (cmd->json)
-			ret = cmd_print_json(report, err);
-		else
-			print_report(report);
+		told = tell(cmd, &table, report, order, &why);
 	}
-	if (!ret && order->csv)
-		ret = burst_csv(&table, order->csv, err);
-	if (!ret && order->plot)
-		ret = burst_plot(&table, order->plot, err);
+	if (!ret && told < 0) {
+		*err = why;
+		ret = told;
+	}
 	burst_table_exit(&table);
 	if (ret < 0)
 		return ret;

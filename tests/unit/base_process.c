@@ -410,6 +410,31 @@ static void keeping(void **state)
 		close(fds[i]);
 }
 
+/* The exit status is told as it is, and who is called back ends at once. */
+static void answers(void **state)
+{
+	struct fixture *fix = *state;
+	char *argv[] = { (char *)"sh", (char *)"-c", NULL, NULL };
+	char out[8];
+	int64_t start_us;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	argv[2] = (char *)"echo some; exit 3";
+	assert_int_equal(
+		process_answer(argv, out, sizeof(out), 5000, fds[0], &fix->err),
+		3);
+	assert_string_equal(out, "some\n");
+	assert_int_equal(close(fds[1]), 0);
+	argv[2] = (char *)"exec sleep 1000";
+	start_us = vf_now_us();
+	assert_int_equal(process_answer(argv, out, sizeof(out), 60000, fds[0],
+					&fix->err),
+			 -ECANCELED);
+	assert_true(vf_now_us() - start_us < 15000000);
+	assert_int_equal(close(fds[0]), 0);
+}
+
 #define process_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -420,8 +445,9 @@ int main(void)
 		process_test(inheritance), process_test(stale),
 		process_test(torn),	   process_test(strangers),
 		process_test(odd_name),	   process_test(mark),
-		process_test(outputs),	   process_test(detach),
-		process_test(usual_limit), process_test(keeping),
+		process_test(outputs),	   process_test(answers),
+		process_test(detach),	   process_test(usual_limit),
+		process_test(keeping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
