@@ -76,7 +76,10 @@ killed_engine() {
 }
 
 killed_command() {
-	signalled KILL 0.5 fork ready -n 3 --name k
+	# one that was over before is ended as any
+	if signalled KILL 0.5 fork ready -n 3 --name k; then
+		vmfork stop k-1 k-2 k-3 || return
+	fi
 	gc_restores
 }
 
