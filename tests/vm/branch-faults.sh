@@ -37,6 +37,25 @@ kill_commands() { # MODE
 	left_nothing
 }
 
+# The user gives up: the source does not wait for all that is undone.
+interrupt_commands() { # MODE
+	local i pid rc
+
+	for ((i = 0; i < KILLS; i++)); do
+		"$VMFORK" snapshot src cut --mode "$1" >"$notes/said" 2>&1 &
+		pid=$!
+		read -r -t "$(moment "$1")" <>"$notes/never"
+		kill -TERM "$pid" 2>/dev/null
+		goes_on || return
+		wait_end "$pid" || return
+		wait "$pid"
+		rc=$?
+		echo "$1: $rc $(tail -n 1 "$notes/said")"
+		all_or_nothing "$rc" || return
+	done
+	left_nothing
+}
+
 # The command is killed: who finishes for it does, or it had not begun.
 kill_promisers() { # MODE
 	local i
@@ -176,6 +195,7 @@ run_all() {
 		forked=
 		check "$mode" undisturbed "$mode" || return
 		check "$mode: the command is killed" kill_commands "$mode"
+		check "$mode: it is interrupted" interrupt_commands "$mode"
 		check "$mode: it is killed, having promised" kill_promisers "$mode"
 		broken=0
 		check "$mode: who keeps the promise is killed" \

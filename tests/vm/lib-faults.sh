@@ -7,8 +7,8 @@
 
 # shellcheck disable=SC2034 # for those who source this
 MODES="live diff full"
-GOES_ON_MS=1000 # on a quiet machine
-GOES_ON_MS_MAX=5000
+GOES_ON_MS=1000
+GOES_ON_STEPS=10 # on the way, each of which waits for its turn where others run
 forked= # one of a killed command was
 worst_ms=0
 source_ip= # of src
@@ -16,17 +16,27 @@ source_ip= # of src
 # --- what has to hold --------------------------------------------------------
 
 # What is sent to a VM that is paused is answered when it goes on.
-goes_on() {
-	local began=${EPOCHREALTIME/./} ms
+answer_ms() {
+	local began=${EPOCHREALTIME/./}
 
 	ping -4 -n -q -c 1 -W 10 "$source_ip" >/dev/null || {
-		echo "the source does not answer"
+		echo "the source does not answer" >&2
 		return 1
 	}
-	ms=$(((${EPOCHREALTIME/./} - began) / 1000))
+	echo $(((${EPOCHREALTIME/./} - began) / 1000))
+}
+
+# Within a second; on a loaded machine, a step takes what an answer does that
+# nothing is in the way of.
+goes_on() {
+	local ms calm_ms
+
+	ms=$(answer_ms) || return
 	[ "$ms" -le "$worst_ms" ] || worst_ms=$ms
-	[ "$ms" -le "$GOES_ON_MS" ] || echo "the source went on after $ms ms"
-	[ "$ms" -le "$GOES_ON_MS_MAX" ]
+	[ "$ms" -gt "$GOES_ON_MS" ] || return 0
+	calm_ms=$(answer_ms) || return
+	echo "the source went on after $ms ms; another answer took $calm_ms"
+	[ "$ms" -le $((GOES_ON_MS + GOES_ON_STEPS * calm_ms)) ]
 }
 
 status_of() { # SNAPSHOT: ready, writing, broken or none
