@@ -18,6 +18,10 @@
 #include "core/batch.h"
 #include "core/reap.h"
 
+/* As long as rates may take, all together; of one it is tens of milliseconds. */
+#define SHAPING_US     (30 * 1000000LL)
+#define SHAPING_ONE_US 500000
+
 static void set_attached(struct batch *b, enum attach_state attached)
 {
 	pthread_mutex_lock(&b->lock);
@@ -205,18 +209,27 @@ static void shape_unheard(struct batch *b)
 }
 
 /* The last that is done before forks are on record as made. */
-static void end_shaping(struct batch *b, bool drop)
+static int end_shaping(struct batch *b, struct vf_err *err)
 {
 	int64_t from_us = vf_now_us();
+	int64_t deadline_us =
+		from_us + SHAPING_US + (int64_t)b->result->num * SHAPING_ONE_US;
+	int ret = shaper_wait(&b->shaper, b->request->cancel_fd, deadline_us);
 
-	shaper_end(&b->shaper, drop);
+	shaper_end(&b->shaper, ret < 0);
 	trace_note(&b->result->trace, "shaping", from_us);
+	if (ret == -ECANCELED)
+		return vf_err_set(err, ECANCELED, "interrupted");
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
+		if (job->outcome != FORK_FAILED)
+			nics_give_up(job->vm.nics, job->vm.num_nics,
+				     &job->shaping_err);
 		if (job->shaping_err.num && !job->err.num)
 			job->err = job->shaping_err;
 	}
+	return 0;
 }
 
 /* Engines, acknowledgements, conclusions. Everything is prepared. */
@@ -329,8 +342,10 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		ret = batch_prepare(&b, err);
 	if (!ret)
 		ret = run_batch(&b, err);
-	if (result->jobs)
-		end_shaping(&b, ret < 0);
+	if (ret < 0)
+		shaper_end(&b.shaper, true);
+	else
+		ret = end_shaping(&b, err);
 	if (!ret && !request->ahead)
 		record_jobs(&b);
 	/* a TAP of which we hold a descriptor would outlive its engine */

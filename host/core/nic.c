@@ -224,6 +224,19 @@ int nics_shape(struct vm_nic *nics, unsigned int num, struct vf_err *err)
 	return first;
 }
 
+void nics_give_up(struct vm_nic *nics, unsigned int num, struct vf_err *err)
+{
+	static const char why[] = "not in time";
+
+	for (unsigned int i = 0; i < num; i++) {
+		if (nics[i].shaping != NIC_SHAPING_PENDING)
+			continue;
+		nics[i].shaping = NIC_SHAPING_FAILED;
+		strcpy(nics[i].shaping_why, why);
+		vf_err_set(err, ETIMEDOUT, "shaping: %s", why);
+	}
+}
+
 json_t *nics_verified_pack(const struct vm_nic *nics, unsigned int num)
 {
 	bool all = num > 0;

@@ -98,6 +98,14 @@ json_t *nics_describe(const struct vm_nic *nics, unsigned int num);
 int nics_shape(struct vm_nic *nics, unsigned int num, struct vf_err *err);
 
 /**
+ * nics_give_up() - There is no time left to limit interfaces
+ * @nics:	interfaces; those whose shaping is pending have failed
+ * @num:	how many
+ * @err:	out: why, if there are any
+ */
+void nics_give_up(struct vm_nic *nics, unsigned int num, struct vf_err *err);
+
+/**
  * nics_are_pending() - Is there anything for nics_shape() to do?
  * @nics:	interfaces
  * @num:	how many

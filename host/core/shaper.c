@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "core/fork.h"
 #include "core/shaper.h"
 
-/* Requests have a time limit each (rtnl.c), so this ends. */
+/* Requests have a time limit each (rtnl.c): one that has begun is waited for. */
 static void shape(struct fork_job *job)
 {
 	struct timeline *tl = &job->timeline;
@@ -35,6 +37,7 @@ static void *shaper_main(void *arg)
 		pthread_mutex_lock(&s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
+	eventfd_write(s->ended_fd, 1);
 	return NULL;
 }
 
@@ -46,6 +49,13 @@ int shaper_start(struct shaper *shaper, unsigned int max, struct vf_err *err)
 	shaper->queue = calloc(max, sizeof(struct fork_job *));
 	if (!shaper->queue)
 		return vf_err_errno(err, ENOMEM, "shaping");
+	shaper->ended_fd = eventfd(0, EFD_CLOEXEC);
+	if (shaper->ended_fd < 0) {
+		ret = vf_err_errno(err, errno, "shaping");
+		free(shaper->queue);
+		shaper->queue = NULL;
+		return ret;
+	}
 	pthread_mutex_init(&shaper->lock, NULL);
 	pthread_cond_init(&shaper->changed, NULL);
 	ret = pthread_create(&shaper->thread, NULL, shaper_main, shaper);
@@ -67,21 +77,35 @@ void shaper_add(struct shaper *shaper, struct fork_job *job)
 	pthread_mutex_unlock(&shaper->lock);
 }
 
+static void no_more(struct shaper *shaper, bool drop)
+{
+	pthread_mutex_lock(&shaper->lock);
+	shaper->is_over = true;
+	shaper->is_dropped = drop;
+	pthread_cond_signal(&shaper->changed);
+	pthread_mutex_unlock(&shaper->lock);
+}
+
+int shaper_wait(struct shaper *shaper, int cancel_fd, int64_t deadline_us)
+{
+	if (!shaper->has_thread)
+		return 0;
+	no_more(shaper, false);
+	return vf_wait_readable(shaper->ended_fd, cancel_fd, deadline_us);
+}
+
 void shaper_end(struct shaper *shaper, bool drop)
 {
 	if (!shaper->queue)
 		return;
 	if (shaper->has_thread) {
-		pthread_mutex_lock(&shaper->lock);
-		shaper->is_over = true;
-		shaper->is_dropped = drop;
-		pthread_cond_signal(&shaper->changed);
-		pthread_mutex_unlock(&shaper->lock);
+		no_more(shaper, drop);
 		pthread_join(shaper->thread, NULL);
 	}
 	shaper->has_thread = false;
 	pthread_cond_destroy(&shaper->changed);
 	pthread_mutex_destroy(&shaper->lock);
+	vf_close_fd(&shaper->ended_fd);
 	free(shaper->queue);
 	shaper->queue = NULL;
 }

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -29,6 +30,7 @@ struct shaper {
 	unsigned int done; /* of these */
 	bool is_over;	   /* nothing comes any more */
 	bool is_dropped;   /* nor is the rest done */
+	int ended_fd;	   /* readable once nothing is left to do */
 };
 
 /**
@@ -48,6 +50,16 @@ int shaper_start(struct shaper *shaper, unsigned int max, struct vf_err *err);
  *		until shaper_end(); at most once for each
  */
 void shaper_add(struct shaper *shaper, struct fork_job *job);
+
+/**
+ * shaper_wait() - Wait until all is done; nothing may be added any more
+ * @shaper:		queue; one that is zero or has ended is fine
+ * @cancel_fd:		readable when the user gives up; or -1
+ * @deadline_us:	on vf_now_us()'s clock
+ *
+ * Return: 0, -ETIMEDOUT, -ECANCELED, -errno
+ */
+int shaper_wait(struct shaper *shaper, int cancel_fd, int64_t deadline_us);
 
 /**
  * shaper_end() - Wait until all is done, or drop what is not

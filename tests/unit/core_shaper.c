@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/io.h"
 #include "core/fork.h"
 #include "core/shaper.h"
 
@@ -116,6 +118,40 @@ static void the_rest_is_dropped(void **state)
 		assert_true(is_untouched(&fix->jobs[i]));
 }
 
+/* Nobody waits for ever; and all is done, or it was for want of time. */
+static void waited_for(void **state)
+{
+	struct fixture *fix = *state;
+	int fds[2], ret;
+
+	assert_int_equal(shaper_wait(&fix->shaper, -1, 0), 0);
+	start(fix);
+	add_all(fix);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(close(fds[1]), 0);
+	ret = shaper_wait(&fix->shaper, fds[0], vf_now_us() + 60000000);
+	assert_int_equal(ret, -ECANCELED);
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(shaper_wait(&fix->shaper, -1, vf_now_us()),
+			 -ETIMEDOUT);
+	assert_int_equal(shaper_wait(&fix->shaper, -1, vf_now_us() + 60000000),
+			 0);
+	assert_true(is_done(&fix->jobs[JOBS - 1]));
+}
+
+static void gave_up(void **state)
+{
+	struct fixture *fix = *state;
+	struct fork_job *job = &fix->jobs[0];
+
+	job->vm.nics[1].shaping = NIC_SHAPING_APPLIED;
+	nics_give_up(job->vm.nics, job->vm.num_nics, &job->shaping_err);
+	assert_int_equal(job->vm.nics[0].shaping, NIC_SHAPING_FAILED);
+	assert_string_equal(job->vm.nics[0].shaping_why, "not in time");
+	assert_int_equal(job->vm.nics[1].shaping, NIC_SHAPING_APPLIED);
+	assert_int_equal(job->shaping_err.num, ETIMEDOUT);
+}
+
 static void ended_twice(void **state)
 {
 	struct fixture *fix = *state;
@@ -180,7 +216,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		shaper_test(all_are_done), shaper_test(the_rest_is_dropped),
-		shaper_test(ended_twice),  shaper_test(nothing_to_limit),
+		shaper_test(ended_twice),  shaper_test(waited_for),
+		shaper_test(gave_up),	   shaper_test(nothing_to_limit),
 		shaper_test(start_failed),
 	};
 
