@@ -13,6 +13,7 @@
 #include "names.h"
 
 #define COMMAND_PID 1 /* in the trace; the forks follow */
+#define TMP_BYTES   32
 
 enum track { TRACK_HOST = 1, TRACK_ENGINE, TRACK_GUEST, TRACK_END };
 
@@ -244,17 +245,24 @@ static int dir_open(const char *path, size_t len)
 
 /*
  * A file without a name shows it, and leaves nothing. Where the file system has
- * no such thing, it has to be one with the name that is written to first.
+ * no such thing, it has to be one with a name that nobody has.
  */
-static int dir_check(int dir_fd, const char *name)
+static int dir_check(int dir_fd)
 {
-	char tmp[NAME_MAX + 1];
+	char tmp[TMP_BYTES];
+	uint64_t random;
 	int fd = openat(dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
+		int ret = vf_random(&random, sizeof(random));
+
+		if (ret < 0)
+			return ret;
+		snprintf(tmp, sizeof(tmp), ".vmfork-%016llx",
+			 (unsigned long long)random);
+		/* whatever is there already is somebody else's */
 		fd = openat(dir_fd, tmp,
-			    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+			    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd >= 0)
 			unlinkat(dir_fd, tmp, 0);
 	}
@@ -282,7 +290,7 @@ int trace_file_open(struct trace_file *file, const char *path,
 		return vf_err_errno(err, ENAMETOOLONG, "trace %s", path);
 	strcpy(file->name, name);
 	file->dir_fd = dir_open(path, (size_t)(name - path));
-	ret = file->dir_fd < 0 ? file->dir_fd : dir_check(file->dir_fd, name);
+	ret = file->dir_fd < 0 ? file->dir_fd : dir_check(file->dir_fd);
 	if (ret < 0)
 		return vf_err_errno(err, ret, "trace %s", path);
 	/* it is replaced: a device or a link must not be */
