@@ -26,7 +26,7 @@ static int inspect_vm(const struct vf_state *state, const char *name,
 		vm_close(&vm);
 		return ret;
 	}
-	*out = vminfo_describe(state, name);
+	*out = vminfo_describe(state, name, true);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		json_t *record = NULL;
 

@@ -94,7 +94,7 @@ static json_t *entry_describe(const struct vf_state *pool, const char *name)
 		{ "creating", "filling" },
 		{ "running", "ready" },
 	};
-	json_t *json = vminfo_describe(pool, name);
+	json_t *json = vminfo_describe(pool, name, false);
 	pid_t pid = (pid_t)json_integer_value(json_object_get(json, "pid"));
 	const char *is = json_string_value(json_object_get(json, "state"));
 	int64_t age_s, cpu_us;

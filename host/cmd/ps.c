@@ -37,7 +37,8 @@ static int list(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		return ret;
 	json_array_foreach(names, i, name)
 		json_array_append_new(
-			rows, vminfo_describe(state, json_string_value(name)));
+			rows,
+			vminfo_describe(state, json_string_value(name), true));
 	return cmd_print_rows(cmd, rows, columns, ARRAY_SIZE(columns), err);
 }
 

@@ -114,7 +114,7 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		printf("%s\n", r->name);
 		return done;
 	}
-	json = vminfo_describe(state, r->name);
+	json = vminfo_describe(state, r->name, true);
 	ret = cmd_print_json(json, err);
 	return ret < 0 ? ret : done;
 }

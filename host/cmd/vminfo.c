@@ -24,7 +24,8 @@ static void add_process(json_t *json, pid_t pid)
 			    json_integer((json_int_t)memory.shared_bytes));
 }
 
-json_t *vminfo_describe(const struct vf_state *state, const char *name)
+json_t *vminfo_describe(const struct vf_state *state, const char *name,
+			bool may_speak)
 {
 	enum vm_state vm_state = vm_get_state(state, name);
 	struct process proc = { .pidfd = -1 };
@@ -51,7 +52,7 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name)
 		json, "accel",
 		json_string(vmm_accel_name(vm.hardware.config.accel)));
 	json_object_set_new(json, "disks", disk_describe(&vm.disks, vm.run_fd));
-	if (vm_state == VM_STATE_RUNNING)
+	if (vm_state == VM_STATE_RUNNING && may_speak)
 		nets_look(state, &vm);
 	links = nics_describe(vm.nics, vm.num_nics);
 	json_object_update(json, links);

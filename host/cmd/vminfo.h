@@ -3,6 +3,7 @@
 #define VF_VMINFO_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "core/state.h"
 
@@ -10,10 +11,12 @@
  * vminfo_describe() - A VM as its user sees it
  * @state:	state directory
  * @name:	name
+ * @may_speak:	its guest may have run: the host is asked what it has heard
  *
  * Return: an object (name, state, pid, snapshot, mac, ipv4, ipv6, tap,
  * memory_bytes, private_bytes, shared_bytes, …), a new reference
  */
-json_t *vminfo_describe(const struct vf_state *state, const char *name);
+json_t *vminfo_describe(const struct vf_state *state, const char *name,
+			bool may_speak);
 
 #endif
