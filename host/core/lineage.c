@@ -145,20 +145,6 @@ static int bury_all(const struct vf_state *state, const json_t *hidden,
 	return ret;
 }
 
-/*
- * What was still read when it was removed, and is not any more. Nobody else would
- * look for it but gc: no command was killed.
- */
-static void bury_left(const struct vf_state *state)
-{
-	__json json_t *removed = json_array();
-	struct vf_err ignored;
-	__close int lock_fd = state_lock(state, &ignored);
-
-	if (lock_fd >= 0)
-		snapshot_gc(state, removed, &ignored);
-}
-
 int snapshot_remove(const struct vf_state *state, json_t *names,
 		    enum snapshot_orphans orphans, struct vf_err *err)
 {
@@ -196,7 +182,7 @@ int snapshot_remove(const struct vf_state *state, json_t *names,
 		*err = why;
 		ret = bury_ret;
 	}
-	bury_left(state);
+	stage_bury_left(state);
 	return ret;
 }
 

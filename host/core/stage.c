@@ -336,6 +336,27 @@ int stage_list(const struct vf_state *state, json_t **names, struct vf_err *err)
 	return 0;
 }
 
+static bool is_stage(const char *path)
+{
+	size_t len = strlen(path), suffix = strlen(STAGE_SUFFIX);
+
+	return len > suffix && !strcmp(path + len - suffix, STAGE_SUFFIX);
+}
+
+void stage_bury_left(const struct vf_state *state)
+{
+	__json json_t *paths = NULL;
+	struct vf_err ignored;
+	size_t i;
+	json_t *item;
+
+	if (hidden_list(state, false, &paths, &ignored) < 0)
+		return;
+	json_array_foreach(paths, i, item)
+		if (!is_stage(json_string_value(item)))
+			hidden_remove(state, json_string_value(item), 0);
+}
+
 int snapshot_gc(const struct vf_state *state, json_t *removed,
 		struct vf_err *err)
 {

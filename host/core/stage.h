@@ -97,6 +97,16 @@ int stage_bury(const struct vf_state *state, const char *hidden,
 	       int64_t deadline_us, struct vf_err *err);
 
 /**
+ * stage_bury_left() - Remove hidden directories that were still read, and are not
+ * any more
+ * @state:	state directory
+ *
+ * Nobody else would look for them but gc: no command was killed. What has been
+ * hidden is nobody's, so this needs no lock.
+ */
+void stage_bury_left(const struct vf_state *state);
+
+/**
  * stage_publish() - Make the snapshot exist: all is in place and synced
  * @state:	state directory
  * @stage_fd:	from stage_open()
