@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -119,45 +118,20 @@ static int link_alias_add(struct rtnl *rtnl, const struct net_conf *conf)
 	return 0;
 }
 
-int bridge_addr_add(struct rtnl *rtnl, const char *link, int ifindex,
-		    int family, const void *addr, unsigned int prefix)
-{
-	size_t len = family == AF_INET ? 4 : 16;
-	struct ifaddrmsg ifa = { .ifa_family = family,
-				 .ifa_prefixlen = prefix,
-				 .ifa_flags =
-					 IFA_F_PERMANENT |
-					 (family == AF_INET6 ? IFA_F_NODAD : 0),
-				 .ifa_index = ifindex };
-	struct nl_msg *msg;
-
-	msg = rtnl_add(rtnl, RTM_NEWADDR,
-		       NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-		       "link %s: %s address", link,
-		       family == AF_INET ? "IPv4" : "IPv6");
-	if (!msg || nlmsg_append(msg, &ifa, sizeof(ifa), NLMSG_ALIGNTO) < 0)
-		return -ENOMEM;
-	NLA_PUT(msg, IFA_LOCAL, len, addr);
-	NLA_PUT(msg, IFA_ADDRESS, len, addr);
-	return 0;
-nla_put_failure:
-	return -ENOMEM;
-}
-
 static int addrs_add(struct rtnl *rtnl, const struct net_conf *conf)
 {
 	struct in6_addr link_local = pool_link_local(conf->mac);
 	int ifindex = if_nametoindex(conf->bridge);
 	int ret;
 
-	ret = bridge_addr_add(rtnl, conf->bridge, ifindex, AF_INET,
-			      &conf->addr4, conf->prefix4);
+	ret = rtnl_add_addr(rtnl, conf->bridge, ifindex, AF_INET, &conf->addr4,
+			    conf->prefix4);
 	if (ret == 0)
-		ret = bridge_addr_add(rtnl, conf->bridge, ifindex, AF_INET6,
-				      &conf->addr6, conf->prefix6);
+		ret = rtnl_add_addr(rtnl, conf->bridge, ifindex, AF_INET6,
+				    &conf->addr6, conf->prefix6);
 	if (ret == 0)
-		ret = bridge_addr_add(rtnl, conf->bridge, ifindex, AF_INET6,
-				      &link_local, 64);
+		ret = rtnl_add_addr(rtnl, conf->bridge, ifindex, AF_INET6,
+				    &link_local, 64);
 	return ret;
 }
 

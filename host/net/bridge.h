@@ -54,20 +54,6 @@ int bridge_down(struct rtnl *rtnl, const struct net_conf *conf,
 		struct vf_err *err);
 
 /**
- * bridge_addr_add() - Add a request to give a link an address
- * @rtnl:	socket
- * @link:	its name, for an error's text
- * @ifindex:	its index
- * @family:	AF_INET or AF_INET6, that without duplicate address detection
- * @addr:	address
- * @prefix:	its prefix length
- *
- * Return: 0 or -ENOMEM
- */
-int bridge_addr_add(struct rtnl *rtnl, const char *link, int ifindex,
-		    int family, const void *addr, unsigned int prefix);
-
-/**
  * bridge_forward() - Let the host forward packets
  * @conf:	network
  * @err:	error

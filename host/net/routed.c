@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "net/bridge.h"
 #include "net/pool.h"
 #include "net/port.h"
 #include "net/routed.h"
@@ -78,13 +77,13 @@ static int addrs_add(struct rtnl *rtnl, const struct net_conf *conf,
 	struct in6_addr link_local = pool_link_local(conf->mac);
 	int ret;
 
-	ret = bridge_addr_add(rtnl, tap, ifindex, AF_INET, &conf->addr4, 32);
+	ret = rtnl_add_addr(rtnl, tap, ifindex, AF_INET, &conf->addr4, 32);
 	if (ret == 0)
-		ret = bridge_addr_add(rtnl, tap, ifindex, AF_INET6,
-				      &conf->addr6, 128);
+		ret = rtnl_add_addr(rtnl, tap, ifindex, AF_INET6, &conf->addr6,
+				    128);
 	if (ret == 0)
-		ret = bridge_addr_add(rtnl, tap, ifindex, AF_INET6, &link_local,
-				      64);
+		ret = rtnl_add_addr(rtnl, tap, ifindex, AF_INET6, &link_local,
+				    64);
 	return ret;
 }
 

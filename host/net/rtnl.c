@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <netlink/attr.h>
@@ -179,6 +180,31 @@ struct nl_msg *rtnl_add_link(struct rtnl *rtnl, int type, int flags,
 	    nlmsg_append(msg, (void *)ifi, sizeof(*ifi), NLMSG_ALIGNTO) < 0)
 		return NULL;
 	return msg;
+}
+
+int rtnl_add_addr(struct rtnl *rtnl, const char *link, int ifindex, int family,
+		  const void *addr, unsigned int prefix)
+{
+	size_t len = family == AF_INET ? 4 : 16;
+	struct ifaddrmsg ifa = { .ifa_family = family,
+				 .ifa_prefixlen = prefix,
+				 .ifa_flags =
+					 IFA_F_PERMANENT |
+					 (family == AF_INET6 ? IFA_F_NODAD : 0),
+				 .ifa_index = ifindex };
+	struct nl_msg *msg;
+
+	msg = rtnl_add(rtnl, RTM_NEWADDR,
+		       NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+		       "link %s: %s address", link,
+		       family == AF_INET ? "IPv4" : "IPv6");
+	if (!msg || nlmsg_append(msg, &ifa, sizeof(ifa), NLMSG_ALIGNTO) < 0)
+		return -ENOMEM;
+	NLA_PUT(msg, IFA_LOCAL, len, addr);
+	NLA_PUT(msg, IFA_ADDRESS, len, addr);
+	return 0;
+nla_put_failure:
+	return -ENOMEM;
 }
 
 int rtnl_ask_link(struct rtnl *rtnl, const char *name, rtnl_reply_cb cb,

@@ -79,6 +79,20 @@ struct nl_msg *rtnl_add_link(struct rtnl *rtnl, int type, int flags,
 	__attribute__((format(printf, 5, 6)));
 
 /**
+ * rtnl_add_addr() - Add a request to give a link an address
+ * @rtnl:	socket
+ * @link:	its name, for an error's text
+ * @ifindex:	its index
+ * @family:	AF_INET or AF_INET6, that without duplicate address detection
+ * @addr:	address
+ * @prefix:	its prefix length
+ *
+ * Return: 0 or -ENOMEM
+ */
+int rtnl_add_addr(struct rtnl *rtnl, const char *link, int ifindex, int family,
+		  const void *addr, unsigned int prefix);
+
+/**
  * rtnl_ask_link() - Add a question for a link of a name
  * @rtnl:	socket
  * @name:	its name
