@@ -3,6 +3,13 @@
 #ifndef TEST_QMP_PEER_H
 #define TEST_QMP_PEER_H
 
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
