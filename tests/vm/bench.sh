@@ -212,7 +212,7 @@ check "pause runs through" pause_runs_through
 check "its rows are kept" pause_rows_are_there
 check "nothing is left of that" left_nothing
 check_fails "a mode that nobody knows" 2 "bench: --mode 'sleep'" \
-	vmfork bench pause --mode live,sleep
+	vmfork bench pause --mode full,sleep
 check_fails "more to be written than there is" 2 'bench: --memory 256: too small' \
 	vmfork bench pause --dirty 10,200
 check "without gnuplot, no plot" plot_is_refused
