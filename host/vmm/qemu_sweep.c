@@ -179,7 +179,7 @@ static int sweep_init(struct sweep *s, int image_fd, struct vf_err *err)
 {
 	__close int fd = openat(image_fd, VMM_MEMORY_FILE,
 				O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct migration_layout layout;
+	struct migration_layout layout = { 0 };
 	int ret;
 
 	if (s->uffd < 0)
@@ -291,7 +291,7 @@ int qemu_sweep_merge(int image_fd, const struct extents *ours, int cancel_fd,
 				   O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	__free uint8_t *buf = malloc(SWEEP_BYTES);
 	const struct copy copy = { from_fd, to_fd, cancel_fd, buf };
-	struct migration_layout layout;
+	struct migration_layout layout = { 0 };
 	int ret;
 
 	if (!ours->num)
