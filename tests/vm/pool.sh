@@ -297,13 +297,13 @@ wait_end "$filler"
 vmfork gc
 none_is_left "a refill that is killed"
 
-vmfork snapshot base again >/dev/null
+vmfork snapshot base-1 again >/dev/null
 check "its snapshot is removed" refills again
 vmfork rmi again
 none_is_left "its snapshot is removed"
-vmfork snapshot base again >/dev/null
+vmfork snapshot base-1 again >/dev/null
 check "its snapshot is replaced" refills again
-vmfork rmi again && vmfork snapshot base again >/dev/null
+vmfork rmi again && vmfork snapshot base-1 again >/dev/null
 check "its snapshot is replaced: it ends" wait_end "$filler"
 check "its snapshot is replaced: no entry of the old one" pool_is 'length == 0'
 vmfork stop re-1 re-2 re-3 >/dev/null
@@ -329,7 +329,7 @@ check "the cold part fails, and only it" holds "$said" '
 		| length == 1 and all(.state == "failed" and .error != null))'
 check "the cold part fails: the others are reached" reachable mix-1
 check "the cold part fails: there are no more" holds "$(vmfork ps --json)" \
-	'[.[].name] | sort == ["base", "mix-1", "mix-2"]'
+	'[.[].name] | sort == ["base-1", "mix-1", "mix-2"]'
 vmfork stop mix-1 mix-2 >/dev/null
 check "the cold part fails: no entry is left" pool_is 'length == 0'
 check "the cold part fails: nothing is left" left_nothing
