@@ -142,7 +142,7 @@ def spread: (keys == ["max", "mean", "min", "n", "p50", "p90", "p99"])
 and ([.variants[] | "\(.source) \(.mode)"] | unique | length) == 10
 and (.variants | all(
 	.memory_mib == 256 and .fill_mib == 64 and .workload == "steady"
-	and .dirty_mib == (if .source == "fork" then 8 else 0 end)
+	and .dirty_mib == (if .source == "fork" then 4 else 0 end)
 	and ([.pause_us, .gap_us, .calm_us, .blind_us, .round_trip_us,
 		.ready_us, .private_bytes, .bytes_written] | all(spread))
 	and .pause_us.min > 0 and .pause_us.max < .ready_us.max
@@ -151,7 +151,7 @@ and (.variants | all(
 	and .taken == ({"live-sync": "live", "live-async": "live",
 		"auto": (if .source == "fork" then "diff" else "live" end)
 		}[.mode] // .mode)
-	and .private_bytes.min > (if .source == "fork" then 8 else 64 end) * 1048576
+	and .private_bytes.min > (if .source == "fork" then 4 else 64 end) * 1048576
 	and .bytes_written.min > 0))
 and (.variants | map(select(.source == "fork" and .mode == "diff"))
 	| all(.bytes_written.max < 64 * 1048576))'
@@ -159,7 +159,7 @@ and (.variants | map(select(.source == "fork" and .mode == "diff"))
 pause_runs_through() {
 	local report
 
-	report=$(timeout 400 "$VMFORK" bench pause -n 2 --fill 64 --dirty 8 \
+	report=$(timeout 400 "$VMFORK" bench pause -n 2 --fill 64 --dirty 4 \
 		--workload steady --rate 4 --csv "$notes/pause.csv" --json) ||
 		return
 	echo "$report"
