@@ -14,6 +14,7 @@ bench_srcs := \
 	host/bench/pause_report.c \
 	host/bench/pause_take.c \
 	host/bench/plot.c \
+	host/bench/rows.c \
 	host/bench/shell.c \
 	host/bench/start.c \
 	host/bench/stats.c \

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "bench/burst_take.h"
+#include "bench/rows.h"
 
 const char *const burst_variant_names[BURST_VARIANT_NUM] = {
 	[BURST_FLOOR] = "floor",	 [BURST_NONE] = "none",
@@ -16,16 +17,12 @@ const char *const burst_variant_names[BURST_VARIANT_NUM] = {
 
 int burst_table_add(struct burst_table *table, const struct burst_row *row)
 {
-	if (table->num == table->size) {
-		unsigned int size = table->size ? 2 * table->size : 64;
-		struct burst_row *grown =
-			reallocarray(table->rows, size, sizeof(*grown));
+	struct burst_row *rows =
+		rows_grow(table->rows, table->num, &table->size, sizeof(*rows));
 
-		if (!grown)
-			return -ENOMEM;
-		table->rows = grown;
-		table->size = size;
-	}
+	if (!rows)
+		return -ENOMEM;
+	table->rows = rows;
 	table->rows[table->num++] = *row;
 	return 0;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Bursts as rows and as distributions. burst.h holds the contract. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "bench/burst.h"
+#include "bench/rows.h"
 #include "bench/stats.h"
 
 static const char *const metric_names[BURST_METRIC_NUM] = {
@@ -45,28 +45,21 @@ static const char method[] =
 int burst_csv(const struct burst_table *table, const char *path,
 	      struct vf_err *err)
 {
-	__fclose FILE *file = fopen(path, "we");
+	FILE *file;
+	int ret = rows_csv_open(&file, path, "n,variant,iteration",
+				metric_names, BURST_METRIC_NUM, err);
 
-	if (!file)
-		return vf_err_errno(err, errno, "%s", path);
-	fprintf(file, "n,variant,iteration");
-	for (unsigned int m = 0; m < BURST_METRIC_NUM; m++)
-		fprintf(file, ",%s", metric_names[m]);
+	if (ret < 0)
+		return ret;
 	for (unsigned int i = 0; i < table->num; i++) {
 		const struct burst_row *r = &table->rows[i];
 
-		fprintf(file, "\n%u,%s,%u", r->num,
+		fprintf(file, "%u,%s,%u", r->num,
 			burst_variant_names[r->variant], r->iteration);
-		for (unsigned int m = 0; m < BURST_METRIC_NUM; m++)
-			if (r->value[m] == BURST_UNKNOWN)
-				fprintf(file, ",");
-			else
-				fprintf(file, ",%lld", (long long)r->value[m]);
+		rows_csv_values(file, r->value, BURST_METRIC_NUM,
+				BURST_UNKNOWN);
 	}
-	fprintf(file, "\n");
-	if (fflush(file) || ferror(file))
-		return vf_err_errno(err, errno, "%s", path);
-	return 0;
+	return rows_csv_close(file, path, err);
 }
 
 static bool is_same(const struct burst_row *a, const struct burst_row *b)

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "bench/pause_take.h"
+#include "bench/rows.h"
 #include "bench/shell.h"
 #include "core/fork.h"
 #include "core/reap.h"
@@ -54,16 +55,12 @@ void pause_table_exit(struct pause_table *table)
 
 static int table_add(struct pause_table *table, const struct pause_row *row)
 {
-	if (table->num == table->size) {
-		unsigned int size = table->size ? 2 * table->size : 64;
-		struct pause_row *grown =
-			reallocarray(table->rows, size, sizeof(*grown));
+	struct pause_row *rows =
+		rows_grow(table->rows, table->num, &table->size, sizeof(*rows));
 
-		if (!grown)
-			return -ENOMEM;
-		table->rows = grown;
-		table->size = size;
-	}
+	if (!rows)
+		return -ENOMEM;
+	table->rows = rows;
 	table->rows[table->num++] = *row;
 	return 0;
 }

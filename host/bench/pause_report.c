@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Branches as rows and as distributions. pause.h holds the contract. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "bench/pause.h"
+#include "bench/rows.h"
 #include "bench/stats.h"
 
 static const char *const metric_names[PAUSE_METRIC_NUM] = {
@@ -34,32 +34,25 @@ static const char method[] =
 int pause_csv(const struct pause_table *table, const char *path,
 	      struct vf_err *err)
 {
-	__fclose FILE *file = fopen(path, "we");
+	FILE *file;
+	int ret = rows_csv_open(&file, path,
+				"source,memory_mib,fill_mib,dirty_mib,workload,"
+				"mode,taken,iteration",
+				metric_names, PAUSE_METRIC_NUM, err);
 
-	if (!file)
-		return vf_err_errno(err, errno, "%s", path);
-	fprintf(file, "source,memory_mib,fill_mib,dirty_mib,workload,mode,"
-		      "taken,iteration");
-	for (unsigned int m = 0; m < PAUSE_METRIC_NUM; m++)
-		fprintf(file, ",%s", metric_names[m]);
+	if (ret < 0)
+		return ret;
 	for (unsigned int i = 0; i < table->num; i++) {
 		const struct pause_row *r = &table->rows[i];
 
-		fprintf(file, "\n%s,%u,%u,%u,%s,%s,%s,%u",
+		fprintf(file, "%s,%u,%u,%u,%s,%s,%s,%u",
 			pause_source_names[r->source], r->memory_mib,
 			r->fill_mib, r->dirty_mib, pause_work_names[r->work],
 			pause_mode_names[r->mode], snapshot_mode_name(r->taken),
 			r->iteration);
-		for (unsigned int m = 0; m < PAUSE_METRIC_NUM; m++)
-			if (r->value[m] == PAUSE_NONE)
-				fprintf(file, ",");
-			else
-				fprintf(file, ",%lld", (long long)r->value[m]);
+		rows_csv_values(file, r->value, PAUSE_METRIC_NUM, PAUSE_NONE);
 	}
-	fprintf(file, "\n");
-	if (fflush(file) || ferror(file))
-		return vf_err_errno(err, errno, "%s", path);
-	return 0;
+	return rows_csv_close(file, path, err);
 }
 
 static bool is_same(const struct pause_row *a, const struct pause_row *b)
