@@ -125,8 +125,8 @@ check-san: tests-san
 	$(Q)$(RUN) san
 
 # Those that do more where LONG is set, or do it for more kernels.
-long_tests := branch branch-faults burst busy disk-faults distinct kmod-device quiesce reboot \
-	sizes tls told workload
+long_tests := agent branch branch-faults burst busy disk-faults distinct kmod-clock kmod-device \
+	kmod-machine kmod-page quiesce reboot sizes tls told workload
 
 check-long: $(fuzz_progs) all guest tests-vm
 	$(Q)$(RUN) long

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# kernels: 6.12 7.2
+# kernels: 6.12 (7.2)
 # time: 300
 # alone
 #

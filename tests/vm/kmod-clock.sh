@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# kernels: 6.1 6.12 7.2
+# kernels: 6.12 7.2 (6.1)
 # time: 300
 #
 # One client of VMClock on our driver and on the kernel's own: it is the same to

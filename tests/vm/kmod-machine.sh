@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# kernels: 6.1 6.12 7.2
+# kernels: 6.12 7.2 (6.1)
 # time: 300
 #
 # The mailbox module on machines that lack something: one without VMGenID, where

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# kernels: 6.1 6.12 7.2
+# kernels: 6.12 7.2 (6.1)
 # time: 400
 #
 # Where the module's page is: told, not searched for, in a guest of 2 GiB; and it
