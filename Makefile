@@ -43,6 +43,8 @@ exec_prefix ?= $(prefix)
 bindir ?= $(exec_prefix)/bin
 datarootdir ?= $(prefix)/share
 datadir ?= $(datarootdir)
+mandir ?= $(datarootdir)/man
+completionsdir ?= $(datadir)/bash-completion/completions
 INSTALL ?= install
 
 KERNEL ?= 6.12
@@ -131,15 +133,24 @@ demo-run: vmfork initramfs
 		host/demo.sh
 
 install: $(if $(wildcard host/build.mk),vmfork) \
-	$(if $(wildcard guest-agent/build.mk),agent)
+	$(if $(wildcard guest-agent/build.mk),agent) $(BUILD)/vmfork-mailbox.7
 	$(INSTALL) -D -m 755 $(BUILD)/vmfork $(DESTDIR)$(bindir)/vmfork
 	$(INSTALL) -D -m 755 $(BUILD)/vmfork-agent \
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
 	$(INSTALL) -D -m 755 -t $(DESTDIR)$(datadir)/vmfork/hooks \
 		guest-agent/hooks/*
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man1 host/vmfork.1
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man7 $(BUILD)/vmfork-mailbox.7
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man8 guest-agent/vmfork-agent.8
+	$(INSTALL) -D -m 644 host/packaging/completion.bash \
+		$(DESTDIR)$(completionsdir)/vmfork
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/vmfork \
+		$(DESTDIR)$(mandir)/man1/vmfork.1 \
+		$(DESTDIR)$(mandir)/man7/vmfork-mailbox.7 \
+		$(DESTDIR)$(mandir)/man8/vmfork-agent.8 \
+		$(DESTDIR)$(completionsdir)/vmfork \
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent \
 		$(patsubst guest-agent/%,$(DESTDIR)$(datadir)/vmfork/%,\
 			$(wildcard guest-agent/hooks/*))

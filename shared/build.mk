@@ -10,3 +10,9 @@ shared_srcs := \
 	shared/names.c \
 	shared/rules.c \
 	shared/vmfork_ack.c
+
+# The ABI's page is the prose that opens its header.
+$(BUILD)/vmfork-mailbox.7: shared/mailbox-man.sh shared/vmfork_mailbox.h
+	$(call msg,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$^ >$@
