@@ -20,6 +20,8 @@ enum fork_wait {
 	FORK_WAIT_NUM
 };
 
+struct fork_job;
+
 struct fork_request {
 	const char *prefix; /* names are PREFIX-1 …; NULL: the snapshot's */
 	unsigned int num;
@@ -35,6 +37,13 @@ struct fork_request {
 	/* what is asked of the first interfaces; the others are as they were */
 	unsigned int num_links; /* at most as many as the snapshot has */
 	struct vm_link links[VM_NICS_MAX];
+	/*
+	 * Called by the thread that makes a fork, when all that is left is to
+	 * resume it; a failure is that fork's. Or NULL.
+	 */
+	int (*resuming)(const struct fork_job *job, struct vmm *vmm, void *ctx,
+			struct vf_err *err);
+	void *ctx;
 };
 
 /* How far a fork got. A fork that failed before it ran is undone. */

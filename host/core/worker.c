@@ -128,6 +128,11 @@ static int resume(struct worker *w, struct vf_err *err)
 	 * before with an engine that died, no port could have been attached.
 	 */
 	vm_close_taps(w->tap_fds);
+	if (b->request->resuming) {
+		ret = b->request->resuming(job, vmm, b->request->ctx, err);
+		if (ret < 0)
+			return ret;
+	}
 	/* as long as the others are resumed, and all is written down */
 	if (b->can_yield && b->request->wait == FORK_WAIT_NONE)
 		worker_yield(w, true);
