@@ -34,10 +34,6 @@ struct fork_request {
 	int timeout_ms;	    /* of each, from when it is resumed */
 	int64_t start_us;   /* when the command began; 0: now */
 	int cancel_fd;	    /* readable when the user gives up; or -1 */
-	/* called by the thread that resumes a fork, right before it does */
-	void (*resuming)(const struct fork_job *job, struct vmm *vmm,
-			 void *ctx);
-	void *ctx;
 	/* what is asked of the first interfaces; the others are as they were */
 	unsigned int num_links; /* at most as many as the snapshot has */
 	struct vm_link links[VM_NICS_MAX];

@@ -136,8 +136,6 @@ static int resume(struct worker *w, struct vf_err *err)
 	/* as long as the others are resumed, and all is written down */
 	if (b->can_yield && b->request->wait == FORK_WAIT_NONE)
 		worker_yield(w, true);
-	if (b->request->resuming)
-		b->request->resuming(job, vmm, b->request->ctx);
 	ret = vmm->ops->resume(vmm, &job->timeline.at_us[TIMELINE_RESUMED],
 			       err);
 	if (!ret)
