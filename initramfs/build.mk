@@ -3,18 +3,29 @@
 initramfs_deps := initramfs/build.sh $(shell find initramfs/root -type f)
 
 # What benchmarks run in it.
-$(BUILD)/guest/pulse: $(BUILD)/guest/initramfs/pulse.o
-	$(call msg,LD-MUSL,$@)
-	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
+pulse_srcs := initramfs/page.c initramfs/pulse.c
+standin_srcs := initramfs/page.c initramfs/standin.c \
+	initramfs/standin_wake.c initramfs/standin_way.c $(shared_srcs)
+guest_programs := pulse standin
+guest_program_objs := $(sort $(foreach p,$(guest_programs),\
+	$($p_srcs:%.c=$(BUILD)/guest/%.o)))
 
-$(BUILD)/guest-%.cpio.gz: $(BUILD)/vmfork-agent $(BUILD)/guest/pulse \
+define guest_program_rule
+$(BUILD)/guest/$1: $($1_srcs:%.c=$(BUILD)/guest/%.o)
+	$$(call msg,LD-MUSL,$$@)
+	$$(Q)$$(GUEST_CC) $$(guest_cflags) $$(guest_ldflags) -s -o $$@ $$^
+endef
+$(foreach p,$(guest_programs),$(eval $(call guest_program_rule,$p)))
+
+$(BUILD)/guest-%.cpio.gz: $(BUILD)/vmfork-agent \
+		$(guest_programs:%=$(BUILD)/guest/%) \
 		$(BUILD)/kernels/%/version $(initramfs_deps)
 	$(call msg,CPIO,$@)
 	$(Q)initramfs/build.sh --kernel $(BUILD)/kernels/$* \
 		--agent $(BUILD)/vmfork-agent --out $@ \
-		--add /bin/pulse=$(BUILD)/guest/pulse
+		$(foreach p,$(guest_programs),--add /bin/$p=$(BUILD)/guest/$p)
 
--include $(BUILD)/guest/initramfs/pulse.d
+-include $(guest_program_objs:.o=.d)
 
 guest: $(KERNELS:%=$(BUILD)/guest-%.cpio.gz)
 

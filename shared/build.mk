@@ -6,6 +6,7 @@ shared_srcs := \
 	shared/crc32c.c \
 	shared/identity.c \
 	shared/identity_link.c \
+	shared/ipscript.c \
 	shared/mail.c \
 	shared/names.c \
 	shared/rules.c \

@@ -4,11 +4,8 @@
  * by the guest's own busybox `ip` commands: in forks, where every instruction
  * is cold the first time, and in one guest that has done it before. Both times
  * are the guest's own. In forks either is the first that happens: the commands'
- * fork has no mail, and its shell gets them as it wakes up. What the agent does
- * and busybox's ip cannot (permanent neighbours, addresses without duplicate
- * address detection) is left out of the script, in its favour.
+ * fork has no mail, and its shell gets them as it wakes up.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +16,7 @@
 #include "bench/shell.h"
 #include "core/fork.h"
 #include "core/reap.h"
+#include "ipscript.h"
 
 #define FORK_PREFIX "bench-apply"
 #define STEP_MS	    30000
@@ -108,37 +106,15 @@ static void end_one(struct fork_result *result, const struct bench_setup *setup)
 	fork_result_exit(result);
 }
 
-/* The same configuration as a fork's mail asks for, in `ip` commands. */
-static void write_script(char *script, size_t size, const struct net_conf *conf,
-			 const struct net_port *port)
+/* What its mail asked for, or would have. */
+static int run_script(const struct fork_job *job, int64_t *us,
+		      struct vf_err *err)
 {
-	char a4[INET_ADDRSTRLEN], a6[INET6_ADDRSTRLEN];
-	char g4[INET_ADDRSTRLEN], g6[INET6_ADDRSTRLEN];
-	const uint8_t *m = port->mac;
+	char script[IPSCRIPT_BYTES];
+	int ret = ipscript_write(script, &job->letter.identity.link[0]);
 
-	inet_ntop(AF_INET, &port->addr4, a4, sizeof(a4));
-	inet_ntop(AF_INET6, &port->addr6, a6, sizeof(a6));
-	inet_ntop(AF_INET, &conf->addr4, g4, sizeof(g4));
-	inet_ntop(AF_INET6, &conf->addr6, g6, sizeof(g6));
-	snprintf(script, size,
-		 "ip link set dev eth0 address "
-		 "%02x:%02x:%02x:%02x:%02x:%02x; "
-		 "ip addr flush dev eth0; "
-		 "ip addr add %s/%u dev eth0; "
-		 "ip -6 addr add %s/%u dev eth0; "
-		 "ip route replace default via %s dev eth0; "
-		 "ip -6 route replace default via %s dev eth0",
-		 m[0], m[1], m[2], m[3], m[4], m[5], a4, conf->prefix4, a6,
-		 conf->prefix6, g4, g6);
-}
-
-static int run_script(const struct vm *vm, const struct net_conf *conf,
-		      int64_t *us, struct vf_err *err)
-{
-	char script[1024];
-
-	write_script(script, sizeof(script), conf, &vm->nics[0].port);
-	return shell_time(vm, script, us, STEP_MS, err);
+	return ret < 0 ? vf_err_errno(err, ret, "script")
+		       : shell_time(&job->vm, script, us, STEP_MS, err);
 }
 
 /* Wait until the guest says that it is done with a restore. */
@@ -181,15 +157,14 @@ static int sample_agent_fork(struct bench *bench, unsigned int to,
 }
 
 static int sample_ip_fork(struct bench *bench, const struct bench_setup *setup,
-			  const struct net_conf *conf, struct vf_err *err)
+			  struct vf_err *err)
 {
 	struct fork_result result;
 	int64_t us;
 	int ret = fork_one(&result, setup, NULL, err);
-	const struct vm *vm = ret ? NULL : &result.jobs[0].vm;
 
 	if (!ret)
-		ret = run_script(vm, conf, &us, err);
+		ret = run_script(&result.jobs[0], &us, err);
 	if (!ret)
 		bench_add(bench, SERIES_IP_FORK, us);
 	end_one(&result, setup);
@@ -241,14 +216,14 @@ static int run_warm(struct bench *bench, const struct bench_setup *setup,
 	struct fork_result result;
 	int64_t us;
 	int ret = fork_one(&result, setup, &bare, err);
-	const struct vm *vm = ret ? NULL : &result.jobs[0].vm;
+	const struct fork_job *job = ret ? NULL : &result.jobs[0];
 
 	for (unsigned int i = 0; !ret && i < setup->iterations + WARM_UP; i++) {
 		bool count = i >= WARM_UP;
 
-		ret = sample_agent_warm(bench, vm, conf, count, err);
+		ret = sample_agent_warm(bench, &job->vm, conf, count, err);
 		if (!ret)
-			ret = run_script(vm, conf, &us, err);
+			ret = run_script(job, &us, err);
 		if (!ret && count)
 			bench_add(bench, SERIES_IP_WARM, us);
 	}
@@ -275,7 +250,7 @@ static int run(struct bench *bench, const struct bench_setup *setup,
 			ret = sample_agent_fork(bench, SERIES_BARE_FORK, setup,
 						&bare, err);
 		if (!ret)
-			ret = sample_ip_fork(bench, setup, conf, err);
+			ret = sample_ip_fork(bench, setup, err);
 	}
 	if (!ret)
 		ret = run_warm(bench, setup, conf, err);

@@ -18,7 +18,7 @@ layers() {
 		host/cmd	base shared net vmm/vmm.h core bench
 		guest-agent	shared
 		guest-kmod	shared/vmfork_mailbox.h
-		initramfs	shared/pulse.h
+		initramfs	shared
 	TABLE
 }
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/* How the stand-in notices. standin.h has the contract. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "standin.h"
+
+#define LOOK_MS 200 /* at requests, and for mail that no signal told of */
+#define KMSG	"/dev/kmsg"
+#define FIFO	"/run/standin" /* who writes to it has done all the rest */
+
+/* As quick as can be, like an agent that is armed and waits for a snapshot. */
+static int spin_open(struct standin *s)
+{
+	(void)s;
+	return 0;
+}
+
+static int spin_wait(struct standin *s)
+{
+	while (!standin_has_mail(s))
+		;
+	return VMFORK_SIGNAL_CHECK;
+}
+
+/* What is read is only a hint. */
+static void drain(int fd)
+{
+	char record[1024];
+
+	while (read(fd, record, sizeof(record)) > 0 || errno == EPIPE ||
+	       errno == EINTR)
+		errno = 0;
+}
+
+static int vmgenid_open(struct standin *s)
+{
+	s->wake_fd = open(KMSG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (s->wake_fd < 0 || lseek(s->wake_fd, 0, SEEK_END) < 0)
+		return -errno;
+	return 0;
+}
+
+static int vmgenid_wait(struct standin *s)
+{
+	for (;;) {
+		struct pollfd fd = { .fd = s->wake_fd, .events = POLLIN };
+		int num = poll(&fd, 1, LOOK_MS);
+
+		if (num < 0 && errno != EINTR)
+			return -errno;
+		if (num > 0)
+			drain(s->wake_fd);
+		if (standin_has_mail(s))
+			return num > 0 ? VMFORK_SIGNAL_VMGENID
+				       : VMFORK_SIGNAL_CHECK;
+	}
+}
+
+/* Somebody else does what there is to do, and says so. */
+static int told_open(struct standin *s)
+{
+	if (mkfifo(FIFO, 0600) < 0 && errno != EEXIST)
+		return -errno;
+	/* for writing as well: so it is never at its end */
+	s->wake_fd = open(FIFO, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	return s->wake_fd < 0 ? -errno : 0;
+}
+
+static int told_wait(struct standin *s)
+{
+	for (;;) {
+		struct pollfd fd = { .fd = s->wake_fd, .events = POLLIN };
+		int num = poll(&fd, 1, LOOK_MS);
+
+		if (num < 0 && errno != EINTR)
+			return -errno;
+		/* mail alone is no reason: the network is the old one */
+		if (standin_has_mail(s) && num > 0)
+			return VMFORK_SIGNAL_CHECK;
+	}
+}
+
+static const struct standin_wake wakes[] = {
+	{ "spin", spin_open, spin_wait },
+	{ "vmgenid", vmgenid_open, vmgenid_wait },
+	{ "told", told_open, told_wait },
+};
+
+const struct standin_wake *standin_wake_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(wakes) / sizeof(*wakes); i++)
+		if (!strcmp(wakes[i].name, name))
+			return &wakes[i];
+	return NULL;
+}
