@@ -22,6 +22,7 @@ core_srcs := \
 	host/core/manifest.c \
 	host/core/nets.c \
 	host/core/nic.c \
+	host/core/pagelist.c \
 	host/core/payload.c \
 	host/core/prepare.c \
 	host/core/ready.c \
@@ -32,7 +33,6 @@ core_srcs := \
 	host/core/route.c \
 	host/core/settle.c \
 	host/core/shaper.c \
-	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \
 	host/core/tail.c \

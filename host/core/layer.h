@@ -3,11 +3,7 @@
  * A layer: the pages of guest memory that differ from the parent's. Each stands
  * in the layer's file where it stands in memory; the rest of the file is holes.
  * What a hole cannot say, whether a page is zeros or the parent's, the index
- * does: a list of the runs of pages that the layer has.
- *
- *	magic (8 bytes), version (u32), crc32c over all that follows (u32),
- *	number of runs (u64), then of each the first page and how many (u64 each);
- *	ascending, apart from each other, little endian
+ * does: a list of the pages that the layer has (pagelist.h).
  */
 #ifndef VF_LAYER_H
 #define VF_LAYER_H
