@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Copying the changed pages of a paused VM. While it stands still its processors
- * have nothing else to do, so each copies a slice of its memory. vmm.h holds the
+ * have nothing else to do, so each copies a slice of its memory. memory.h holds the
  * contract.
  */
 #include <errno.h>

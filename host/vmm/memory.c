@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * Guest memory as pages of the engine's process: the same for all engines.
- * vmm.h holds the contract.
- */
+/* memory.h holds the contract. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
