@@ -119,6 +119,15 @@ int cmd_parse_policy(struct cmd *cmd, enum vmfork_policy *policy,
 		     const char *word, struct vf_err *err);
 
 /**
+ * cmd_parse_size() - Read a number of bytes
+ * @text:	digits, and K, M, G or T behind them
+ * @bytes:	out
+ *
+ * Return: 0, -EINVAL, -ERANGE
+ */
+int cmd_parse_size(const char *text, uint64_t *bytes);
+
+/**
  * cmd_print_json() - Print one JSON document on standard output
  * @json:	document
  * @err:	error

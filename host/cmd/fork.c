@@ -110,9 +110,10 @@ struct order {
 	struct fork_request request;
 	struct told_words told;
 	struct opt_order links;
-	const char *waves; /* as it stands on the command line, or NULL */
-	const char *wait;  /* as it stands on the command line, or NULL */
-	const char *trace; /* file, or NULL */
+	const char *waves;    /* as it stands on the command line, or NULL */
+	const char *wait;     /* as it stands on the command line, or NULL */
+	const char *trace;    /* file, or NULL */
+	const char *prefetch; /* as it stands on the command line */
 	bool no_wait;
 	bool refill;
 	unsigned int timeout_s;
@@ -254,6 +255,31 @@ static int parse_waves(struct cmd *cmd, struct order *order, struct vf_err *err)
 			       FORK_MAX);
 }
 
+static int parse_prefetch(struct cmd *cmd, struct order *order,
+			  struct vf_err *err)
+{
+	static const char *const names[] = {
+		[PREFETCH_OFF] = "off",
+		[PREFETCH_AUTO] = "auto",
+		[PREFETCH_LIST] = "list",
+	};
+	struct prefetch_wish *wish = &order->request.prefetch;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(order->prefetch, names[i]) != 0)
+			continue;
+		wish->mode = (enum prefetch_mode)i;
+		return 0;
+	}
+	wish->mode = PREFETCH_AROUND;
+	if (cmd_parse_size(order->prefetch, &wish->bytes) < 0 || !wish->bytes)
+		return cmd_usage_error(
+			cmd, err,
+			"--prefetch '%s': not auto, off, list or a size",
+			order->prefetch);
+	return 0;
+}
+
 static int parse_links(struct cmd *cmd, struct order *order, struct vf_err *err)
 {
 	struct fork_request *request = &order->request;
@@ -306,6 +332,8 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 	if (!ret)
 		ret = parse_waves(cmd, order, err);
 	if (!ret)
+		ret = parse_prefetch(cmd, order, err);
+	if (!ret)
 		ret = parse_links(cmd, order, err);
 	if (!ret)
 		ret = told_parse(cmd, &request->told, &order->told, err);
@@ -336,6 +364,8 @@ static int parse_options(struct cmd *cmd, struct order *order, int *argc,
 		  "resume N at a time, or all (processors and one)" },
 		{ "no-mail", 0, OPT_NEGATE, &order->request.post, NULL,
 		  "no mail: they keep their parent's network, reach nobody" },
+		{ "prefetch", 0, OPT_STRING, &order->prefetch, "WHAT",
+		  "read ahead: auto, off, list, or a size (auto)" },
 		{ "trace", 0, OPT_STRING, &order->trace, "FILE",
 		  "write the stages of all forks as a trace for Perfetto" },
 		{ "", 0, OPT_TABLE, links, NULL, NULL },
@@ -362,6 +392,7 @@ int cmd_fork(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 			     .post = true,
 			     .start_us = cmd->start_us,
 			     .cancel_fd = cmd->cancel_fd },
+		.prefetch = "auto",
 		.timeout_s = TIMEOUT_S,
 	};
 	int ret = parse_options(cmd, &order, &argc, &argv, err);

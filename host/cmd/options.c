@@ -97,6 +97,11 @@ static int parse_number(const char *text, uint64_t max, bool suffix,
 	return *value > max ? -ERANGE : 0;
 }
 
+int cmd_parse_size(const char *text, uint64_t *bytes)
+{
+	return parse_number(text, INT64_MAX, true, bytes);
+}
+
 static int words_add(struct opt_words *words, const char *word)
 {
 	if (words->num == OPT_WORDS_MAX)
@@ -134,7 +139,7 @@ static int opt_set(const struct opt *o, const char *arg)
 			*(unsigned int *)o->value = (unsigned int)number;
 		break;
 	case OPT_SIZE:
-		ret = parse_number(arg, INT64_MAX, true, &number);
+		ret = cmd_parse_size(arg, &number);
 		if (!ret)
 			*(uint64_t *)o->value = number;
 		break;

@@ -47,6 +47,7 @@ struct batch {
 	const struct snapshot *snapshot;
 	struct chain chain; /* the snapshot, and what it builds on */
 	const struct fork_request *request;
+	struct prefetch prefetch;
 	struct fork_result *result;
 	struct worker *workers;
 	struct ack_case *cases; /* in the order of the jobs */

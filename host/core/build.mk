@@ -14,6 +14,7 @@ core_srcs := \
 	host/core/gc.c \
 	host/core/guard.c \
 	host/core/hold.c \
+	host/core/hot.c \
 	host/core/layer.c \
 	host/core/letter.c \
 	host/core/lineage.c \
@@ -24,6 +25,7 @@ core_srcs := \
 	host/core/nic.c \
 	host/core/pagelist.c \
 	host/core/payload.c \
+	host/core/prefetch.c \
 	host/core/prepare.c \
 	host/core/ready.c \
 	host/core/ready_label.c \
@@ -33,6 +35,7 @@ core_srcs := \
 	host/core/route.c \
 	host/core/settle.c \
 	host/core/shaper.c \
+	host/core/snapshot.c \
 	host/core/stage.c \
 	host/core/state.c \
 	host/core/tail.c \

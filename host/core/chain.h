@@ -104,6 +104,18 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 	       uint64_t num);
 
 /**
+ * chain_locate() - Where a fork has its memory
+ * @chain:	chain
+ * @vmm:	fork, which maps the base
+ * @memory:	out
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int chain_locate(const struct chain *chain, struct vmm *vmm,
+		 struct vmm_memory *memory, struct vf_err *err);
+
+/**
  * chain_warm() - Have the layers at hand that chain_apply() is about to write
  * @chain:	chain
  *

@@ -127,9 +127,19 @@ static int write_parts(struct part *parts, unsigned int num, struct vf_err *err)
 	return ret;
 }
 
-int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
+int chain_locate(const struct chain *chain, struct vmm *vmm,
+		 struct vmm_memory *memory, struct vf_err *err)
 {
 	const struct chain_link *base = &chain->links[chain->num - 1];
+	int ret = vmm_memory_mapped(vmm, base->fd, chain_offset(chain),
+				    chain_bytes(chain), memory, err);
+
+	/* not every file system has one number for a file, wherever one asks */
+	return ret == -ENOENT ? vmm->ops->memory(vmm, memory, err) : ret;
+}
+
+int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
+{
 	struct part parts[PARTS_MAX];
 	struct vmm_memory memory;
 	unsigned int num;
@@ -137,11 +147,7 @@ int chain_apply(const struct chain *chain, struct vmm *vmm, struct vf_err *err)
 
 	if (chain->num < 2)
 		return 0;
-	ret = vmm_memory_mapped(vmm, base->fd, chain_offset(chain),
-				chain_bytes(chain), &memory, err);
-	/* not every file system has one number for a file, wherever one asks */
-	if (ret == -ENOENT)
-		ret = vmm->ops->memory(vmm, &memory, err);
+	ret = chain_locate(chain, vmm, &memory, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < PARTS_MAX; i++)

@@ -165,9 +165,11 @@ static void record_jobs(struct batch *b)
 	rename_ports(b);
 	trace_note(&b->result->trace, "rename", from_us);
 	from_us = vf_now_us();
+	prefetch_end(&b->prefetch);
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
+		job->prefetch = b->prefetch.note;
 		if (job->outcome == FORK_FAILED)
 			continue;
 		process_faults(job->pid, &job->faults_minor,
@@ -309,6 +311,7 @@ static void batch_exit(struct batch *b)
 		ready_unclaim(&b->entries[--b->num_entries]);
 	b->result->wall_us = vf_now_us() - b->result->start_us;
 	ack_desk_close(&b->desk);
+	prefetch_end(&b->prefetch);
 	chain_close(&b->chain);
 	nets_close(&b->nets);
 	vf_close_fd(&b->kernel_fd);

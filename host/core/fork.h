@@ -4,6 +4,7 @@
 #define VF_FORK_H
 
 #include "core/ack.h"
+#include "core/prefetch.h"
 #include "core/settle.h"
 #include "core/snapshot.h"
 #include "core/timeline.h"
@@ -27,9 +28,10 @@ struct fork_request {
 	unsigned int num;
 	bool post; /* false: leave the forks without mail */
 	enum fork_wait wait;
-	bool ahead;	    /* make entries of the pool, not forks */
-	bool cold;	    /* take none from it */
-	struct told told;   /* what they are told beside their network */
+	bool ahead;	  /* make entries of the pool, not forks */
+	bool cold;	  /* take none from it */
+	struct told told; /* what they are told beside their network */
+	struct prefetch_wish prefetch; /* what is read ahead of their image */
 	unsigned int waves; /* so many are resumed and not heard; 0: as suits */
 	int timeout_ms;	    /* of each, from when it is resumed */
 	int64_t start_us;   /* when the command began; 0: now */
@@ -69,6 +71,7 @@ struct fork_job {
 	uint32_t reached; /* enum vmfork_stage, as the guest told */
 	pid_t pid;
 	int64_t cpu_acked_us; /* that its engine had used when it was heard */
+	struct prefetch_note prefetch; /* one for all of them */
 	uint64_t faults_major;
 	uint64_t faults_minor;
 };

@@ -68,6 +68,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);
 	json = nics_describe(job->vm.nics, job->vm.num_nics);
 	json_object_set_new(json, "from_pool", json_boolean(job->from_pool));
+	json_object_set_new(json, "prefetch", prefetch_pack(&job->prefetch));
 	json_object_update_new(
 		json,
 		json_pack("{s:s,s:s,s:o,s:s,s:s?,s:s?,s:o,s:o,s:o,s:o,"

@@ -135,8 +135,10 @@ static void note_heard(struct batch *b, struct worker *w)
 	if ((w->place != WAVE_GOING && w->place != WAVE_LATE) ||
 	    !(c->acked || c->failed))
 		return;
-	if (c->acked)
+	if (c->acked) {
 		usage_cpu_us(w->job->pid, &w->job->cpu_acked_us);
+		prefetch_record(&b->prefetch, &w->vmm);
+	}
 	pthread_mutex_lock(&b->lock);
 	if (c->acked)
 		wave_heard(&b->wave, acked_us - resumed_us);

@@ -199,6 +199,13 @@ static int open_chain(struct batch *b, struct vf_err *err)
 	return chain_open(&b->chain, b->state, s->name, s->id, err);
 }
 
+/* First of all that takes time: the more of it comes before they run. */
+static int start_prefetch(struct batch *b, struct vf_err *err)
+{
+	return prefetch_start(&b->prefetch, b->state, b->snapshot, &b->chain,
+			      &b->request->prefetch, err);
+}
+
 /* Those that have no interfaces yet get some, all or none. */
 static int lease_vms(struct batch *b, struct vf_err *err)
 {
@@ -422,9 +429,10 @@ int batch_prepare(struct batch *b, struct vf_err *err)
 	} steps[] = {
 		{ "files", open_files },      { "networks", open_nets },
 		{ "desk", open_desk },	      { "pool", claim_entries },
-		{ "chain", open_chain },      { "names", name_jobs },
-		{ "payloads", tell_jobs },    { "identities", lease_jobs },
-		{ "letters", write_letters }, { "taps", prepare_jobs },
+		{ "chain", open_chain },      { "hot pages", start_prefetch },
+		{ "names", name_jobs },	      { "payloads", tell_jobs },
+		{ "identities", lease_jobs }, { "letters", write_letters },
+		{ "taps", prepare_jobs },
 	};
 	int ret = 0;
 

@@ -35,6 +35,14 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 			    pagemap_changed(memory->has_base), set, err);
 }
 
+int vmm_memory_touched(const struct vmm *vmm, const struct vmm_memory *memory,
+		       struct extents *set, struct vf_err *err)
+{
+	return pagemap_scan(vmm->proc.pid, memory->hva, 0,
+			    memory->bytes / EXTENT_PAGE, PAGEMAP_TOUCHED, set,
+			    err);
+}
+
 /* One line of /proc/PID/maps: proc_pid_maps(5). */
 struct mapping {
 	uint64_t start, end, offset;

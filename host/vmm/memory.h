@@ -55,6 +55,20 @@ int vmm_memory_changed(const struct vmm *vmm, const struct vmm_memory *memory,
 		       struct extents *set, struct vf_err *err);
 
 /**
+ * vmm_memory_touched() - Which pages of guest memory has a fork used at all?
+ * @vmm:	engine, which need not be connected
+ * @memory:	guest memory, mapped from an image
+ * @set:	out: all that are mapped, those too that the kernel mapped beside
+ *		them (fault-around, 64 KiB as a rule); extents_exit() it, also
+ *		after a failure
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_memory_touched(const struct vmm *vmm, const struct vmm_memory *memory,
+		       struct extents *set, struct vf_err *err);
+
+/**
  * vmm_copy_width() - How many processors copy changed pages?
  *
  * Return: 1 to VMM_COPY_SLICES

@@ -64,6 +64,11 @@ static const struct {
 		SCAN_FILE,
 		SCAN_PRESENT | SCAN_SWAPPED,
 	},
+	[PAGEMAP_TOUCHED] = {
+		0,
+		0,
+		SCAN_PRESENT | SCAN_SWAPPED,
+	},
 	[PAGEMAP_SPLIT] = {
 		SCAN_PRESENT | SCAN_HUGE,
 		SCAN_HUGE,
@@ -120,8 +125,9 @@ static int scan(int fd, uint64_t hva, uint64_t first, uint64_t total,
 }
 
 int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t first, uint64_t num,
-		 struct extents *set)
+		 enum pagemap_kind kind, struct extents *set)
 {
+	uint64_t unwanted = kind == PAGEMAP_TOUCHED ? 0 : WORD_FILE;
 	uint64_t words[WORDS];
 	int ret = 0;
 
@@ -134,7 +140,7 @@ int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t first, uint64_t num,
 			(off_t)((hva / EXTENT_PAGE + at) * sizeof(*words)));
 		for (size_t i = 0; !ret && i < some; i++)
 			if ((words[i] & (WORD_PRESENT | WORD_SWAPPED)) &&
-			    !(words[i] & WORD_FILE))
+			    !(words[i] & unwanted))
 				ret = extents_add(set, at + i, 1);
 	}
 	return ret;
@@ -158,6 +164,6 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 	    (kind == PAGEMAP_SPLIT || kind == PAGEMAP_GUARDED))
 		ret = -ENOTSUP;
 	else if (ret == -ENOTTY)
-		ret = pagemap_read(fd, hva, first, num, set);
+		ret = pagemap_read(fd, hva, first, num, kind, set);
 	return ret < 0 ? vf_err_errno(err, ret, "%s", path) : 0;
 }

@@ -25,6 +25,7 @@
 enum pagemap_kind {
 	PAGEMAP_PRIVATE, /* of memory that began as zeros: what is not zero */
 	PAGEMAP_WRITTEN, /* of a private mapping of a file: what is not its */
+	PAGEMAP_TOUCHED, /* of a private mapping of a file: written or looked at */
 	PAGEMAP_SPLIT,	 /* present, but not mapped as huge pages */
 	PAGEMAP_GUARDED, /* present, and write-protected by a userfaultfd */
 	PAGEMAP_NUM
@@ -60,18 +61,18 @@ int pagemap_scan(pid_t pid, uint64_t hva, uint64_t first, uint64_t num,
 		 struct vf_err *err);
 
 /**
- * pagemap_read() - pagemap_scan() of PAGEMAP_WRITTEN as old kernels allow it
+ * pagemap_read() - pagemap_scan() as old kernels allow it
  * @pagemap_fd:	/proc/PID/pagemap
  * @hva:	see pagemap_scan()
  * @first:	see pagemap_scan()
  * @num:	see pagemap_scan()
+ * @kind:	PAGEMAP_WRITTEN, PAGEMAP_TOUCHED; or PAGEMAP_PRIVATE: zeros that
+ *		were only read are among them
  * @set:	see pagemap_scan()
- *
- * For PAGEMAP_PRIVATE it does as well: zeros that were only read are among them.
  *
  * Return: 0 or -errno
  */
 int pagemap_read(int pagemap_fd, uint64_t hva, uint64_t first, uint64_t num,
-		 struct extents *set);
+		 enum pagemap_kind kind, struct extents *set);
 
 #endif

@@ -84,11 +84,15 @@ static void scan_and_file_agree(void **state)
 			 0);
 	check_set(&set);
 	extents_exit(&set);
-	assert_int_equal(pagemap_read(fd, (uintptr_t)mem, 0, PAGES, &set), 0);
+	assert_int_equal(pagemap_read(fd, (uintptr_t)mem, 0, PAGES,
+				      PAGEMAP_WRITTEN, &set),
+			 0);
 	check_set(&set);
 	extents_exit(&set);
 	/* a stretch: page numbers stay those of the whole */
-	assert_int_equal(pagemap_read(fd, (uintptr_t)mem, 101, 1, &set), 0);
+	assert_int_equal(
+		pagemap_read(fd, (uintptr_t)mem, 101, 1, PAGEMAP_WRITTEN, &set),
+		0);
 	assert_int_equal(set.pages, 1);
 	assert_int_equal(set.runs[0].page, 101);
 	extents_exit(&set);
@@ -198,15 +202,52 @@ static void words_are_read(void **state)
 	(void)state;
 	assert_int_equal(pwrite(fd, words, sizeof(words), 8 * sizeof(*words)),
 			 sizeof(words));
-	assert_int_equal(
-		pagemap_read(fd, 8 * EXTENT_PAGE, 0, ARRAY_SIZE(words), &set),
-		0);
+	assert_int_equal(pagemap_read(fd, 8 * EXTENT_PAGE, 0, ARRAY_SIZE(words),
+				      PAGEMAP_WRITTEN, &set),
+			 0);
 	assert_int_equal(set.num, 2);
 	assert_int_equal(set.pages, 3);
 	assert_int_equal(set.runs[0].page, 1);
 	assert_int_equal(set.runs[0].num, 2);
 	assert_int_equal(set.runs[1].page, 5);
 	extents_exit(&set);
+	assert_int_equal(pagemap_read(fd, 8 * EXTENT_PAGE, 0, ARRAY_SIZE(words),
+				      PAGEMAP_TOUCHED, &set),
+			 0);
+	assert_int_equal(set.num, 1);
+	assert_int_equal(set.pages, 5);
+	extents_exit(&set);
+}
+
+/* Pages that were only looked at are found, by either way, and no others. */
+static void looks_are_found(void **state)
+{
+	__close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	struct vmm vmm = { .proc.pid = getpid(), .proc.pidfd = -1 };
+	uint8_t *mem = map_file();
+	struct vmm_memory memory = { (uintptr_t)mem, BYTES, true };
+	struct extents set, same = { 0 };
+	struct vf_err err;
+
+	(void)state;
+	assert_int_equal(madvise(mem, BYTES, MADV_DONTNEED), 0);
+	assert_int_equal(vmm_memory_touched(&vmm, &memory, &set, &err), 0);
+	assert_int_equal(set.pages, 0);
+	assert_int_equal(((volatile uint8_t *)mem)[3 * EXTENT_PAGE], 3);
+	change(mem, PAGES - 1);
+	assert_int_equal(vmm_memory_touched(&vmm, &memory, &set, &err), 0);
+	/* the kernel maps the neighbours of what is looked at, too */
+	assert_true(extents_next(&set, 3)->page <= 3);
+	assert_true(extents_next(&set, PAGES - 1)->page <= PAGES - 1);
+	assert_true(set.pages < PAGES / 2);
+	assert_int_equal(pagemap_read(fd, (uintptr_t)mem, 0, PAGES,
+				      PAGEMAP_TOUCHED, &same),
+			 0);
+	assert_int_equal(same.pages, set.pages);
+	assert_int_equal(same.num, set.num);
+	extents_exit(&set);
+	extents_exit(&same);
+	munmap(mem, BYTES);
 }
 
 /* Many runs, more than one answer of the kernel's holds, all over the slices. */
@@ -426,6 +467,7 @@ int main(void)
 		cmocka_unit_test(scan_and_file_agree),
 		cmocka_unit_test(zeros_are_told_apart),
 		cmocka_unit_test(words_are_read),
+		cmocka_unit_test(looks_are_found),
 		cmocka_unit_test(swapped_pages_are_found),
 		cmocka_unit_test(copies_are_true),
 		cmocka_unit_test(runs_take_calls),
