@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: MIT
 bench_srcs := \
+	host/bench/ack.c \
+	host/bench/ack_kind.c \
+	host/bench/ack_plot.c \
+	host/bench/ack_report.c \
+	host/bench/ack_source.c \
+	host/bench/ack_take.c \
+	host/bench/ack_watch.c \
 	host/bench/apply.c \
 	host/bench/bench.c \
 	host/bench/burst.c \

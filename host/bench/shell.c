@@ -111,3 +111,22 @@ int shell_ask(const struct vm *vm, const char *command, uint64_t *value,
 		ret = -EIO;
 	return ret < 0 ? vf_err_errno(err, ret, "VM %s: shell", vm->name) : 0;
 }
+
+int shell_line(const struct vm *vm, const char *commands, char *line,
+	       size_t size, int timeout_ms, struct vf_err *err)
+{
+	static const char format[] = "\nv=$( %s ); echo; "
+				     "echo %.8s''%s \"$v\"\n";
+	__free char *output = calloc(1, OUTPUT_BYTES + 1);
+	const char *result;
+	int ret = output ? converse(vm, format, commands, timeout_ms, output,
+				    &result)
+			 : -ENOMEM;
+
+	if (ret < 0)
+		return vf_err_errno(err, ret, "VM %s: shell", vm->name);
+	result += strspn(result, " ");
+	snprintf(line, size, "%.*s", (int)strcspn(result, "\r\n"), result);
+	vf_ascii(line);
+	return 0;
+}

@@ -30,4 +30,19 @@ int shell_time(const struct vm *vm, const char *commands, int64_t *us,
 int shell_ask(const struct vm *vm, const char *command, uint64_t *value,
 	      int timeout_ms, struct vf_err *err);
 
+/**
+ * shell_line() - Run commands in that shell, and see what they print
+ * @vm:		VM whose console has a shell
+ * @commands:	what to run; whether they fail does not matter
+ * @line:	out: the first line of what they print, fit to be shown; may be
+ *		empty
+ * @size:	of @line
+ * @timeout_ms:	how long to wait for the end
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int shell_line(const struct vm *vm, const char *commands, char *line,
+	       size_t size, int timeout_ms, struct vf_err *err);
+
 #endif

@@ -119,7 +119,8 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"start|apply SNAPSHOT | burst SNAPSHOT | pause",
+		"start|apply SNAPSHOT | burst SNAPSHOT | pause | ack "
+		"[SNAPSHOT]",
 		"Measure. start: the host's share of a fork against QEMU "
 		"started by hand;\napply: the guest's reconfiguration against "
 		"busybox ip commands, for which\nthe guest needs a root shell "
@@ -136,6 +137,8 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	/* these have options of their own */
 	if (argc > 1 && !strcmp(argv[1], "pause"))
 		return cmd_bench_pause(cmd, argc, argv, err);
+	if (argc > 1 && !strcmp(argv[1], "ack"))
+		return cmd_bench_ack(cmd, argc, argv, err);
 	if (argc > 1 && !strcmp(argv[1], "burst"))
 		return cmd_bench_burst(cmd, argc, argv, err);
 	ret = cmd_parse(cmd, &usage, &argc, &argv, err);

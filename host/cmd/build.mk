@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 cmd_srcs := \
 	host/cmd/bench.c \
+	host/cmd/bench_ack.c \
 	host/cmd/bench_burst.c \
 	host/cmd/bench_pause.c \
 	host/cmd/chart.c \

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/* The order in which handoffs are measured. ack.h holds the contract. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "bench/ack_kind.h"
+#include "bench/ack_source.h"
+#include "bench/rows.h"
+
+int ack_table_add(struct ack_table *table, const struct ack_row *row)
+{
+	struct ack_row *rows =
+		rows_grow(table->rows, table->num, &table->size, sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	table->rows = rows;
+	table->rows[table->num++] = *row;
+	return 0;
+}
+
+void ack_table_exit(struct ack_table *table)
+{
+	free(table->rows);
+	*table = (struct ack_table){ 0 };
+}
+
+static struct ack_variant *variant_add(struct ack_table *table,
+				       const struct ack_kind *kind,
+				       const char *name)
+{
+	struct ack_variant *v = &table->variants[table->num_variants++];
+
+	v->kind = kind;
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	return v;
+}
+
+static int make_sources(struct ack_table *table, struct ack_sources *s,
+			struct vf_err *err)
+{
+	int ret = ack_sources_check(s, table, err);
+
+	for (unsigned int i = 0; !ret && i < table->num_variants; i++)
+		if (!*table->variants[i].why)
+			ret = ack_sources_make(s, table, i, err);
+	return ret;
+}
+
+static int prepare(struct ack_table *table, struct ack_sources *s,
+		   struct vf_err *err)
+{
+	const struct ack_plan *plan = s->plan;
+	struct ack_variant *v;
+	int ret;
+
+	if (plan->snapshot) {
+		v = variant_add(table, &ack_kind_given, plan->snapshot);
+		ret = ack_sources_open(s, v, err);
+		if (!ret)
+			table->accel = s->source[v->source]
+					       .snapshot.hardware.config.accel;
+		return ret;
+	}
+	for (unsigned int i = 0; i < plan->kinds.num; i++) {
+		const struct ack_kind *kind = &ack_kinds[plan->kinds.item[i]];
+
+		variant_add(table, kind, kind->name);
+	}
+	return make_sources(table, s, err);
+}
+
+/*
+ * A fork that fails is one of the figures; a variant whose first one fails
+ * cannot be here.
+ */
+static int take_one(struct ack_table *table, const struct ack_sources *s,
+		    struct ack_row *row, struct vf_err *err)
+{
+	struct ack_variant *v = &table->variants[row->variant];
+	const struct ack_site site = {
+		.state = s->state,
+		.snapshot = &s->source[v->source].snapshot,
+		.variant = v,
+		.prefix = s->prefix,
+		.cancel_fd = s->plan->cancel_fd,
+	};
+	int ret = vf_check_cancel(s->plan->cancel_fd);
+
+	for (unsigned int m = 0; m < ACK_METRIC_NUM; m++)
+		row->value[m] = ACK_UNKNOWN;
+	if (!ret)
+		ret = v->kind->take(row, &site, err);
+	else
+		vf_err_set(err, -ret, "interrupted");
+	if (ret == -ECANCELED)
+		return ret;
+	row->failed = ret < 0;
+	if (row->failed) {
+		vf_log(VF_LOG_WARN, "%s: %s", v->name, err->msg);
+		if (!row->iteration)
+			snprintf(v->why, sizeof(v->why), "%s", err->msg);
+	}
+	return 0;
+}
+
+/* All variants, each iteration beginning with another one. */
+static int take_round(struct ack_table *table, const struct ack_sources *s,
+		      unsigned int iteration, struct vf_err *err)
+{
+	for (unsigned int i = 0; i < table->num_variants; i++) {
+		struct ack_row row = {
+			.variant = (i + iteration) % table->num_variants,
+			.iteration = iteration,
+		};
+		int ret;
+
+		if (*table->variants[row.variant].why)
+			continue;
+		ret = take_one(table, s, &row, err);
+		if (ret < 0)
+			return ret;
+		if (ack_table_add(table, &row) < 0)
+			return vf_err_errno(err, ENOMEM, "rows");
+		vf_log(VF_LOG_DEBUG, "%s: acked after %.1f",
+		       table->variants[row.variant].name,
+		       (double)row.value[ACK_RECONFIGURE_US] / 1000);
+	}
+	return 0;
+}
+
+int ack_run(struct ack_table *table, const struct vf_state *state,
+	    const struct ack_plan *plan, struct vf_err *err)
+{
+	struct ack_sources sources;
+	int ret;
+
+	*table = (struct ack_table){ 0 };
+	ack_sources_init(&sources, state, plan);
+	ret = prepare(table, &sources, err);
+	for (unsigned int i = 0; !ret && i <= plan->iterations; i++)
+		ret = take_round(table, &sources, i, err);
+	ack_sources_exit(&sources);
+	return ret;
+}

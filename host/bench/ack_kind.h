@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kinds of handoffs: who wakes up in the guest, and how. One table; a kind is a
+ * line in it, and the functions that are its own.
+ */
+#ifndef VF_ACK_KIND_H
+#define VF_ACK_KIND_H
+
+#include "bench/ack.h"
+
+/* Where and of what a fork is made. */
+struct ack_site {
+	const struct vf_state *state;
+	const struct snapshot *snapshot;
+	const struct ack_variant *variant;
+	const char *prefix; /* of the names of forks */
+	int cancel_fd;
+};
+
+struct ack_kind {
+	const char *name; /* in options, JSON and the CSV */
+	bool is_signal;	  /* chosen by --signal, not by --compare */
+
+	/* of its source: words for the kernel's command line */
+	const char *words;
+
+	/**
+	 * @check: can it be here? Asked in a guest without an agent, whose
+	 * console has a shell; NULL: always. @why: out, untouched if it can.
+	 */
+	int (*check)(const struct ack_kind *kind, const struct vm *guest,
+		     char why[ACK_WHY_BYTES], struct vf_err *err);
+
+	/** @prepare: what its source needs before its snapshot; or NULL */
+	int (*prepare)(struct vm *source, struct vf_err *err);
+
+	/**
+	 * @take: make one fork, measure, and end it. @row: in: all unknown;
+	 * out: what was measured. Nothing of the fork may be left.
+	 */
+	int (*take)(struct ack_row *row, const struct ack_site *site,
+		    struct vf_err *err);
+};
+
+extern const struct ack_kind ack_kinds[];
+extern const unsigned int ack_kinds_num;
+
+/* Of a snapshot that somebody gave: no source, no name of its own. */
+extern const struct ack_kind ack_kind_given;
+
+/**
+ * ack_take() - One fork with mail, as its user makes it
+ * @row:	out: values
+ * @site:	where
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int ack_take(struct ack_row *row, const struct ack_site *site,
+	     struct vf_err *err);
+
+#endif

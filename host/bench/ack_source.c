@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "bench/ack_kind.h"
+#include "bench/ack_source.h"
+#include "bench/shell.h"
+#include "core/reap.h"
+
+#define NAME_BYTES (ACK_PREFIX_BYTES + 16)
+#define PROBE_WORDS \
+	"vmfork.agent=none vmfork.load=vmfork_mailbox,vmfork_vmclock"
+#define SHELL_MS     240000 /* for a guest to have its shell */
+#define SHELL_ASK_MS 10000
+
+void ack_sources_init(struct ack_sources *s, const struct vf_state *state,
+		      const struct ack_plan *plan)
+{
+	*s = (struct ack_sources){ .state = state, .plan = plan };
+	snprintf(s->prefix, sizeof(s->prefix), "bench-ack-%d", (int)getpid());
+}
+
+static struct ack_source *source_add(struct ack_sources *s,
+				     struct ack_variant *v)
+{
+	struct ack_source *source = &s->source[s->num];
+
+	source->snapshot.dir_fd = -1;
+	v->source = s->num++;
+	return source;
+}
+
+int ack_sources_open(struct ack_sources *s, struct ack_variant *v,
+		     struct vf_err *err)
+{
+	struct ack_source *source = source_add(s, v);
+
+	source->is_there = true;
+	return snapshot_open(&source->snapshot, s->state, s->plan->snapshot,
+			     err);
+}
+
+static int boot(struct vm *vm, const struct ack_sources *s, const char *name,
+		const char *words, bool wait, struct vf_err *err)
+{
+	struct boot_request boot = s->plan->boot;
+	char append[VM_APPEND_MAX];
+
+	snprintf(append, sizeof(append), "%s %s", boot.append, words);
+	boot.append = append;
+	boot.name = name;
+	boot.wait = wait;
+	return boot_vm(vm, s->state, &boot, err);
+}
+
+/* What is sent before there is a shell is lost, or half of it: it is asked again. */
+static int await_shell(const struct vm *vm, int cancel_fd, struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + SHELL_MS * 1000LL;
+	uint64_t value;
+	int ret;
+
+	do {
+		ret = vf_check_cancel(cancel_fd);
+		if (ret < 0)
+			return vf_err_set(err, ret, "interrupted");
+		ret = shell_ask(vm, "echo 1", &value, SHELL_ASK_MS, err);
+	} while ((ret == -ETIMEDOUT || ret == -EIO) &&
+		 vf_now_us() < deadline_us);
+	if (ret < 0)
+		vf_err_hint(err, "the guest needs a root shell on its console, "
+				 "as the one that the project builds has");
+	return ret;
+}
+
+static int check_in(const struct vm *vm, struct ack_table *table,
+		    struct vf_err *err)
+{
+	for (unsigned int i = 0; i < table->num_variants; i++) {
+		struct ack_variant *v = &table->variants[i];
+		int ret = v->kind->check
+				  ? v->kind->check(v->kind, vm, v->why, err)
+				  : 0;
+
+		if (ret < 0)
+			return vf_err_wrap(err, "%s", v->name);
+	}
+	return 0;
+}
+
+int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
+		      struct vf_err *err)
+{
+	bool is_needed = false;
+	struct vf_err ignored;
+	char name[NAME_BYTES];
+	struct vm vm;
+	int ret;
+
+	for (unsigned int i = 0; i < table->num_variants; i++)
+		is_needed = is_needed || table->variants[i].kind->check;
+	if (!is_needed)
+		return 0;
+	snprintf(name, sizeof(name), "%s-probe", s->prefix);
+	ret = boot(&vm, s, name, PROBE_WORDS, false, err);
+	if (!ret) {
+		table->accel = vm.hardware.config.accel;
+		ret = await_shell(&vm, s->plan->cancel_fd, err);
+		if (!ret)
+			ret = check_in(&vm, table, err);
+		reap_vm(s->state, name, &ignored);
+	}
+	vm_close(&vm);
+	return ret;
+}
+
+/* What decides about the guest is the same. */
+static bool is_same_source(const struct ack_variant *a,
+			   const struct ack_variant *b)
+{
+	return !strcmp(a->kind->words, b->kind->words) &&
+	       a->kind->prepare == b->kind->prepare;
+}
+
+static int take(struct ack_source *source, const struct ack_sources *s,
+		const struct vm *vm, const char *name, struct vf_err *err)
+{
+	const struct snapshot_request request = {
+		.name = name,
+		.mode = SNAPSHOT_MODE_AUTO,
+		.cancel_fd = s->plan->cancel_fd,
+	};
+	int ret = snapshot_take(&source->snapshot, s->state, vm, &request, err);
+
+	source->is_there = true;
+	source->is_ours = !ret;
+	return ret;
+}
+
+static void forget(const struct ack_sources *s, struct ack_source *source)
+{
+	__json json_t *names = json_pack("[s]", source->snapshot.name);
+	struct vf_err ignored;
+
+	if (source->is_there)
+		snapshot_close(&source->snapshot);
+	if (source->is_ours)
+		snapshot_remove(s->state, names, SNAPSHOT_ORPHANS_CASCADE,
+				&ignored);
+	source->is_there = false;
+	source->is_ours = false;
+}
+
+/*
+ * The agent's look once a second may find the mail before any signal comes; all
+ * forks of such a snapshot would tell so, and it is taken again.
+ */
+static int is_found_by_check(const struct ack_sources *s,
+			     const struct ack_source *source,
+			     const struct ack_variant *v, struct vf_err *err)
+{
+	const struct ack_site site = {
+		.state = s->state,
+		.snapshot = &source->snapshot,
+		.variant = v,
+		.prefix = s->prefix,
+		.cancel_fd = s->plan->cancel_fd,
+	};
+	struct ack_row row = { 0 };
+	int ret;
+
+	if (!v->kind->is_signal)
+		return 0;
+	ret = v->kind->take(&row, &site, err);
+	return ret < 0 ? ret : row.signal == VMFORK_SIGNAL_CHECK;
+}
+
+#define TAKES 4
+
+static int take_woken(struct ack_source *source, const struct ack_sources *s,
+		      const struct vm *vm, const struct ack_variant *v,
+		      struct vf_err *err)
+{
+	char name[NAME_BYTES];
+	int ret = 1;
+
+	for (int i = 0; ret > 0 && i < TAKES; i++) {
+		forget(s, source);
+		snprintf(name, sizeof(name), "%s-of-%u-%d", s->prefix,
+			 v->source, i);
+		ret = take(source, s, vm, name, err);
+		if (!ret)
+			ret = is_found_by_check(s, source, v, err);
+	}
+	if (ret > 0)
+		vf_log(VF_LOG_WARN, "%s: its forks find their mail unasked",
+		       v->name);
+	return ret < 0 ? ret : 0;
+}
+
+int ack_sources_make(struct ack_sources *s, struct ack_table *table,
+		     unsigned int index, struct vf_err *err)
+{
+	struct ack_variant *v = &table->variants[index];
+	const struct ack_kind *kind = v->kind;
+	struct ack_source *source;
+	struct vf_err ignored;
+	char name[NAME_BYTES];
+	struct vm vm;
+	int ret;
+
+	for (unsigned int i = 0; i < index; i++)
+		if (!*table->variants[i].why &&
+		    is_same_source(&table->variants[i], v)) {
+			v->source = table->variants[i].source;
+			return 0;
+		}
+	source = source_add(s, v);
+	snprintf(name, sizeof(name), "%s-guest-%u", s->prefix, v->source);
+	vf_log(VF_LOG_DEBUG, "%s: booting its source", v->name);
+	ret = boot(&vm, s, name, kind->words, true, err);
+	if (!ret) {
+		table->accel = vm.hardware.config.accel;
+		if (kind->prepare)
+			ret = kind->prepare(&vm, err);
+		if (!ret)
+			ret = take_woken(source, s, &vm, v, err);
+		reap_vm(s->state, name, &ignored);
+	}
+	vm_close(&vm);
+	return ret;
+}
+
+void ack_sources_exit(struct ack_sources *s)
+{
+	for (unsigned int i = 0; i < s->num; i++)
+		forget(s, &s->source[i]);
+	s->num = 0;
+}

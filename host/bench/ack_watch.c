@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "base/io.h"
+#include "bench/ack_watch.h"
+
+/* Rarely enough that who is watched keeps its processor. */
+#define LOOK_NS 40000
+
+static void note(struct ack_watch *w, unsigned int stage, int64_t now_us,
+		 int64_t before_us)
+{
+	for (unsigned int i = 1; i <= stage && i < ACK_WATCH_STAGES; i++)
+		if (!w->seen_us[i]) {
+			w->seen_us[i] = now_us;
+			w->blind_us[i] = now_us - before_us;
+		}
+}
+
+static void *look(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	struct ack_watch *w = arg;
+	int64_t before_us = vf_now_us();
+	uint64_t words[ACK_WATCH_BYTES / sizeof(uint64_t)];
+	struct iovec local = { words, w->bytes };
+	struct iovec remote = { (void *)(uintptr_t)w->hva, w->bytes };
+
+	prctl(PR_SET_TIMERSLACK, 1);
+	while (!atomic_load(&w->over) &&
+	       process_vm_readv(w->pid, &local, 1, &remote, 1, 0) ==
+		       (ssize_t)w->bytes) {
+		int64_t now_us = vf_now_us();
+
+		note(w, w->stage(words, w->ctx), now_us, before_us);
+		before_us = now_us;
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+void ack_watch_start(struct ack_watch *w)
+{
+	if (w->bytes <= ACK_WATCH_BYTES)
+		w->started = !pthread_create(&w->thread, NULL, look, w);
+}
+
+void ack_watch_stop(struct ack_watch *w)
+{
+	if (!w->started)
+		return;
+	atomic_store(&w->over, true);
+	pthread_join(w->thread, NULL);
+	w->started = false;
+}

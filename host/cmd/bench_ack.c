@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/ack_kind.h"
+#include "bench/plot.h"
+#include "cmd/lists.h"
+
+#define ITERATIONS 20
+#define MEMORY_MIB 256
+#define MEMORY_MIN 64
+#define TIMEOUT_MS 120000
+#define APPEND	   "console=ttyS0 quiet"
+
+struct order {
+	struct ack_plan plan;
+	const char *csv;
+	const char *plot;
+};
+
+/* The options as they were given. */
+struct words {
+	const char *signals;
+	const char *accel;
+	unsigned int memory_mib;
+};
+
+/* Some of the kinds are signals: those are looked for by their names alone. */
+static int parse_kinds(struct cmd *cmd, const char *option, const char *text,
+		       bool is_signal, struct ack_plan *plan,
+		       struct vf_err *err)
+{
+	const char *names[ack_kinds_num];
+
+	for (unsigned int i = 0; i < ack_kinds_num; i++)
+		names[i] = ack_kinds[i].is_signal == is_signal
+				   ? ack_kinds[i].name
+				   : "";
+	return lists_parse(cmd, option, text, names, ack_kinds_num, NULL,
+			   &plan->kinds, err);
+}
+
+static int check_own(struct cmd *cmd, const struct words *w,
+		     struct ack_plan *plan, struct vf_err *err)
+{
+	if (!plan->boot.kernel)
+		return cmd_usage_error(cmd, err, "--kernel is needed");
+	if (vmm_accel_parse(&plan->boot.config.accel, w->accel) < 0)
+		return cmd_usage_error(cmd, err,
+				       "--accel '%s': not auto, kvm or tcg",
+				       w->accel);
+	if (w->memory_mib < MEMORY_MIN)
+		return cmd_usage_error(cmd, err, "--memory: at least %d",
+				       MEMORY_MIN);
+	plan->boot.config.memory_bytes = (uint64_t)w->memory_mib << 20;
+	return parse_kinds(cmd, "--signal",
+			   w->signals ? w->signals
+				      : "mailbox,vmclock,vmclock-spin,"
+					"vmgenid,auto",
+			   true, plan, err);
+}
+
+/* What cannot be is said before minutes are spent. */
+static int check_plan(struct cmd *cmd, const struct words *w,
+		      struct ack_plan *plan, struct vf_err *err)
+{
+	if (plan->iterations < 1)
+		return cmd_usage_error(cmd, err, "--iterations: at least 1");
+	if (!plan->snapshot)
+		return check_own(cmd, w, plan, err);
+	if (w->signals)
+		return cmd_usage_error(cmd, err,
+				       "--signal: a snapshot has its own");
+	return 0;
+}
+
+static void print_missing(const json_t *missing)
+{
+	json_t *m;
+	size_t i;
+
+	json_array_foreach(missing, i, m)
+		printf("%s: not here: %s\n",
+		       json_string_value(json_object_get(m, "name")),
+		       json_string_value(json_object_get(m, "why")));
+}
+
+static void print_report(const json_t *report)
+{
+	static const struct column columns[] = {
+		{ .title = "VARIANT", .key = "name" },
+		{ .title = "N", .key = "n" },
+		{ .title = "TOTAL/P50", .key = "total_us.p50", .is_us = true },
+		{ .title = "ACKED/MEAN",
+		  .key = "reconfigure_us.mean",
+		  .is_us = true },
+		{ .title = "P50", .key = "reconfigure_us.p50", .is_us = true },
+		{ .title = "P90", .key = "reconfigure_us.p90", .is_us = true },
+		{ .title = "P99", .key = "reconfigure_us.p99", .is_us = true },
+		{ .title = "MAX", .key = "reconfigure_us.max", .is_us = true },
+		{ .title = "FIRST",
+		  .key = "first.reconfigure_us",
+		  .is_us = true },
+		{ .title = "SIGNAL/P50",
+		  .key = "signal_us.p50",
+		  .is_us = true },
+		{ .title = "MAIL", .key = "mail_us.p50", .is_us = true },
+		{ .title = "APPLY", .key = "apply_us.p50", .is_us = true },
+		{ .title = "ACK", .key = "ack_us.p50", .is_us = true },
+		{ .title = "CPU", .key = "cpu_acked_us.p50", .is_us = true },
+		{ .title = "CLOCK+-",
+		  .key = "clock_error_us.max",
+		  .is_us = true },
+		{ .title = "BLIND", .key = "blind_us.max", .is_us = true },
+	};
+
+	cmd_print_table(json_object_get(report, "variants"), columns,
+			ARRAY_SIZE(columns));
+	print_missing(json_object_get(report, "missing"));
+	printf("\nTimes in ms, since the resumption but for TOTAL, which is "
+	       "since the request. SIGNAL,\nMAIL and APPLY are the guest's, "
+	       "off by CLOCK+- at most; the rest is the host's.\nThe first "
+	       "fork of each variant is shown apart.\n");
+}
+
+/* First on standard output, then what a bad file name may prevent. */
+static int tell(struct cmd *cmd, const struct ack_table *table,
+		const struct order *order, struct vf_err *err)
+{
+	__json json_t *report = ack_report(table);
+	int ret = 0;
+
+	if (cmd->json)
+		ret = cmd_print_json(report, err);
+	else
+		print_report(report);
+	if (!ret && order->csv)
+		ret = ack_csv(table, order->csv, err);
+	if (!ret && order->plot)
+		ret = ack_plot(table, order->plot, err);
+	return ret;
+}
+
+static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
+	       struct vf_err *err)
+{
+	const struct order *order = ctx;
+	struct ack_table table;
+	int ret = ack_run(&table, state, &order->plan, err);
+
+	if (!ret)
+		ret = tell(cmd, &table, order, err);
+	ack_table_exit(&table);
+	return ret < 0 ? ret : CMD_EXIT_DONE;
+}
+
+static void plan_init(struct order *order, struct words *w, int cancel_fd)
+{
+	struct boot_request *boot = &order->plan.boot;
+
+	*w = (struct words){ .accel = "auto", .memory_mib = MEMORY_MIB };
+	*order = (struct order){ .plan.iterations = ITERATIONS,
+				 .plan.cancel_fd = cancel_fd };
+	boot->kernel = getenv("VMFORK_KERNEL");
+	boot->initrd = getenv("VMFORK_INITRD");
+	boot->append = APPEND;
+	boot->engine = &qemu_ops;
+	boot->config.cpus = 1;
+	boot->config.has_vmclock = true;
+	boot->timeout_ms = TIMEOUT_MS;
+	boot->cancel_fd = cancel_fd;
+	strcpy(boot->links[0].net_name, NET_DEFAULT_NAME);
+	boot->num_links = 1;
+}
+
+static int parse_and_run(struct cmd *cmd, int argc, char **argv,
+			 struct order *order, const struct words *w,
+			 const struct opt *opts, struct vf_err *err)
+{
+	const struct usage usage = {
+		"ack [SNAPSHOT]",
+		"Measure the handoff of forks, from their resumption to their "
+		"acknowledgement, one\nby one. Boots a guest of its own for "
+		"each signal, which needs a root shell on its\nconsole; with "
+		"a SNAPSHOT, measures forks of that alone.",
+		opts,
+		1,
+		2,
+	};
+	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
+
+	if (ret)
+		return ret < 0 ? ret : CMD_EXIT_DONE;
+	order->plan.snapshot = argc > 1 ? argv[1] : NULL;
+	ret = check_plan(cmd, w, &order->plan, err);
+	if (!ret && order->plot)
+		ret = plot_check(err);
+	return ret < 0 ? ret : cmd_change(cmd, GC_MAKES, run, order, err);
+}
+
+int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
+{
+	struct order order;
+	struct words w;
+	struct ack_plan *plan = &order.plan;
+	const struct opt opts[] = {
+		{ "signal", 0, OPT_STRING, &w.signals, "SIGNAL,...",
+		  "mailbox, vmclock, vmclock-spin, vmgenid, auto (all)" },
+		{ "iterations", 'n', OPT_UINT, &plan->iterations, "N",
+		  "samples of each variant, beside the first (20)" },
+		{ "csv", 0, OPT_STRING, &order.csv, "FILE",
+		  "write the raw rows" },
+		{ "plot", 0, OPT_STRING, &order.plot, "FILE",
+		  "draw them (SVG; needs gnuplot)" },
+		{ "memory", 'm', OPT_UINT, &w.memory_mib, "MIB",
+		  "of the guest (256)" },
+		{ "kernel", 'k', OPT_STRING, &plan->boot.kernel, "FILE",
+		  "kernel image (VMFORK_KERNEL)" },
+		{ "initrd", 'i', OPT_STRING, &plan->boot.initrd, "FILE",
+		  "initial RAM disk (VMFORK_INITRD)" },
+		{ "append", 'a', OPT_STRING, &plan->boot.append, "WORDS",
+		  "kernel command line (" APPEND ")" },
+		{ "accel", 0, OPT_STRING, &w.accel, "NAME",
+		  "auto, kvm or tcg (auto)" },
+		{ 0 },
+	};
+
+	plan_init(&order, &w, cmd->cancel_fd);
+	return parse_and_run(cmd, argc, argv, &order, &w, opts, err);
+}
