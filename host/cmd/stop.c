@@ -29,6 +29,9 @@ static int choose(const struct vf_state *state, bool all, int argc, char **argv,
 		int ret = vm_open(&vm, state, text, err);
 
 		vm_close(&vm);
+		/* it has gone since the list was made */
+		if (ret == -ENOENT && all)
+			continue;
 		if (ret == -ENOENT || ret == -EINVAL)
 			return ret;
 		if (vm_get_state(state, text) == VM_STATE_CREATING)

@@ -7,6 +7,7 @@
 static const char *const states[] = {
 	[VM_STATE_CREATING] = "creating",
 	[VM_STATE_RUNNING] = "running",
+	[VM_STATE_ENDING] = "stopping",
 	[VM_STATE_DEAD] = "dead",
 };
 

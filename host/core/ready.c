@@ -89,6 +89,7 @@ static bool claim(const struct vm *vm, const struct vm *first)
 	struct vf_err ignored;
 
 	if (faccessat(vm->run_fd, VM_CREATOR_FILE, F_OK, 0) == 0 ||
+	    faccessat(vm->run_fd, VM_REAPER_FILE, F_OK, 0) == 0 ||
 	    !process_mark_lives(vm->run_fd, PROCESS_FILE))
 		return false;
 	if (first && linkat(first->run_fd, VM_CREATOR_FILE, vm->run_fd,
@@ -196,14 +197,18 @@ static bool is_there(const struct vf_state *pool, const char *name)
 	return faccessat(pool->vms_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Take away those of which a rule says so. The state is locked. */
-static int remove_those(const struct vf_state *pool,
+/*
+ * Take away those of which a rule says so. The state is locked: by its caller, or
+ * by a descriptor that is let go of while it takes time.
+ */
+static int remove_those(const struct vf_state *pool, int lock_fd,
 			bool (*is_meant)(const struct vf_state *pool,
 					 const char *name, const void *ctx),
 			const void *ctx, json_t *removed, const char *prefix,
 			struct vf_err *err)
 {
 	__json json_t *names = NULL, *meant = json_array();
+	__close int fd = lock_fd;
 	json_t *name;
 	size_t i;
 	int ret = vf_list_dir(pool->vms_fd, &names, err);
@@ -215,7 +220,8 @@ static int remove_those(const struct vf_state *pool,
 			json_array_append(meant, name);
 	if (!json_array_size(meant))
 		return 0;
-	ret = reap_vms_locked(pool, meant, err);
+	ret = fd < 0 ? reap_vms_locked(pool, meant, err)
+		     : reap_vms_unlock(pool, meant, vf_steal_fd(&fd), err);
 	json_array_foreach(meant, i, name) {
 		const char *text = json_string_value(name);
 
@@ -234,7 +240,9 @@ static bool is_of(const struct vf_state *pool, const char *name,
 	bool meant;
 	struct vm vm;
 
-	if (vm_get_state(pool, name) == VM_STATE_CREATING)
+	enum vm_state vm_state = vm_get_state(pool, name);
+
+	if (vm_state == VM_STATE_CREATING || vm_state == VM_STATE_ENDING)
 		return false;
 	meant = vm_open(&vm, pool, name, &ignored) < 0 || !snapshot ||
 		!strcmp(vm.snapshot, snapshot);
@@ -245,11 +253,11 @@ static bool is_of(const struct vf_state *pool, const char *name,
 int ready_drain(const struct vf_state *pool, const char *snapshot,
 		json_t *removed, struct vf_err *err)
 {
-	__close int lock_fd = state_lock(pool, err);
+	int lock_fd = state_lock(pool, err);
 
 	if (lock_fd < 0)
 		return lock_fd;
-	return remove_those(pool, is_of, snapshot, removed, "", err);
+	return remove_those(pool, lock_fd, is_of, snapshot, removed, "", err);
 }
 
 static bool is_useless(const struct vf_state *pool, const char *name,
@@ -272,7 +280,7 @@ static bool is_useless(const struct vf_state *pool, const char *name,
 
 int ready_gc(const struct vf_state *pool, json_t *removed, struct vf_err *err)
 {
-	return remove_those(pool, is_useless, NULL, removed, "pool entry ",
+	return remove_those(pool, -1, is_useless, NULL, removed, "pool entry ",
 			    err);
 }
 
@@ -280,7 +288,9 @@ int ready_drop_orphans(const struct vf_state *state, struct vf_err *err)
 {
 	const struct vf_state pool = state_pool(state);
 	__json json_t *removed = json_array();
-	__close int lock_fd = state_lock(state, err);
+	int lock_fd = state_lock(state, err);
 
-	return lock_fd < 0 ? lock_fd : ready_gc(&pool, removed, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	return remove_those(&pool, lock_fd, is_useless, NULL, removed, "", err);
 }

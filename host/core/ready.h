@@ -101,7 +101,7 @@ bool ready_owner_lives(const struct vf_state *state, const char *owner);
  * @removed:	array; the name of each that has gone is appended, also on error
  * @err:	error
  *
- * Those that are being filled or taken are left.
+ * Those that are being filled, taken or taken away are left.
  *
  * Return: 0 or -errno
  */

@@ -10,6 +10,7 @@
 
 #define KILLED_MAX 64 /* at a time */
 #define KILL_MS	   10000
+#define OTHER_MS   60000 /* another command takes a hundred away in seconds */
 
 static const char *name_at(const json_t *names, size_t i)
 {
@@ -25,12 +26,116 @@ static void note(struct vf_err *first, int *ret, const struct vf_err *err)
 	}
 }
 
+/* How long until then, for those who wait in milliseconds. */
+static int ms_until(int64_t deadline_us)
+{
+	int64_t left_us = deadline_us - vf_now_us();
+
+	return left_us > 0 ? (int)(left_us / 1000) : 0;
+}
+
+static int run_open(const struct vf_state *state, const char *name)
+{
+	return openat(state->vms_fd, name,
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* What a failure leaves is for the next try, whoever makes it. */
+static void unmark(const struct vf_state *state, const json_t *names)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		__close int fd = run_open(state, json_string_value(name));
+
+		if (fd >= 0)
+			unlinkat(fd, VM_REAPER_FILE, 0);
+	}
+}
+
+/*
+ * Say whose they are from here on. The state is locked. A mark is written once
+ * and linked into the others; that of a dead command is in the way of a new one.
+ * Return: 0; -errno if one cannot be marked: then none is
+ */
+static int mark(const struct vf_state *state, const json_t *names)
+{
+	__close int first_fd = -1;
+	struct vf_err ignored;
+	json_t *name;
+	int ret = 0;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		__close int fd = run_open(state, json_string_value(name));
+
+		if (fd < 0)
+			continue;
+		unlinkat(fd, VM_REAPER_FILE, 0);
+		if (first_fd >= 0 && linkat(first_fd, VM_REAPER_FILE, fd,
+					    VM_REAPER_FILE, 0) == 0)
+			continue;
+		ret = process_mark(fd, VM_REAPER_FILE, &ignored);
+		if (ret < 0)
+			break;
+		if (first_fd < 0)
+			first_fd = vf_steal_fd(&fd);
+	}
+	if (ret < 0)
+		unmark(state, names);
+	return ret;
+}
+
+/* Does another command take one of these away? Which process is it? */
+static const char *find_other(const struct vf_state *state, const json_t *names,
+			      struct process *other)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		__close int fd = run_open(state, json_string_value(name));
+
+		if (fd < 0)
+			continue;
+		if (process_open_mark(other, fd, VM_REAPER_FILE) > 0 &&
+		    other->pid != getpid())
+			return json_string_value(name);
+		process_close(other);
+	}
+	return NULL;
+}
+
+/* Lock the state once nobody else takes any of these away. */
+static int lock_alone(const struct vf_state *state, const json_t *names,
+		      struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + OTHER_MS * 1000LL;
+
+	for (;;) {
+		int ret, lock_fd = state_lock(state, err);
+		struct process other;
+		const char *name;
+
+		name = lock_fd < 0 ? NULL : find_other(state, names, &other);
+		if (!name)
+			return lock_fd;
+		close(lock_fd);
+		ret = process_wait(&other, ms_until(deadline_us));
+		process_close(&other);
+		if (ret < 0)
+			return vf_err_set(err, EBUSY,
+					  "VM %s: another command is taking it "
+					  "away",
+					  name);
+	}
+}
+
 static void signal_engine(const struct vf_state *state, const char *name,
 			  struct process *proc, int *ret, struct vf_err *err)
 {
-	__close int fd =
-		openat(state->vms_fd, name,
-		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	__close int fd = run_open(state, name);
 	struct vf_err why;
 	int told = fd < 0 ? -errno : process_open(proc, fd);
 
@@ -42,14 +147,6 @@ static void signal_engine(const struct vf_state *state, const char *name,
 		return;
 	vf_err_errno(&why, told, "VM %s: its process", name);
 	note(err, ret, &why);
-}
-
-/* How long until then, for those who wait in milliseconds. */
-static int ms_until(int64_t deadline_us)
-{
-	int64_t left_us = deadline_us - vf_now_us();
-
-	return left_us > 0 ? (int)(left_us / 1000) : 0;
 }
 
 /* The signals first, so that they end side by side, and have one time for it. */
@@ -90,10 +187,13 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 		kill_some(state, names, i, ret, err);
 }
 
-/* Detach and release the ports of VMs that are all on one network. */
+typedef int (*ports_fn)(struct net *net, const struct net_port *ports,
+			unsigned int num, struct vf_err *err);
+
+/* Detach or release the ports of VMs that are all on one network. */
 static void free_ports_of(const struct vf_state *state, const char *net_name,
-			  struct net_port *ports, unsigned int num, int *ret,
-			  struct vf_err *err)
+			  const struct net_port *ports, unsigned int num,
+			  ports_fn do_free, int *ret, struct vf_err *err)
 {
 	struct net *net = NULL;
 	struct vf_err why;
@@ -104,9 +204,7 @@ static void free_ports_of(const struct vf_state *state, const char *net_name,
 			note(err, ret, &why);
 		return;
 	}
-	if (net_ports_detach(net, ports, num, &why) < 0)
-		note(err, ret, &why);
-	if (net_ports_release(net, ports, num, &why) < 0)
+	if (do_free(net, ports, num, &why) < 0)
 		note(err, ret, &why);
 	net_close(net);
 }
@@ -152,7 +250,7 @@ static unsigned int collect_plugs(const struct vf_state *state,
 }
 
 static void free_ports(const struct vf_state *state, const json_t *names,
-		       int *ret, struct vf_err *err)
+		       ports_fn do_free, int *ret, struct vf_err *err)
 {
 	size_t max = json_array_size(names) * VM_NICS_MAX + 1;
 	__free struct plug *plugs = calloc(max, sizeof(*plugs));
@@ -170,8 +268,8 @@ static void free_ports(const struct vf_state *state, const json_t *names,
 		for (end = i;
 		     end < num && !plug_compare(&plugs[i], &plugs[end]); end++)
 			ports[end - i] = plugs[end].port;
-		free_ports_of(state, plugs[i].net_name, ports, end - i, ret,
-			      err);
+		free_ports_of(state, plugs[i].net_name, ports, end - i, do_free,
+			      ret, err);
 	}
 }
 
@@ -190,23 +288,19 @@ static void make_room(const struct vf_state *state, const json_t *names)
 	size_t i;
 
 	json_array_foreach(names, i, name) {
-		__close int fd =
-			openat(state->vms_fd, json_string_value(name),
-			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		__close int fd = run_open(state, json_string_value(name));
 
 		for (size_t k = 0; fd >= 0 && k < ARRAY_SIZE(files); k++)
 			unlinkat(fd, files[k], 0);
 	}
 }
 
-int reap_vms_locked(const struct vf_state *state, const json_t *names,
-		    struct vf_err *err)
+/* All that takes time; whoever else looks at them knows that they are going. */
+static int end_vms(const struct vf_state *state, const json_t *names,
+		   struct vf_err *err)
 {
-	struct vf_err why;
-	json_t *name;
 	bool hurries;
 	int ret = 0;
-	size_t i;
 
 	/* among a hundred busy engines it would take seconds to end the first */
 	hurries = cpu_hurry();
@@ -214,7 +308,23 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 	cpu_unhurry(hurries);
 	if (!ret)
 		make_room(state, names);
-	free_ports(state, names, &ret, err);
+	free_ports(state, names, net_ports_detach, &ret, err);
+	return ret;
+}
+
+/*
+ * The state is locked: who judges by leases what is left of the dead has read the
+ * links before, and must not take the next owner's for those.
+ */
+static int remove_vms(const struct vf_state *state, const json_t *names,
+		      struct vf_err *err)
+{
+	struct vf_err why;
+	json_t *name;
+	int ret = 0;
+	size_t i;
+
+	free_ports(state, names, net_ports_release, &ret, err);
 	/* what could not be ended or freed stays on record, for the next try */
 	if (ret < 0)
 		return ret;
@@ -230,14 +340,41 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 	return ret;
 }
 
+int reap_vms_locked(const struct vf_state *state, const json_t *names,
+		    struct vf_err *err)
+{
+	int ret = end_vms(state, names, err);
+
+	return ret < 0 ? ret : remove_vms(state, names, err);
+}
+
+int reap_vms_unlock(const struct vf_state *state, const json_t *names,
+		    int lock_fd, struct vf_err *err)
+{
+	__close int fd = lock_fd;
+	int ret;
+
+	/* without room for marks nobody would know: the lock tells them */
+	if (mark(state, names) < 0)
+		return reap_vms_locked(state, names, err);
+	vf_close_fd(&fd);
+	ret = end_vms(state, names, err);
+	if (!ret) {
+		fd = state_lock(state, err);
+		ret = fd < 0 ? fd : remove_vms(state, names, err);
+	}
+	if (ret < 0)
+		unmark(state, names);
+	return ret;
+}
+
 int reap_vms(const struct vf_state *state, const json_t *names,
 	     struct vf_err *err)
 {
-	__close int lock_fd = state_lock(state, err);
+	int lock_fd = lock_alone(state, names, err);
 
-	if (lock_fd < 0)
-		return lock_fd;
-	return reap_vms_locked(state, names, err);
+	return lock_fd < 0 ? lock_fd
+			   : reap_vms_unlock(state, names, lock_fd, err);
 }
 
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
@@ -251,11 +388,12 @@ int reap_dead(const struct vf_state *state, const char *name,
 	      struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", name);
+	enum vm_state vm_state = vm_get_state(state, name);
 	__close int lock_fd = -1;
 
-	if (vm_get_state(state, name) != VM_STATE_DEAD)
+	if (vm_state != VM_STATE_DEAD && vm_state != VM_STATE_ENDING)
 		return 0;
-	lock_fd = state_lock(state, err);
+	lock_fd = lock_alone(state, names, err);
 	if (lock_fd < 0)
 		return lock_fd;
 	/* it still has to be, now that nobody else can do so */

@@ -4,6 +4,10 @@
  * makes a VM. The order is fixed: the engine has ended, its TAP is gone, then
  * the lease is freed, then the run directory is removed. Each step finds out
  * for itself what there is to do, so it works after a kill at any moment.
+ *
+ * Ending engines takes time. Meanwhile the state is not locked, but each VM bears
+ * the mark of who takes it away (vm.h): to others it is neither alive nor dead. If
+ * its reaper is killed it is dead, and gc's.
  */
 #ifndef VF_REAP_H
 #define VF_REAP_H
@@ -13,9 +17,10 @@
 #include "core/vm.h"
 
 /**
- * reap_vms() - Take VMs away; takes the state's lock
+ * reap_vms() - Take VMs away; locks the state to mark, and to free them
  * @state:	state directory
- * @names:	array of names; one that does not exist is no error
+ * @names:	array of names; one that does not exist is no error; one that
+ *		another command takes away is waited for
  * @err:	error: the first failure; the others are taken away all the same
  *
  * Return: 0 or -errno
@@ -24,7 +29,19 @@ int reap_vms(const struct vf_state *state, const json_t *names,
 	     struct vf_err *err);
 
 /**
- * reap_vms_locked() - reap_vms() for who holds the lock already
+ * reap_vms_unlock() - reap_vms() for who has judged them under the lock
+ * @state:	state directory
+ * @names:	array of names, none of which another command takes away
+ * @lock_fd:	of state_lock(); closed
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int reap_vms_unlock(const struct vf_state *state, const json_t *names,
+		    int lock_fd, struct vf_err *err);
+
+/**
+ * reap_vms_locked() - The same, and nobody else does anything until they are gone
  * @state:	state directory
  * @names:	array of names
  * @err:	error
@@ -45,7 +62,7 @@ int reap_vms_locked(const struct vf_state *state, const json_t *names,
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err);
 
 /**
- * reap_dead() - Take a VM away if it is dead
+ * reap_dead() - Take a VM away if it is dead; wait if another command does
  * @state:	state directory
  * @name:	its name
  * @err:	error

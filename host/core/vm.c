@@ -187,6 +187,11 @@ enum vm_state vm_get_state(const struct vf_state *state, const char *name)
 		return VM_STATE_DEAD;
 	if (process_mark_lives(run_fd, VM_CREATOR_FILE))
 		return VM_STATE_CREATING;
+	/* what was begun to be taken away is not a VM any more */
+	if (faccessat(run_fd, VM_REAPER_FILE, F_OK, 0) == 0)
+		return process_mark_lives(run_fd, VM_REAPER_FILE)
+			       ? VM_STATE_ENDING
+			       : VM_STATE_DEAD;
 	/* what cannot be told is not dead */
 	if (process_open(&proc, run_fd) != 0)
 		result = VM_STATE_RUNNING;

@@ -4,6 +4,7 @@
  *
  *	vm.json		the record below
  *	creator		who makes it, until it is made (process.h)
+ *	reaper		who takes it away, while it does (process.h)
  *	pid		its engine's process (process.h)
  *	kernel, initrd	what it boots: links to immutable files of ours, so that
  *			a reboot gets what the first boot got
@@ -13,7 +14,7 @@
  *	*.sock, *.log	the engine's
  *
  * A VM is there if its directory is; it lives if its engine does, or while its
- * creator does.
+ * creator does. One whose reaper has died is dead, whatever its engine does.
  */
 #ifndef VF_VM_H
 #define VF_VM_H
@@ -35,6 +36,7 @@
 
 #define VM_RECORD_FILE	 "vm.json"
 #define VM_CREATOR_FILE	 "creator"
+#define VM_REAPER_FILE	 "reaper"
 #define VM_KERNEL_FILE	 "kernel"
 #define VM_INITRD_FILE	 "initrd"
 #define VM_MAIL_FILE	 "mail"
@@ -63,6 +65,7 @@ struct vm {
 enum vm_state {
 	VM_STATE_CREATING,
 	VM_STATE_RUNNING, /* its engine lives */
+	VM_STATE_ENDING,  /* somebody takes it away */
 	VM_STATE_DEAD,
 };
 
