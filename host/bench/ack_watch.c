@@ -23,7 +23,7 @@ static void *look(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	struct ack_watch *w = arg;
-	int64_t before_us = vf_now_us();
+	int64_t before_us = w->from_us;
 	uint64_t words[ACK_WATCH_BYTES / sizeof(uint64_t)];
 	struct iovec local = { words, w->bytes };
 	struct iovec remote = { (void *)(uintptr_t)w->hva, w->bytes };
@@ -43,6 +43,7 @@ static void *look(void *arg)
 
 void ack_watch_start(struct ack_watch *w)
 {
+	w->from_us = vf_now_us();
 	if (w->bytes <= ACK_WATCH_BYTES)
 		w->started = !pthread_create(&w->thread, NULL, look, w);
 }

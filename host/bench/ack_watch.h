@@ -28,6 +28,7 @@ struct ack_watch {
 	int64_t seen_us[ACK_WATCH_STAGES];
 	int64_t blind_us[ACK_WATCH_STAGES]; /* since the look before */
 
+	int64_t from_us; /* when it was to begin: its first look may be late */
 	pthread_t thread;
 	bool started;
 	atomic_bool over;

@@ -25,6 +25,7 @@ bench_srcs := \
 	host/bench/shell.c \
 	host/bench/start.c \
 	host/bench/stats.c \
+	host/bench/target.c \
 	host/bench/watch.c
 
 # Minutes, on a machine that does nothing else.

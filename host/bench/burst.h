@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "bench/list.h"
+#include "bench/target.h"
 #include "core/fork.h"
 #include "core/state.h"
 
@@ -71,16 +72,6 @@ struct burst_table {
 	unsigned int size;
 };
 
-/* What was hoped for. */
-struct burst_target {
-	char name[120];
-	const char *unit;
-	double value;
-	double allowed; /* at most; 0: only stated */
-};
-
-#define BURST_TARGETS_MAX 64
-
 /**
  * burst_run() - Measure
  * @table:	out: rows; burst_table_exit() it, also after a failure
@@ -136,11 +127,8 @@ int64_t burst_ideal_us(const struct burst_table *table, unsigned int num);
  * burst_judge() - Hold what was measured against what was hoped for
  * @table:	table
  * @targets:	out: those for which there are measurements
- *
- * Return: how many
  */
-unsigned int burst_judge(const struct burst_table *table,
-			 struct burst_target targets[BURST_TARGETS_MAX]);
+void burst_judge(const struct burst_table *table, struct targets *targets);
 
 /**
  * burst_report() - The distributions, and how they compare

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* What bursts came to, and what was hoped for. burst.h holds the contract. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -36,12 +34,6 @@ static const struct {
 /* Where it is asked that unwaited forks are as quick as the floor. */
 static const unsigned int floor_nums[] = { 1, 25 };
 
-/* Room for targets, and how many there are. */
-struct verdict {
-	struct burst_target *targets;
-	unsigned int num;
-};
-
 int64_t burst_median(const struct burst_table *table, unsigned int num,
 		     enum burst_variant variant, enum burst_metric metric)
 {
@@ -71,38 +63,16 @@ int64_t burst_ideal_us(const struct burst_table *table, unsigned int num)
 	return alone_us * num / table->cores;
 }
 
-__attribute__((format(printf, 5, 6))) static void add(struct verdict *v,
-						      double value,
-						      const char *unit,
-						      double allowed,
-						      const char *fmt, ...)
-{
-	struct burst_target *t = &v->targets[v->num];
-	va_list ap;
-
-	if (v->num == BURST_TARGETS_MAX)
-		return;
-	*t = (struct burst_target){
-		.unit = unit,
-		.value = value,
-		.allowed = allowed,
-	};
-	va_start(ap, fmt);
-	vsnprintf(t->name, sizeof(t->name), fmt, ap);
-	va_end(ap);
-	v->num++;
-}
-
 /* One over another, if both are known. */
-static void add_ratio(struct verdict *v, int64_t of_us, int64_t against_us,
+static void add_ratio(struct targets *v, int64_t of_us, int64_t against_us,
 		      double allowed, unsigned int num, const char *name)
 {
 	if (of_us > 0 && against_us > 0)
-		add(v, (double)of_us / (double)against_us, "", allowed,
-		    "%u: %s", num, name);
+		target_add(v, (double)of_us / (double)against_us, "", allowed,
+			   "%u: %s", num, name);
 }
 
-static void judge_limits(struct verdict *v, const struct burst_table *table,
+static void judge_limits(struct targets *v, const struct burst_table *table,
 			 unsigned int num)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
@@ -113,12 +83,12 @@ static void judge_limits(struct verdict *v, const struct burst_table *table,
 				     : BURST_UNKNOWN;
 
 		if (us != BURST_UNKNOWN)
-			add(v, (double)us / 1000, "ms", limits[i].ms, "%u: %s",
-			    num, limits[i].name);
+			target_add(v, (double)us / 1000, "ms", limits[i].ms,
+				   "%u: %s", num, limits[i].name);
 	}
 }
 
-static void judge_floor(struct verdict *v, const struct burst_table *table,
+static void judge_floor(struct targets *v, const struct burst_table *table,
 			unsigned int num)
 {
 	double allowed = 0;
@@ -131,7 +101,7 @@ static void judge_floor(struct verdict *v, const struct burst_table *table,
 		  allowed, num, "last resumed, cold, over the floor");
 }
 
-static void judge_waves(struct verdict *v, const struct burst_table *table,
+static void judge_waves(struct targets *v, const struct burst_table *table,
 			unsigned int num)
 {
 	int64_t ideal_us = burst_ideal_us(table, num);
@@ -164,19 +134,16 @@ static bool is_first(const struct burst_table *table, unsigned int row)
 	return true;
 }
 
-unsigned int burst_judge(const struct burst_table *table,
-			 struct burst_target targets[BURST_TARGETS_MAX])
+void burst_judge(const struct burst_table *table, struct targets *targets)
 {
-	struct verdict v = { .targets = targets };
-
+	targets->num = 0;
 	for (unsigned int i = 0; i < table->num; i++) {
 		unsigned int num = table->rows[i].num;
 
 		if (!is_first(table, i))
 			continue;
-		judge_limits(&v, table, num);
-		judge_floor(&v, table, num);
-		judge_waves(&v, table, num);
+		judge_limits(targets, table, num);
+		judge_floor(targets, table, num);
+		judge_waves(targets, table, num);
 	}
-	return v.num;
 }

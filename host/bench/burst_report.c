@@ -121,31 +121,12 @@ static json_t *variants_pack(const struct burst_table *table)
 	return variants;
 }
 
-static json_t *targets_pack(const struct burst_table *table)
-{
-	struct burst_target targets[BURST_TARGETS_MAX];
-	unsigned int num = burst_judge(table, targets);
-	json_t *json = json_array();
-
-	for (unsigned int i = 0; i < num; i++) {
-		const struct burst_target *t = &targets[i];
-		bool asked = t->allowed > 0;
-
-		json_array_append_new(
-			json,
-			json_pack("{s:s,s:f,s:s,s:o,s:o}", "name", t->name,
-				  "value", t->value, "unit", t->unit, "allowed",
-				  asked ? json_real(t->allowed) : json_null(),
-				  "met",
-				  asked ? json_boolean(t->value <= t->allowed)
-					: json_null()));
-	}
-	return json;
-}
-
 json_t *burst_report(const struct burst_table *table)
 {
+	struct targets targets;
+
+	burst_judge(table, &targets);
 	return json_pack("{s:s,s:i,s:o,s:o}", "method", method, "cores",
 			 (int)table->cores, "variants", variants_pack(table),
-			 "targets", targets_pack(table));
+			 "targets", targets_pack(&targets));
 }

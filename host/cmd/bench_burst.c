@@ -5,6 +5,7 @@
 #include "bench/burst.h"
 #include "bench/plot.h"
 #include "cmd/lists.h"
+#include "cmd/targets.h"
 
 #define ITERATIONS 5
 
@@ -74,27 +75,6 @@ static int check_plan(struct cmd *cmd, const struct words *w,
 	return ret < 0 ? ret : choose_variants(cmd, w, plan, err);
 }
 
-static void print_targets(const json_t *targets)
-{
-	json_t *t;
-	size_t i;
-
-	printf("\n");
-	json_array_foreach(targets, i, t) {
-		const json_t *met = json_object_get(t, "met");
-
-		printf("%s: %.2f%s",
-		       json_string_value(json_object_get(t, "name")),
-		       json_real_value(json_object_get(t, "value")),
-		       json_string_value(json_object_get(t, "unit")));
-		if (!json_is_null(met))
-			printf(" (at most %.2f: %s)",
-			       json_real_value(json_object_get(t, "allowed")),
-			       json_is_true(met) ? "met" : "not met");
-		printf("\n");
-	}
-}
-
 static void print_report(const json_t *report)
 {
 	static const struct column columns[] = {
@@ -126,22 +106,11 @@ static void print_report(const json_t *report)
 
 	cmd_print_table(json_object_get(report, "variants"), columns,
 			ARRAY_SIZE(columns));
-	print_targets(json_object_get(report, "targets"));
+	targets_print(json_object_get(report, "targets"));
 	printf("\nMedians of bursts, the first iteration left out. Times in "
 	       "ms, since the request;\nCPU of all engines, and of the "
 	       "command; "
 	       "memory and faults of one fork.\n");
-}
-
-static bool is_met(const json_t *report)
-{
-	json_t *t;
-	size_t i;
-
-	json_array_foreach(json_object_get(report, "targets"), i, t)
-		if (json_is_false(json_object_get(t, "met")))
-			return false;
-	return true;
 }
 
 /* First on standard output, then what a bad file name may prevent. */
@@ -184,7 +153,9 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	burst_table_exit(&table);
 	if (ret < 0)
 		return ret;
-	return is_met(report) ? CMD_EXIT_DONE : CMD_EXIT_PARTLY;
+	return targets_are_met(json_object_get(report, "targets"))
+		       ? CMD_EXIT_DONE
+		       : CMD_EXIT_PARTLY;
 }
 
 static int parse_and_run(struct cmd *cmd, int argc, char **argv,

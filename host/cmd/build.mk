@@ -23,6 +23,7 @@ cmd_srcs := \
 	host/cmd/snapshot.c \
 	host/cmd/snapshots.c \
 	host/cmd/stop.c \
+	host/cmd/targets.c \
 	host/cmd/told.c \
 	host/cmd/version.c \
 	host/cmd/vminfo.c

@@ -15,8 +15,7 @@
 
 struct fixture {
 	struct burst_table table;
-	struct burst_target targets[BURST_TARGETS_MAX];
-	unsigned int num_targets;
+	struct targets targets;
 };
 
 static int setup(void **state)
@@ -66,15 +65,14 @@ static void add_one(struct fixture *fix, unsigned int num,
 
 static void judge(struct fixture *fix)
 {
-	fix->num_targets = burst_judge(&fix->table, fix->targets);
+	burst_judge(&fix->table, &fix->targets);
 }
 
-static const struct burst_target *find(const struct fixture *fix,
-				       const char *name)
+static const struct target *find(const struct fixture *fix, const char *name)
 {
-	for (unsigned int i = 0; i < fix->num_targets; i++)
-		if (!strcmp(fix->targets[i].name, name))
-			return &fix->targets[i];
+	for (unsigned int i = 0; i < fix->targets.num; i++)
+		if (!strcmp(fix->targets.item[i].name, name))
+			return &fix->targets.item[i];
 	return NULL;
 }
 
@@ -169,7 +167,7 @@ static void floor_is_held_against(void **state)
 			110000);
 	}
 	judge(fix);
-	assert_int_equal(fix->num_targets, 3);
+	assert_int_equal(fix->targets.num, 3);
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(text, sizeof(text), name, cases[i].num);
 		assert_non_null(find(fix, text));
@@ -189,14 +187,15 @@ static void limits_are_judged(void **state)
 	add_one(fix, 100, BURST_FORK, 1, BURST_END_US, 1500000);
 	add_one(fix, 10, BURST_POOL_NONE, 1, BURST_RESUMED_MAX_US, 1);
 	judge(fix);
-	assert_int_equal(fix->num_targets, 4);
-	assert_float_equal(fix->targets[0].value, 8.5, 1e-9);
-	assert_float_equal(fix->targets[0].allowed, 10, 1e-9);
-	assert_float_equal(fix->targets[1].allowed, 150, 1e-9);
-	assert_float_equal(fix->targets[2].allowed, 800, 1e-9);
-	assert_string_equal(fix->targets[3].name, "100: all of them ended");
-	assert_float_equal(fix->targets[3].value, 1500, 1e-9);
-	assert_float_equal(fix->targets[3].allowed, 2000, 1e-9);
+	assert_int_equal(fix->targets.num, 4);
+	assert_float_equal(fix->targets.item[0].value, 8.5, 1e-9);
+	assert_float_equal(fix->targets.item[0].allowed, 10, 1e-9);
+	assert_float_equal(fix->targets.item[1].allowed, 150, 1e-9);
+	assert_float_equal(fix->targets.item[2].allowed, 800, 1e-9);
+	assert_string_equal(fix->targets.item[3].name,
+			    "100: all of them ended");
+	assert_float_equal(fix->targets.item[3].value, 1500, 1e-9);
+	assert_float_equal(fix->targets.item[3].allowed, 2000, 1e-9);
 }
 
 /* What is printed says the same, and names only what was measured. */
