@@ -91,35 +91,22 @@ static bool is_dead(const struct gc *gc, const struct tap_links *links,
 static int links_remove(struct gc *gc, const struct tap_links *links,
 			struct vf_err *err)
 {
+	__free int *dead = calloc(links->num + 1, sizeof(*dead));
 	int bridge = if_nametoindex(gc->net->conf.bridge);
-	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
 	unsigned int num = 0;
-	struct nl_msg *msg;
-	int ret;
 
+	if (!dead)
+		return vf_err_errno(err, ENOMEM, "TAPs");
 	for (size_t i = 0; i < links->num; i++) {
 		const struct tap_link *link = &links->links[i];
 
 		if (!is_dead(gc, links, link, bridge))
 			continue;
-		num++;
-		ifi.ifi_index = link->ifindex;
-		msg = rtnl_add_link(&gc->rtnl, RTM_NEWLINK, 0, &ifi, "TAP %s",
-				    link->name);
-		if (!msg ||
-		    nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
-			return vf_err_errno(err, ENOMEM, "TAP %s", link->name);
+		dead[num++] = link->ifindex;
 		report(gc, shape_is_stray(link->name, links) ? "ifb" : "TAP",
 		       link->name);
 	}
-	ret = rtnl_commit(&gc->rtnl, RTNL_UNDO, err);
-	if (ret < 0 || !num)
-		return ret;
-	ifi.ifi_index = 0;
-	msg = rtnl_add_link(&gc->rtnl, RTM_DELLINK, 0, &ifi, "TAPs");
-	if (!msg || nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
-		return vf_err_errno(err, ENOMEM, "TAPs");
-	return rtnl_commit(&gc->rtnl, RTNL_UNDO, err);
+	return ports_delete(&gc->rtnl, dead, num, err);
 }
 
 static bool is_leased(const struct gc *gc, int family, const void *addr)

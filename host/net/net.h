@@ -13,6 +13,7 @@
  *	net_port_open()		TAP made; it lives as long as its descriptor
  *	net_ports_attach()	on the bridge or routed: isolated, pinned, up
  *	net_ports_verify()	did the new MAC really speak from that port?
+ *	net_ports_drop()	TAP gone before its descriptor; of those that end
  *	net_ports_detach()	neighbours and pins gone
  *	net_ports_release()	lease freed; only once the TAP is gone
  *
@@ -337,6 +338,20 @@ int net_ports_attach(struct net *net, const struct net_port *ports,
 int net_ports_rename(struct net *net, struct net_port *ports,
 		     const char *const *owners, unsigned int num,
 		     struct vf_err *err);
+
+/**
+ * net_ports_drop() - Delete the TAPs of VMs that are ending
+ * @ports:	ports, on whatever networks
+ * @num:	how many
+ * @err:	error
+ *
+ * All in one request. Without it they go with their engines all the same, but one
+ * after the other.
+ *
+ * Return: 0, also if they have gone, or -errno
+ */
+int net_ports_drop(const struct net_port *ports, unsigned int num,
+		   struct vf_err *err);
 
 /**
  * net_ports_detach() - Undo net_ports_attach(); what is gone already is no error

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "net/network.h"
 #include "net/pool.h"
 #include "net/port.h"
 
@@ -275,6 +276,35 @@ int port_link_down_add(struct rtnl *rtnl, const struct net_port *port,
 	struct nl_msg *msg = link_request(rtnl, port, &ifi);
 
 	return msg && nla_put_u32(msg, IFLA_MASTER, 0) == 0 ? 0 : -ENOMEM;
+}
+
+static int dying_group_add(struct rtnl *rtnl, int type, int ifindex)
+{
+	struct ifinfomsg ifi = { .ifi_index = ifindex };
+	struct nl_msg *msg =
+		rtnl_add_link(rtnl, type, 0, &ifi, "links that are deleted");
+
+	return msg && nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
+int ports_delete(struct rtnl *rtnl, const int *ifindexes, unsigned int num,
+		 struct vf_err *err)
+{
+	unsigned int found = 0;
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < num; i++) {
+		if (ifindexes[i] <= 0)
+			continue;
+		ret = dying_group_add(rtnl, RTM_NEWLINK, ifindexes[i]);
+		found++;
+	}
+	if (!ret && found)
+		ret = dying_group_add(rtnl, RTM_DELLINK, 0);
+	return ret < 0 ? vf_err_errno(err, ENOMEM, "ports")
+		       : rtnl_commit(rtnl, RTNL_UNDO, err);
 }
 
 int ports_forget(struct rtnl *rtnl, const struct net_conf *conf,

@@ -202,6 +202,21 @@ int net_ports_rename(struct net *net, struct net_port *ports,
 	return ret;
 }
 
+int net_ports_drop(const struct net_port *ports, unsigned int num,
+		   struct vf_err *err)
+{
+	__free int *found = calloc(num + 1, sizeof(*found));
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	int ret;
+
+	if (!found)
+		return vf_err_errno(err, ENOMEM, "ports");
+	ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+	if (ret == 0)
+		ret = ports_find(&rtnl, ports, num, found, err);
+	return ret < 0 ? ret : ports_delete(&rtnl, found, num, err);
+}
+
 /*
  * Take TAPs off the bridge, if there are any left, and list the ports whose
  * pins can go: pins are found by the TAP's name, which another VM's may have.

@@ -326,28 +326,6 @@ int shape_apply(const struct net_port *port, const struct shape_rates *rates,
 	return ret;
 }
 
-/* One by one each costs what all of a group do together: 20 ms. */
-static int doomed_add(struct rtnl *rtnl, const int *found, unsigned int num)
-{
-	struct ifinfomsg none = { .ifi_family = AF_UNSPEC };
-	struct nl_msg *msg;
-
-	for (unsigned int i = 0; i < num; i++) {
-		struct ifinfomsg ifi = { .ifi_index = found[i] };
-
-		if (found[i] <= 0)
-			continue;
-		msg = rtnl_add_link(rtnl, RTM_NEWLINK, 0, &ifi, "ifb");
-		if (!msg ||
-		    nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) < 0)
-			return -ENOMEM;
-	}
-	msg = rtnl_add_link(rtnl, RTM_DELLINK, 0, &none, "ifbs");
-	return msg && nla_put_u32(msg, IFLA_GROUP, NETWORK_DYING_GROUP) == 0
-		       ? 0
-		       : -ENOMEM;
-}
-
 int shapes_remove(struct rtnl *rtnl, const struct net_port *ports,
 		  unsigned int num, struct vf_err *err)
 {
@@ -360,11 +338,7 @@ int shapes_remove(struct rtnl *rtnl, const struct net_port *ports,
 	for (unsigned int i = 0; i < num; i++)
 		devices[i] = device_of(&ports[i]);
 	ret = ports_find(rtnl, devices, num, found, err);
-	if (ret < 0)
-		return ret;
-	if (doomed_add(rtnl, found, num) < 0)
-		return vf_err_errno(err, ENOMEM, "ports");
-	return rtnl_commit(rtnl, RTNL_UNDO, err);
+	return ret < 0 ? ret : ports_delete(rtnl, found, num, err);
 }
 
 bool shape_is_stray(const char *name, const struct tap_links *links)

@@ -315,6 +315,38 @@ static void test_tap_clash(void **state)
 	network_end(env, net);
 }
 
+/* TAPs go before their engines close them, and those of others stay. */
+static void test_drop(void **state)
+{
+	struct env *env = env_get(state);
+	struct net *net = network(env, 0);
+	struct net_port ports[3];
+	int fds[3];
+
+	ports_name(ports, 3, "vm");
+	assert_ok(env, net_ports_lease(net, NULL, ports, 3, &env->err));
+	for (int i = 0; i < 3; i++) {
+		fds[i] = net_port_open(&ports[i], &env->err);
+		assert_ok(env, fds[i]);
+	}
+	assert_ok(env, net_ports_attach(net, ports, 3, &env->err));
+	assert_ok(env, net_ports_drop(ports, 2, &env->err));
+	assert_int_equal(if_nametoindex(ports[0].tap), 0);
+	assert_int_equal(if_nametoindex(ports[1].tap), 0);
+	assert_true(if_nametoindex(ports[2].tap) > 0);
+	/* once is enough */
+	assert_ok(env, net_ports_drop(ports, 2, &env->err));
+	assert_ok(env, net_ports_drop(ports, 0, &env->err));
+	/* whoever holds the descriptor of none is no hindrance */
+	assert_ok(env, net_ports_detach(net, ports, 2, &env->err));
+	assert_ok(env, net_ports_release(net, ports, 2, &env->err));
+	assert_ok(env, net_ports_drop(&ports[2], 1, &env->err));
+	ports_close(fds, 3);
+	assert_ok(env, net_ports_detach(net, &ports[2], 1, &env->err));
+	assert_ok(env, net_ports_release(net, &ports[2], 1, &env->err));
+	network_end(env, net);
+}
+
 /*
  * A record may still hold the leased name when another link has it. That link
  * stays as it is, and nobody waits for it to go.
@@ -329,6 +361,7 @@ static void foreign_stays(struct env *env, struct net *net,
 
 	/* nor is it put on the bridge */
 	assert_int_equal(net_ports_attach(net, port, 1, &env->err), -EEXIST);
+	assert_ok(env, net_ports_drop(port, 1, &env->err));
 	assert_ok(env, net_ports_detach(net, port, 1, &env->err));
 	assert_ok(env, net_ports_release(net, port, 1, &env->err));
 	assert_true(vf_now_us() - start_us < 1000000);
@@ -446,12 +479,19 @@ static void test_attach_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		env_test(test_attach_one),	env_test(test_attach_one),
-		env_test(test_attach_many),	env_test(test_attach_fails),
-		env_test(test_tap_clash),	env_test(test_lease_distinct),
-		env_test(test_lease_exhausted), env_test(test_lease_concurrent),
-		env_test(test_churn),		env_test(test_release_waits),
-		env_test(test_tap_foreign),	env_test(test_rename),
+		env_test(test_attach_one),
+		env_test(test_attach_one),
+		env_test(test_attach_many),
+		env_test(test_attach_fails),
+		env_test(test_tap_clash),
+		env_test(test_lease_distinct),
+		env_test(test_lease_exhausted),
+		env_test(test_lease_concurrent),
+		env_test(test_churn),
+		env_test(test_release_waits),
+		env_test(test_drop),
+		env_test(test_tap_foreign),
+		env_test(test_rename),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
