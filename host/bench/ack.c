@@ -29,17 +29,6 @@ void ack_table_exit(struct ack_table *table)
 	*table = (struct ack_table){ 0 };
 }
 
-static struct ack_variant *variant_add(struct ack_table *table,
-				       const struct ack_kind *kind,
-				       const char *name)
-{
-	struct ack_variant *v = &table->variants[table->num_variants++];
-
-	v->kind = kind;
-	snprintf(v->name, sizeof(v->name), "%s", name);
-	return v;
-}
-
 static int make_sources(struct ack_table *table, struct ack_sources *s,
 			struct vf_err *err)
 {
@@ -54,24 +43,17 @@ static int make_sources(struct ack_table *table, struct ack_sources *s,
 static int prepare(struct ack_table *table, struct ack_sources *s,
 		   struct vf_err *err)
 {
-	const struct ack_plan *plan = s->plan;
-	struct ack_variant *v;
 	int ret;
 
-	if (plan->snapshot) {
-		v = variant_add(table, &ack_kind_given, plan->snapshot);
-		ret = ack_sources_open(s, v, err);
-		if (!ret)
-			table->accel = s->source[v->source]
-					       .snapshot.hardware.config.accel;
-		return ret;
-	}
-	for (unsigned int i = 0; i < plan->kinds.num; i++) {
-		const struct ack_kind *kind = &ack_kinds[plan->kinds.item[i]];
-
-		variant_add(table, kind, kind->name);
-	}
-	return make_sources(table, s, err);
+	if (ack_variants(table, s->plan) < 0)
+		return vf_err_set(err, E2BIG, "more than %d variants",
+				  ACK_VARIANTS_MAX);
+	if (!s->plan->snapshot)
+		return make_sources(table, s, err);
+	ret = ack_sources_open(s, err);
+	if (!ret)
+		table->accel = s->source[0].snapshot.hardware.config.accel;
+	return ret;
 }
 
 /*

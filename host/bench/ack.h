@@ -12,6 +12,7 @@
 
 #include "bench/list.h"
 #include "core/boot.h"
+#include "core/prefetch.h"
 #include "core/snapshot.h"
 #include "vmfork_mailbox.h"
 
@@ -19,10 +20,19 @@
 #define ACK_NAME_BYTES	 64
 #define ACK_WHY_BYTES	 VF_ERR_MSG_SIZE
 
+/* What is read ahead of a fork's image, and what that is called. */
+struct ack_prefetch {
+	struct prefetch_wish wish;
+	char name[16];
+};
+
 /* What to measure. */
 struct ack_plan {
 	const char *snapshot;	 /* that alone; NULL: sources of its own */
 	struct bench_list kinds; /* indices into ack_kinds; not of a snapshot */
+	/* signals, and a snapshot that is given, once with each of these */
+	unsigned int num_prefetches; /* at least 1 */
+	struct ack_prefetch prefetches[BENCH_LIST_MAX];
 	struct boot_request boot; /* of a source: all but name and signal */
 	unsigned int iterations;  /* beside the first, which does not count */
 	int cancel_fd;
@@ -39,7 +49,9 @@ enum ack_metric {
 	ACK_SEEN_US,	    /* resumed -> the host saw "applied" in its page */
 	ACK_BLIND_US,	    /* how long nobody had looked by then */
 	ACK_CLOCK_ERROR_US,
-	ACK_CPU_US, /* that its engine had used when it was heard */
+	ACK_CPU_US,	    /* that its engine had used when it was heard */
+	ACK_PREFETCH_BYTES, /* that were missing */
+	ACK_PREFETCH_US,    /* until the last of them was asked for */
 	ACK_FAULTS_MAJOR,
 	ACK_FAULTS_MINOR,
 	ACK_METRIC_NUM
@@ -58,10 +70,11 @@ struct ack_row {
 
 struct ack_kind;
 
-/* A kind under certain circumstances. */
+/* A kind under certain circumstances. The plan has to outlive it. */
 struct ack_variant {
 	char name[ACK_NAME_BYTES];
 	const struct ack_kind *kind;
+	const struct ack_prefetch *prefetch;
 	unsigned int source;	 /* whose forks they are */
 	char why[ACK_WHY_BYTES]; /* why it cannot be here; empty: it can */
 };
@@ -89,6 +102,15 @@ struct ack_table {
  */
 int ack_run(struct ack_table *table, const struct vf_state *state,
 	    const struct ack_plan *plan, struct vf_err *err);
+
+/**
+ * ack_variants() - Which there are to be
+ * @table:	out: variants
+ * @plan:	plan
+ *
+ * Return: 0, or -E2BIG if there are too many
+ */
+int ack_variants(struct ack_table *table, const struct ack_plan *plan);
 
 /**
  * ack_table_add() - Add a fork
@@ -132,7 +154,7 @@ int64_t ack_median(const struct ack_table *table, unsigned int variant,
  * ack_report() - The distributions
  * @table:	table; the first iteration is told apart
  *
- * Return: an object {method, accel, variants: [{name, kind, n, failed, told:
+ * Return: an object {method, accel, variants: [{name, kind, prefetch, n, failed, told:
  * {SIGNAL: how often}, first: {METRIC: value}, METRIC: {n, mean, min, p50, p90,
  * p99, max}, and so on for each metric that was measured}], missing: [{name,
  * why}], targets: [{name, value, unit, allowed, met}]}, a new reference

@@ -34,7 +34,7 @@ static int check_signal(const struct ack_kind *kind, const struct vm *guest,
 /* An agent that is told of its restore by that signal. */
 #define SIGNAL(signal)                                            \
 	{                                                         \
-		.name = signal, .is_signal = true,                \
+		.name = signal, .role = ACK_ROLE_SIGNAL,          \
 		.words = MODULES "vmfork.agent=--signal," signal, \
 		.check = check_signal, .take = ack_take,          \
 	}

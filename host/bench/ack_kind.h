@@ -17,9 +17,19 @@ struct ack_site {
 	int cancel_fd;
 };
 
+/* What a kind stands for in the report. */
+enum ack_role {
+	ACK_ROLE_SIGNAL, /* the agent, told by that signal: chosen by --signal */
+	/* all others are chosen by --compare */
+	ACK_ROLE_FIRST, /* the first that can be seen of a guest */
+	ACK_ROLE_LEAST, /* the least that a guest has to do to be heard */
+	ACK_ROLE_IP,	/* the same as the mail asks for, by ip commands */
+	ACK_ROLE_OTHER, /* another way to reconfigure a fork */
+};
+
 struct ack_kind {
 	const char *name; /* in options, JSON and the CSV */
-	bool is_signal;	  /* chosen by --signal, not by --compare */
+	enum ack_role role;
 
 	/* of its source: words for the kernel's command line */
 	const char *words;

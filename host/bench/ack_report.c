@@ -20,6 +20,8 @@ static const char *const metric_names[ACK_METRIC_NUM] = {
 	[ACK_BLIND_US] = "blind_us",
 	[ACK_CLOCK_ERROR_US] = "clock_error_us",
 	[ACK_CPU_US] = "cpu_acked_us",
+	[ACK_PREFETCH_BYTES] = "prefetch_bytes",
+	[ACK_PREFETCH_US] = "prefetch_us",
 	[ACK_FAULTS_MAJOR] = "faults_major",
 	[ACK_FAULTS_MINOR] = "faults_minor",
 };
@@ -132,9 +134,10 @@ static json_t *variant_pack(const struct ack_table *table, unsigned int variant,
 	const struct ack_variant *v = &table->variants[variant];
 	int num, failed;
 	json_t *told = told_pack(table, variant, &num, &failed);
-	json_t *json = json_pack("{s:s,s:s,s:i,s:i,s:o,s:o}", "name", v->name,
-				 "kind", v->kind->name, "n", num, "failed",
-				 failed, "told", told, "first",
+	json_t *json = json_pack("{s:s,s:s,s:s,s:i,s:i,s:o,s:o}", "name",
+				 v->name, "kind", v->kind->name, "prefetch",
+				 v->prefetch->name, "n", num, "failed", failed,
+				 "told", told, "first",
 				 first_pack(table, variant));
 
 	for (unsigned int m = 0; m < ACK_METRIC_NUM; m++) {

@@ -26,20 +26,9 @@ void ack_sources_init(struct ack_sources *s, const struct vf_state *state,
 	snprintf(s->prefix, sizeof(s->prefix), "bench-ack-%d", (int)getpid());
 }
 
-static struct ack_source *source_add(struct ack_sources *s,
-				     struct ack_variant *v)
+int ack_sources_open(struct ack_sources *s, struct vf_err *err)
 {
-	struct ack_source *source = &s->source[s->num];
-
-	source->snapshot.dir_fd = -1;
-	v->source = s->num++;
-	return source;
-}
-
-int ack_sources_open(struct ack_sources *s, struct ack_variant *v,
-		     struct vf_err *err)
-{
-	struct ack_source *source = source_add(s, v);
+	struct ack_source *source = &s->source[s->num++];
 
 	source->is_there = true;
 	return snapshot_open(&source->snapshot, s->state, s->plan->snapshot,
@@ -159,23 +148,31 @@ static void forget(const struct ack_sources *s, struct ack_source *source)
 
 /*
  * The agent's look once a second may find the mail before any signal comes; all
- * forks of such a snapshot would tell so, and it is taken again.
+ * forks of such a snapshot would tell so, and it is taken again. The fork that
+ * tries it leaves the list of what forks use of their image.
  */
 static int is_found_by_check(const struct ack_sources *s,
 			     const struct ack_source *source,
 			     const struct ack_variant *v, struct vf_err *err)
 {
+	static const struct ack_prefetch prefetch = {
+		.wish.mode = PREFETCH_AUTO,
+	};
+	const struct ack_variant trial = {
+		.kind = v->kind,
+		.prefetch = &prefetch,
+	};
 	const struct ack_site site = {
 		.state = s->state,
 		.snapshot = &source->snapshot,
-		.variant = v,
+		.variant = &trial,
 		.prefix = s->prefix,
 		.cancel_fd = s->plan->cancel_fd,
 	};
 	struct ack_row row = { 0 };
 	int ret;
 
-	if (!v->kind->is_signal)
+	if (v->kind->role != ACK_ROLE_SIGNAL)
 		return 0;
 	ret = v->kind->take(&row, &site, err);
 	return ret < 0 ? ret : row.signal == VMFORK_SIGNAL_CHECK;
@@ -221,7 +218,8 @@ int ack_sources_make(struct ack_sources *s, struct ack_table *table,
 			v->source = table->variants[i].source;
 			return 0;
 		}
-	source = source_add(s, v);
+	v->source = s->num++;
+	source = &s->source[v->source];
 	snprintf(name, sizeof(name), "%s-guest-%u", s->prefix, v->source);
 	vf_log(VF_LOG_DEBUG, "%s: booting its source", v->name);
 	ret = boot(&vm, s, name, kind->words, true, err);

@@ -33,15 +33,13 @@ void ack_sources_init(struct ack_sources *s, const struct vf_state *state,
 		      const struct ack_plan *plan);
 
 /**
- * ack_sources_open() - Take the snapshot that the plan names
+ * ack_sources_open() - The snapshot that the plan names is the only source
  * @s:		sources
- * @v:		variant, whose source it becomes
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int ack_sources_open(struct ack_sources *s, struct ack_variant *v,
-		     struct vf_err *err);
+int ack_sources_open(struct ack_sources *s, struct vf_err *err);
 
 /**
  * ack_sources_check() - Which variants cannot be here, and why?

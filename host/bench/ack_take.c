@@ -94,6 +94,8 @@ static void note_job(struct ack_row *row, const struct fork_result *result,
 		v[ACK_BLIND_US] = watch->blind_us[VMFORK_STAGE_APPLIED];
 	}
 	v[ACK_CPU_US] = job->cpu_acked_us;
+	v[ACK_PREFETCH_BYTES] = (int64_t)job->prefetch.bytes;
+	v[ACK_PREFETCH_US] = job->prefetch.us;
 	v[ACK_FAULTS_MAJOR] = (int64_t)job->faults_major;
 	v[ACK_FAULTS_MINOR] = (int64_t)job->faults_minor;
 }
@@ -108,6 +110,7 @@ int ack_take(struct ack_row *row, const struct ack_site *site,
 		.post = true,
 		.wait = FORK_WAIT_NETWORK,
 		.cold = true,
+		.prefetch = site->variant->prefetch->wish,
 		.timeout_ms = TIMEOUT_MS,
 		.cancel_fd = site->cancel_fd,
 		.resuming = resuming,

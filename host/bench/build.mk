@@ -6,6 +6,7 @@ bench_srcs := \
 	host/bench/ack_report.c \
 	host/bench/ack_source.c \
 	host/bench/ack_take.c \
+	host/bench/ack_variants.c \
 	host/bench/ack_watch.c \
 	host/bench/apply.c \
 	host/bench/bench.c \

@@ -22,6 +22,7 @@ struct order {
 /* The options as they were given. */
 struct words {
 	const char *signals;
+	const char *prefetch;
 	const char *accel;
 	unsigned int memory_mib;
 };
@@ -34,11 +35,46 @@ static int parse_kinds(struct cmd *cmd, const char *option, const char *text,
 	const char *names[ack_kinds_num];
 
 	for (unsigned int i = 0; i < ack_kinds_num; i++)
-		names[i] = ack_kinds[i].is_signal == is_signal
+		names[i] = (ack_kinds[i].role == ACK_ROLE_SIGNAL) == is_signal
 				   ? ack_kinds[i].name
 				   : "";
 	return lists_parse(cmd, option, text, names, ack_kinds_num, NULL,
 			   &plan->kinds, err);
+}
+
+/* What is given more than once counts once, as in other lists. */
+static int add_prefetch(struct cmd *cmd, struct ack_plan *plan,
+			const char *word, struct vf_err *err)
+{
+	struct ack_prefetch *p = &plan->prefetches[plan->num_prefetches];
+
+	for (unsigned int i = 0; i < plan->num_prefetches; i++)
+		if (!strcmp(plan->prefetches[i].name, word))
+			return 0;
+	if (plan->num_prefetches == BENCH_LIST_MAX)
+		return cmd_usage_error(cmd, err,
+				       "--prefetch: more than %d of them",
+				       BENCH_LIST_MAX);
+	snprintf(p->name, sizeof(p->name), "%s", word);
+	plan->num_prefetches++;
+	return cmd_parse_prefetch(cmd, &p->wish, word, err);
+}
+
+static int parse_prefetches(struct cmd *cmd, const char *text,
+			    struct ack_plan *plan, struct vf_err *err)
+{
+	char word[sizeof(plan->prefetches[0].name)];
+	size_t len;
+	int ret = 0;
+
+	for (const char *p = text; !ret; p += len + 1) {
+		len = strcspn(p, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)len, p);
+		ret = add_prefetch(cmd, plan, word, err);
+		if (!p[len])
+			break;
+	}
+	return ret;
 }
 
 static int check_own(struct cmd *cmd, const struct words *w,
@@ -65,6 +101,10 @@ static int check_own(struct cmd *cmd, const struct words *w,
 static int check_plan(struct cmd *cmd, const struct words *w,
 		      struct ack_plan *plan, struct vf_err *err)
 {
+	int ret = parse_prefetches(cmd, w->prefetch, plan, err);
+
+	if (ret < 0)
+		return ret;
 	if (plan->iterations < 1)
 		return cmd_usage_error(cmd, err, "--iterations: at least 1");
 	if (!plan->snapshot)
@@ -159,7 +199,11 @@ static void plan_init(struct order *order, struct words *w, int cancel_fd)
 {
 	struct boot_request *boot = &order->plan.boot;
 
-	*w = (struct words){ .accel = "auto", .memory_mib = MEMORY_MIB };
+	*w = (struct words){
+		.prefetch = "auto",
+		.accel = "auto",
+		.memory_mib = MEMORY_MIB,
+	};
 	*order = (struct order){ .plan.iterations = ITERATIONS,
 				 .plan.cancel_fd = cancel_fd };
 	boot->kernel = getenv("VMFORK_KERNEL");
@@ -207,6 +251,8 @@ int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	const struct opt opts[] = {
 		{ "signal", 0, OPT_STRING, &w.signals, "SIGNAL,...",
 		  "mailbox, vmclock, vmclock-spin, vmgenid, auto (all)" },
+		{ "prefetch", 0, OPT_STRING, &w.prefetch, "WHAT,...",
+		  "auto, off, list, or a size around the mailbox (auto)" },
 		{ "iterations", 'n', OPT_UINT, &plan->iterations, "N",
 		  "samples of each variant, beside the first (20)" },
 		{ "csv", 0, OPT_STRING, &order.csv, "FILE",

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "core/gc.h"
+#include "core/prefetch.h"
 #include "core/state.h"
 #include "vmfork_mailbox.h"
 
@@ -126,6 +127,18 @@ int cmd_parse_policy(struct cmd *cmd, enum vmfork_policy *policy,
  * Return: 0, -EINVAL, -ERANGE
  */
 int cmd_parse_size(const char *text, uint64_t *bytes);
+
+/**
+ * cmd_parse_prefetch() - What is to be read ahead of a fork's image
+ * @cmd:	command
+ * @wish:	out
+ * @word:	what was given with --prefetch
+ * @err:	error
+ *
+ * Return: 0 or -EINVAL
+ */
+int cmd_parse_prefetch(struct cmd *cmd, struct prefetch_wish *wish,
+		       const char *word, struct vf_err *err);
 
 /**
  * cmd_print_json() - Print one JSON document on standard output

@@ -255,31 +255,6 @@ static int parse_waves(struct cmd *cmd, struct order *order, struct vf_err *err)
 			       FORK_MAX);
 }
 
-static int parse_prefetch(struct cmd *cmd, struct order *order,
-			  struct vf_err *err)
-{
-	static const char *const names[] = {
-		[PREFETCH_OFF] = "off",
-		[PREFETCH_AUTO] = "auto",
-		[PREFETCH_LIST] = "list",
-	};
-	struct prefetch_wish *wish = &order->request.prefetch;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(order->prefetch, names[i]) != 0)
-			continue;
-		wish->mode = (enum prefetch_mode)i;
-		return 0;
-	}
-	wish->mode = PREFETCH_AROUND;
-	if (cmd_parse_size(order->prefetch, &wish->bytes) < 0 || !wish->bytes)
-		return cmd_usage_error(
-			cmd, err,
-			"--prefetch '%s': not auto, off, list or a size",
-			order->prefetch);
-	return 0;
-}
-
 static int parse_links(struct cmd *cmd, struct order *order, struct vf_err *err)
 {
 	struct fork_request *request = &order->request;
@@ -332,7 +307,8 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 	if (!ret)
 		ret = parse_waves(cmd, order, err);
 	if (!ret)
-		ret = parse_prefetch(cmd, order, err);
+		ret = cmd_parse_prefetch(cmd, &order->request.prefetch,
+					 order->prefetch, err);
 	if (!ret)
 		ret = parse_links(cmd, order, err);
 	if (!ret)

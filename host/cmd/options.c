@@ -49,6 +49,30 @@ static void print_options(const struct opt *opts)
 	}
 }
 
+int cmd_parse_prefetch(struct cmd *cmd, struct prefetch_wish *wish,
+		       const char *word, struct vf_err *err)
+{
+	static const char *const names[] = {
+		[PREFETCH_OFF] = "off",
+		[PREFETCH_AUTO] = "auto",
+		[PREFETCH_LIST] = "list",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(word, names[i]) != 0)
+			continue;
+		wish->mode = (enum prefetch_mode)i;
+		return 0;
+	}
+	wish->mode = PREFETCH_AROUND;
+	if (cmd_parse_size(word, &wish->bytes) < 0 || !wish->bytes)
+		return cmd_usage_error(cmd, err,
+				       "--prefetch '%.64s': not auto, off, "
+				       "list or a size",
+				       word);
+	return 0;
+}
+
 int cmd_parse_policy(struct cmd *cmd, enum vmfork_policy *policy,
 		     const char *word, struct vf_err *err)
 {
