@@ -54,8 +54,10 @@ static int begin(struct take *t, struct vf_err *err)
 	ret = take_disks_open(t, err);
 	if (ret < 0)
 		return ret;
-	ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks, &t->pause,
-			      take_deadline_us(t), err);
+	ret = ops->live_open(t->vmm, t->s->dir_fd, err);
+	if (!ret)
+		ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks,
+				      &t->pause, take_deadline_us(t), err);
 	if (!ret)
 		take_disks_pivoted(t);
 	if (!ret)

@@ -264,6 +264,7 @@ const struct vmm_ops qemu_ops = {
 	.cancel = qemu_cancel,
 	.finish = qemu_finish,
 	.live_check = qemu_live_check,
+	.live_open = qemu_live_open,
 	.live_begin = qemu_live_begin,
 	.live_end = qemu_live_end,
 	.memory = qemu_memory,

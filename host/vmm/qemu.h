@@ -158,6 +158,7 @@ int qemu_cancel(struct vmm *vmm, struct vf_err *err);
 int qemu_finish(int image_fd, const struct vmm_config *config,
 		struct vmm_image *image, struct vf_err *err);
 int qemu_live_check(struct vmm *vmm, struct vf_err *err);
+int qemu_live_open(struct vmm *vmm, int image_fd, struct vf_err *err);
 int qemu_live_begin(struct vmm *vmm, int image_fd,
 		    const struct vmm_disks *disks, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err);

@@ -177,15 +177,18 @@ static int begin_paused(struct vmm *vmm, int image_fd,
 	return ret < 0 ? ret : qemu_resume(vmm, &pause->resumed_us, err);
 }
 
+int qemu_live_open(struct vmm *vmm, int image_fd, struct vf_err *err)
+{
+	return qemu_save_open(vmm, image_fd, true, err);
+}
+
 int qemu_live_begin(struct vmm *vmm, int image_fd,
 		    const struct vmm_disks *disks, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
-	int ret = qemu_save_open(vmm, image_fd, true, err);
+	int ret;
 
-	if (ret < 0)
-		return ret;
 	qmp_forget_events(qmp);
 	if (disks->num)
 		return begin_paused(vmm, image_fd, disks, pause, deadline_us,

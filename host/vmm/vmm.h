@@ -188,6 +188,12 @@ struct vmm_ops {
 	int (*live_check)(struct vmm *vmm, struct vf_err *err);
 
 	/**
+	 * @live_open: make ready for @live_begin, all that needs no haste.
+	 * @live_end, also after a failure.
+	 */
+	int (*live_open)(struct vmm *vmm, int image_fd, struct vf_err *err);
+
+	/**
 	 * @live_begin: begin to save a running VM. The engine pauses it itself,
 	 * for a moment; afterwards it runs, and the image becomes that moment's.
 	 * So do its @disks: those that are pivoted then, see @disks_pivot.
