@@ -221,7 +221,7 @@ static void set_policy(int policy)
 /* main() exits on failure: what is open by then, the kernel closes. */
 int agent_open(struct agent *agent, const char *signal)
 {
-	uint32_t capabilities = VMFORK_CAP_REQUEST;
+	uint32_t capabilities = VMFORK_CAP_REQUEST | VMFORK_CAP_ARM;
 	const char *why = NULL;
 	int ret;
 

@@ -5,6 +5,7 @@ agent_srcs := \
 	guest-agent/ack.c \
 	guest-agent/agent.c \
 	guest-agent/announce.c \
+	guest-agent/armed.c \
 	guest-agent/bootmail.c \
 	guest-agent/client.c \
 	guest-agent/clock.c \

@@ -268,6 +268,12 @@ bool mailbox_has_moved(const struct mailbox *mbox)
 	return mbox->gpa && page_gpa(mbox) != mbox->gpa;
 }
 
+bool mailbox_has_request(const struct mailbox *mbox)
+{
+	return __atomic_load_n(&mbox->page->request.counter,
+			       __ATOMIC_ACQUIRE) != mbox->request_seen;
+}
+
 bool mailbox_next_request(struct mailbox *mbox, struct vmfork_request *to)
 {
 	const struct vmfork_request *request = &mbox->page->request;

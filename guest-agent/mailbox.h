@@ -71,6 +71,14 @@ void mailbox_take(struct mailbox *mbox, struct vmfork_mail *mail);
 bool mailbox_has_moved(const struct mailbox *mbox);
 
 /**
+ * mailbox_has_request() - Is there a request that was not answered?
+ * @mbox:	mailbox
+ *
+ * Return: true if so; mailbox_next_request() tells which
+ */
+bool mailbox_has_request(const struct mailbox *mbox);
+
+/**
  * mailbox_next_request() - Look for a request that was not answered
  * @mbox:	mailbox
  * @request:	out: private copy of what is asked; hostile

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "armed.h"
 #include "entropy.h"
 #include "events.h"
 #include "log.h"
 #include "monotonic.h"
 #include "requests.h"
+#include "restore.h"
 #include "settle.h"
 
 #define RELEASE_NS  (30 * NS_PER_S) /* its answer, where the host says nothing */
@@ -219,6 +221,49 @@ static void release(struct agent *agent, const struct vmfork_request *request)
 	}
 }
 
+/* A fork of that moment: what else tells of the same restore comes later. */
+static void wake(struct agent *agent)
+{
+	signals_account(&agent->signals, VMFORK_SIGNAL_ARMED);
+	restore_wake(agent, VMFORK_SIGNAL_ARMED);
+}
+
+/* One whose page is not armed, or that is at work, has better to do. */
+static bool is_free(const struct agent *agent)
+{
+	enum requests_state state = agent->requests.state;
+
+	return agent->is_armed && restore_is_over(agent) &&
+	       (state == REQUESTS_IDLE || state == REQUESTS_HELD);
+}
+
+static void arm(struct agent *agent, const struct vmfork_request *request)
+{
+	struct vmfork_status *status = &agent->record.status;
+	enum armed_end end;
+
+	if (request->spin_us < 1 || request->spin_us > VMFORK_ARM_US_MAX) {
+		answer(agent, request->counter, -EINVAL);
+		return;
+	}
+	if (!is_free(agent)) {
+		answer(agent, request->counter, -EBUSY);
+		return;
+	}
+	status->spinning = 1;
+	answer(agent, request->counter, 0);
+	end = armed_spin(&agent->mailbox,
+			 status->request_ns + request->spin_us * 1000ULL);
+	status->spinning = 0;
+	if (end == ARMED_MAIL) {
+		wake(agent);
+		return;
+	}
+	mailbox_publish(&agent->mailbox, status);
+	if (end == ARMED_ASKED)
+		agent->check_timer.due_ns = monotonic_ns();
+}
+
 void requests_look(struct agent *agent)
 {
 	struct vmfork_request request;
@@ -234,6 +279,8 @@ void requests_look(struct agent *agent)
 		prepare(agent, &request);
 	else if (request.op == VMFORK_REQUEST_RELEASE)
 		release(agent, &request);
+	else if (request.op == VMFORK_REQUEST_ARM)
+		arm(agent, &request);
 	else
 		answer(agent, request.counter, -EOPNOTSUPP);
 }

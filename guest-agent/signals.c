@@ -111,7 +111,7 @@ enum vmfork_signal signals_look(struct signals *sigs)
 void signals_account(struct signals *sigs, enum vmfork_signal kind)
 {
 	/* signals_look() did it already, unless nothing but the mail told. */
-	if (kind != VMFORK_SIGNAL_CHECK)
+	if (kind != VMFORK_SIGNAL_CHECK && kind != VMFORK_SIGNAL_ARMED)
 		return;
 	sigs->uncounted = (1U << sigs->num) - 1;
 	sigs->restore_ns = monotonic_ns();

@@ -13,6 +13,7 @@ static const char *const signal_names[] = {
 	[VMFORK_SIGNAL_VMGENID] = "vmgenid",
 	[VMFORK_SIGNAL_CHECK] = "check",
 	[VMFORK_SIGNAL_BOOT] = "boot",
+	[VMFORK_SIGNAL_ARMED] = "armed",
 };
 static_assert(sizeof(signal_names) / sizeof(char *) == VMFORK_SIGNAL_NUM,
 	      "signals");

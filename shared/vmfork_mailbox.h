@@ -114,6 +114,16 @@
  *				answer. A fork thaws what is frozen as part of
  *				its restore, but its pre-snapshot hooks are not
  *				told of a release: it has post-restore hooks.
+ *	VMFORK_REQUEST_ARM	a snapshot comes within spin_us, 1 to
+ *				VMFORK_ARM_US_MAX. The guest answers, sets
+ *				spinning, and then does nothing but look for mail
+ *				and for a request, so that in a fork it is the
+ *				agent that goes on, and its mail what it sees
+ *				first. It ends with the next request, which
+ *				should be a RELEASE as soon as the VM goes on,
+ *				or after spin_us of its CLOCK_MONOTONIC. EBUSY if
+ *				the guest has something else to do. Only of one
+ *				with VMFORK_CAP_ARM.
  *
  * ACKNOWLEDGEMENT. See vmfork_ack.h.
  */
@@ -150,6 +160,7 @@
 #define VMFORK_CAP_REQUEST (1U << 1) /* it answers requests */
 #define VMFORK_CAP_PINNED  (1U << 2) /* the page cannot move */
 #define VMFORK_CAP_FREEZE  (1U << 3) /* it has a cgroup to freeze: prepare it */
+#define VMFORK_CAP_ARM	   (1U << 4) /* it spins for a snapshot */
 
 struct vmfork_header {
 	__u8 magic[VMFORK_MAGIC_LEN];
@@ -193,6 +204,7 @@ enum vmfork_signal {
 	VMFORK_SIGNAL_VMGENID,	    /* the kernel's log line */
 	VMFORK_SIGNAL_CHECK,	    /* nothing did: the slow check found mail */
 	VMFORK_SIGNAL_BOOT,	    /* mail at boot */
+	VMFORK_SIGNAL_ARMED,	    /* it was looking: VMFORK_REQUEST_ARM */
 	VMFORK_SIGNAL_NUM
 };
 
@@ -297,7 +309,8 @@ struct vmfork_status {
 	__le32 tasks_done;   /* bits: 1 << enum vmfork_task */
 	__le32 tasks_failed;
 	__le32 task_error[VMFORK_TASKS_MAX]; /* errno of each that failed */
-	__u8 reserved[272];
+	__le32 spinning; /* 1: it is inside VMFORK_REQUEST_ARM, else 0 */
+	__u8 reserved[268];
 };
 
 enum vmfork_request_op {
@@ -305,10 +318,14 @@ enum vmfork_request_op {
 	VMFORK_REQUEST_PROBE,	/* answer; nothing else */
 	VMFORK_REQUEST_PREPARE, /* a snapshot is imminent */
 	VMFORK_REQUEST_RELEASE, /* it is taken */
+	VMFORK_REQUEST_ARM,	/* it is taken at once: spin */
 	VMFORK_REQUEST_NUM
 };
 
 #define VMFORK_PREPARE_QUIESCE (1U << 0)
+
+/* What a snapshot may cost its source, who is waiting for the pause included. */
+#define VMFORK_ARM_US_MAX 4500
 
 /* What a hook that fails, or does not end in time, means. */
 enum vmfork_policy {
@@ -326,7 +343,8 @@ struct vmfork_request {
 	__le32 policy;	   /* of hooks: enum vmfork_policy */
 	__le32 timeout_ms; /* for getting ready, 1 to VMFORK_HOOKS_MS_MAX */
 	__le32 hold_ms;	   /* how long it may be held, same range */
-	__u8 reserved[232];
+	__le32 spin_us;	   /* VMFORK_REQUEST_ARM: for how long, at most */
+	__u8 reserved[228];
 };
 
 /* The page as a whole. */
@@ -465,7 +483,9 @@ VMFORK_ASSERT_AT(vmfork_status, time_ns, 56);
 VMFORK_ASSERT_AT(vmfork_status, request_ns, 120);
 VMFORK_ASSERT_AT(vmfork_status, clock_source, 152);
 VMFORK_ASSERT_AT(vmfork_status, task_error, 176);
+VMFORK_ASSERT_AT(vmfork_status, spinning, 240);
 VMFORK_ASSERT_AT(vmfork_request, hold_ms, 20);
+VMFORK_ASSERT_AT(vmfork_request, spin_us, 24);
 VMFORK_ASSERT_AT(vmfork_mailbox, mail, VMFORK_MAIL_OFFSET);
 VMFORK_ASSERT_AT(vmfork_mailbox, status, VMFORK_STATUS_OFFSET);
 VMFORK_ASSERT_AT(vmfork_mailbox, request, VMFORK_REQUEST_OFFSET);

@@ -11,15 +11,20 @@
 // clang-format on
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "armed.h"
 #include "log.h"
 #include "monotonic.h"
 
 #define HOLD_MS 100
 #define LONG_MS 60000
+#define TRIES	100
 
 static struct vmfork_mailbox page;
 static struct agent agent;
@@ -214,6 +219,138 @@ static void test_no_cgroup(void **state)
 	assert_int_equal(agent.requests.state, REQUESTS_IDLE);
 }
 
+/* Somebody else writes into the page while the agent looks at it. */
+struct writer {
+	uint64_t after_ns;
+	uint32_t op;
+	bool mail;
+	_Atomic bool is_late; /* nobody looks any more */
+};
+
+static void *write_page(void *arg)
+{
+	const struct writer *writer = arg;
+	struct timespec pause = { .tv_nsec = (long)writer->after_ns };
+
+	while (!__atomic_load_n(&page.status.spinning, __ATOMIC_ACQUIRE) &&
+	       !writer->is_late)
+		sched_yield();
+	nanosleep(&pause, NULL);
+	page.mail.restore_id[0] = writer->mail;
+	page.request.op = writer->op;
+	__atomic_add_fetch(&page.request.counter, !writer->mail,
+			   __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Return: how long it took, until nothing is looked at any more, in ns */
+static uint64_t spin(uint32_t spin_us)
+{
+	uint64_t from_ns = monotonic_ns();
+
+	page.request.spin_us = spin_us;
+	ask(VMFORK_REQUEST_ARM, 0, 0);
+	return monotonic_ns() - from_ns;
+}
+
+static void test_arm_out_of_range(void **state)
+{
+	(void)state;
+	agent.is_armed = true;
+	spin(0);
+	answered(EINVAL);
+	spin(VMFORK_ARM_US_MAX + 1);
+	answered(EINVAL);
+	assert_int_equal(page.status.spinning, 0);
+}
+
+/* Nobody says a word: not for longer than was said, and not much less. */
+static void test_arm_bound(void **state)
+{
+	struct rusage from, to;
+	uint64_t ns, cpu_us;
+
+	(void)state;
+	agent.is_armed = true;
+	getrusage(RUSAGE_THREAD, &from);
+	ns = spin(VMFORK_ARM_US_MAX);
+	getrusage(RUSAGE_THREAD, &to);
+	cpu_us = (uint64_t)((to.ru_utime.tv_sec - from.ru_utime.tv_sec) *
+				    1000000 +
+			    to.ru_utime.tv_usec - from.ru_utime.tv_usec +
+			    (to.ru_stime.tv_sec - from.ru_stime.tv_sec) *
+				    1000000 +
+			    to.ru_stime.tv_usec - from.ru_stime.tv_usec);
+	answered(0);
+	assert_true(ns >= VMFORK_ARM_US_MAX * 1000ULL);
+	assert_in_range(cpu_us, 0, VMFORK_ARM_US_MAX + 500);
+	assert_int_equal(page.status.spinning, 0);
+	assert_int_equal(agent.requests.state, REQUESTS_IDLE);
+}
+
+/* The source goes on: it is over at once, and what is asked is answered. */
+static void test_arm_released(void **state)
+{
+	(void)state;
+	agent.is_armed = true;
+	ask(VMFORK_REQUEST_PREPARE, 0, LONG_MS);
+	/* on a busy machine the other thread may come too late */
+	for (int i = 0; i < TRIES && !agent.check_timer.due_ns; i++) {
+		struct writer writer = { .op = VMFORK_REQUEST_RELEASE };
+		pthread_t thread;
+
+		assert_int_equal(
+			pthread_create(&thread, NULL, write_page, &writer), 0);
+		spin(VMFORK_ARM_US_MAX);
+		assert_int_equal(page.status.spinning, 0);
+		writer.is_late = true;
+		assert_int_equal(pthread_join(thread, NULL), 0);
+	}
+	assert_true(agent.check_timer.due_ns);
+	requests_look(&agent);
+	answered(0);
+	assert_int_equal(agent.requests.state, REQUESTS_IDLE);
+}
+
+/* What looks at the page alone: which comes first, and which of two. */
+static void test_spin(void **state)
+{
+	struct writer writer = { .after_ns = 100000, .mail = true };
+	uint64_t end_ns = monotonic_ns() + 10 * NS_PER_S;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(armed_spin(&agent.mailbox, monotonic_ns()),
+			 ARMED_OVER);
+	page.status.spinning = 1;
+	assert_int_equal(pthread_create(&thread, NULL, write_page, &writer), 0);
+	assert_int_equal(armed_spin(&agent.mailbox, end_ns), ARMED_MAIL);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	page.request.counter++;
+	assert_int_equal(armed_spin(&agent.mailbox, end_ns), ARMED_MAIL);
+	page.mail.restore_id[0] = 0;
+	assert_int_equal(armed_spin(&agent.mailbox, end_ns), ARMED_ASKED);
+	assert_true(monotonic_ns() < end_ns);
+}
+
+/* One whose page cannot take mail, or that is at work, refuses. */
+static void test_arm_busy(void **state)
+{
+	(void)state;
+	spin(VMFORK_ARM_US_MAX);
+	answered(EBUSY);
+	agent.is_armed = true;
+	agent.mail_timer.due_ns = UINT64_MAX;
+	spin(VMFORK_ARM_US_MAX);
+	answered(EBUSY);
+	agent.mail_timer.due_ns = 0;
+	agent.hooks.pid = INT_MAX; /* nobody's */
+	ask(VMFORK_REQUEST_PREPARE, 0, LONG_MS);
+	spin(VMFORK_ARM_US_MAX);
+	answered(EBUSY);
+	agent.hooks.pid = 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -227,6 +364,11 @@ int main(void)
 		TEST(test_fork_at_work),
 		TEST(test_waits),
 		TEST(test_no_cgroup),
+		TEST(test_arm_out_of_range),
+		TEST(test_arm_bound),
+		TEST(test_arm_released),
+		TEST(test_arm_busy),
+		TEST(test_spin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

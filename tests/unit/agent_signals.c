@@ -106,15 +106,13 @@ static void test_one_restore(void **state)
 	assert_int_equal(signals_look(&sigs), VMFORK_SIGNAL_VMGENID);
 }
 
-/* The mail was found before any source fired: both are late then. */
-static void test_check_first(void **state)
+static void mail_first(enum vmfork_signal signal)
 {
 	struct signals sigs = { .num = 2 };
 
-	(void)state;
 	sigs.source[0].ops = &fake_a;
 	sigs.source[1].ops = &fake_b;
-	signals_account(&sigs, VMFORK_SIGNAL_CHECK);
+	signals_account(&sigs, signal);
 	sigs.source[1].seen = 1;
 	assert_int_equal(signals_look(&sigs), VMFORK_SIGNAL_NONE);
 	sigs.source[0].seen = 1;
@@ -125,6 +123,14 @@ static void test_check_first(void **state)
 	sigs.restore_ns = 1;
 	sigs.source[1].seen = 1;
 	assert_int_equal(signals_look(&sigs), VMFORK_SIGNAL_VMCLOCK);
+}
+
+/* The mail was found before any source fired: both are late then. */
+static void test_check_first(void **state)
+{
+	(void)state;
+	mail_first(VMFORK_SIGNAL_CHECK);
+	mail_first(VMFORK_SIGNAL_ARMED);
 }
 
 int main(void)

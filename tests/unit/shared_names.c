@@ -41,6 +41,7 @@ static void test_contract(void **state)
 	assert_string_equal(vmfork_signal_name(VMFORK_SIGNAL_VMCLOCK_SPIN),
 			    "vmclock-spin");
 	assert_string_equal(vmfork_signal_name(VMFORK_SIGNAL_CHECK), "check");
+	assert_string_equal(vmfork_signal_name(VMFORK_SIGNAL_ARMED), "armed");
 	assert_string_equal(vmfork_stage_name(VMFORK_STAGE_SETTLED), "settled");
 	assert_string_equal(vmfork_step_name(VMFORK_STEP_MAIL), "mail");
 	assert_string_equal(vmfork_step_name(VMFORK_STEP_UNDO), "undo");
