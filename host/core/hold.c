@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "core/hold.h"
 
 #define ANSWER_MS  2500	 /* the guest looks once a second */
@@ -18,13 +19,17 @@ void hold_init(struct hold *hold, const struct request_to *to,
 	       const struct hold_wish *wish)
 {
 	struct vmfork_mailbox page;
+	uint32_t capabilities = 0;
 	struct vf_err ignored;
 
 	*hold = (struct hold){ .to = *to };
-	if (to->gpa && (wish->quiesce ||
-			(mailbox_read(to->vmm, to->gpa, &page, &ignored) == 0 &&
-			 page.header.capabilities & VMFORK_CAP_FREEZE)))
+	if (!to->gpa)
+		return;
+	if (mailbox_read(to->vmm, to->gpa, &page, &ignored) == 0)
+		capabilities = page.header.capabilities;
+	if (wish->quiesce || capabilities & VMFORK_CAP_FREEZE)
 		hold->wish = wish;
+	hold->can_arm = wish->arm && capabilities & VMFORK_CAP_ARM;
 }
 
 /*
@@ -94,6 +99,31 @@ int hold_begin(struct hold *hold, struct vf_err *err)
 	return ret;
 }
 
+void hold_arm(struct hold *hold, struct request_answer *answer)
+{
+	static const struct vmfork_request ask = {
+		.op = VMFORK_REQUEST_ARM,
+		.spin_us = VMFORK_ARM_US_MAX,
+	};
+	struct request_answer said;
+	struct vf_err err;
+	int ret;
+
+	if (!hold->can_arm || hold->is_spinning)
+		return;
+	ret = request_post(&hold->to, &ask, &said, &err);
+	hold->is_spinning = !ret;
+	if (!ret)
+		ret = request_wait(&hold->to, ANSWER_MS, &said, &err);
+	if (!ret)
+		*answer = said;
+	/* its forks are woken as ever */
+	if (ret < 0)
+		vf_log(VF_LOG_DEBUG, "not armed: %s", err.msg);
+	else if (said.error)
+		vf_log(VF_LOG_DEBUG, "not armed: %s", strerror(said.error));
+}
+
 int hold_check(const struct hold *hold, int64_t paused_us, struct vf_err *err)
 {
 	if (!hold->until_us || paused_us < hold->until_us)
@@ -108,22 +138,25 @@ int hold_end(struct hold *hold, struct vf_err *err)
 	struct request_answer answer;
 	int ret;
 
-	if (!hold->is_asked)
+	if (!hold->is_asked && !hold->is_spinning)
 		return 0;
 	ret = request_post(&hold->to, &release, &answer, err);
-	if (!ret)
+	/* a spin has its own end, and nobody waits for that */
+	if (!ret && hold->is_asked)
 		/* who did not answer before may never do so */
 		ret = request_wait(&hold->to,
 				   hold->until_us ? RELEASE_MS + ANSWER_MS
 						  : ANSWER_MS,
 				   &answer, err);
-	if (!ret && answer.error)
+	if (!ret && hold->is_asked && answer.error)
 		ret = vf_err_set(err, EREMOTEIO, "it failed: %s",
 				 strerror(answer.error));
 	if (ret < 0)
 		return vf_err_wrap(err, "releasing the guest");
+	if (hold->is_asked)
+		hold->release_us = vf_now_us() - start_us;
 	hold->is_asked = false;
-	hold->release_us = vf_now_us() - start_us;
+	hold->is_spinning = false;
 	return 0;
 }
 

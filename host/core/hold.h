@@ -4,6 +4,9 @@
  * taken, its workload and, if it is quiesced, its file systems. Asked for through
  * the mailbox (PREPARE), given up through it (RELEASE) whatever becomes of the
  * snapshot; a guest that hears nothing more lets go by itself after HOLD_MS.
+ *
+ * For the very moment of the pause its agent can be had to spin (ARM), so that
+ * forks begin inside it; the same RELEASE, or VMFORK_ARM_US_MAX, ends that.
  */
 #ifndef VF_HOLD_H
 #define VF_HOLD_H
@@ -23,12 +26,15 @@ struct hold_wish {
 	bool quiesce;		   /* run its hooks, freeze its file systems */
 	enum vmfork_policy policy; /* of the hooks */
 	unsigned int timeout_ms;   /* for getting ready */
+	bool arm;		   /* have its agent spin, if it can */
 };
 
 struct hold {
 	struct request_to to;
 	const struct hold_wish *wish; /* NULL: nothing is to be held */
 	bool is_asked;		      /* and not known to be undone */
+	bool can_arm;	    /* it is wanted, and the agent knows how */
+	bool is_spinning;   /* it may, for it was asked to */
 	int64_t until_us;   /* then it lets go by itself; 0: it did not agree */
 	int64_t prepare_us; /* how long getting ready took; 0: it did not */
 	int64_t release_us; /* the same of going on */
@@ -37,7 +43,7 @@ struct hold {
 /**
  * hold_init() - See whether there is anything to be held for a snapshot
  * @hold:	out: hold->wish is set if the user wants it, or the guest does, for
- *		it has a workload to freeze
+ *		it has a workload to freeze; hold->can_arm if that is wanted
  * @to:		guest; with an unknown page there is not
  * @wish:	what the user wants; has to outlive the hold
  */
@@ -53,6 +59,15 @@ void hold_init(struct hold *hold, const struct request_to *to,
  * agent answers no requests, -ETIMEDOUT, -ECANCELED
  */
 int hold_begin(struct hold *hold, struct vf_err *err);
+
+/**
+ * hold_arm() - Have the agent spin, right before the pause
+ * @hold:	hold; nothing is asked if it cannot, or was asked before
+ * @answer:	out, if it answered, also that it has something else to do
+ *
+ * Each moment until the pause is one that the guest's processor loses.
+ */
+void hold_arm(struct hold *hold, struct request_answer *answer);
 
 /**
  * hold_check() - Does the guest, now paused, still hold what it said?

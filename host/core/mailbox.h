@@ -101,6 +101,17 @@ int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 		 struct vf_err *err);
 
 /**
+ * mailbox_is_spinning() - Was its agent looking at it all the time?
+ * @page:	copy of a page of a moment in which the VM stood still
+ *
+ * Return: true if it says so
+ */
+static inline bool mailbox_is_spinning(const struct vmfork_mailbox *page)
+{
+	return !(page->status.seq & 1) && page->status.spinning == 1;
+}
+
+/**
  * mailbox_search() - Look for mailboxes in a memory image
  * @image_fd:	directory of the image
  * @file:	which of its files to search

@@ -226,6 +226,8 @@ int manifest_save(const struct snapshot *s, struct vf_err *err)
 					      "id",
 					      hex_pack(s->parent_id,
 						       sizeof(s->parent_id))));
+	json_object_set_new(json, "armed", json_boolean(s->armed));
+	json_object_set_new(json, "spun_us", json_integer(s->spun_us));
 	json_object_set_new(json, "state_crc32c", json_integer(crc));
 	if (manifest_crc(json, &crc) < 0)
 		return vf_err_errno(err, ENOMEM, SNAPSHOT_MANIFEST_FILE);
@@ -402,6 +404,9 @@ int manifest_load(struct snapshot *s, bool state, struct vf_err *err)
 	    snapshot_mode_parse(&s->mode, mode) < 0 ||
 	    s->mode == SNAPSHOT_MODE_AUTO)
 		return vf_err_set(err, EBADMSG, "the manifest is invalid");
+	/* absent in what was made before there was such a thing */
+	s->armed = json_is_true(json_object_get(json, "armed"));
+	s->spun_us = json_integer_value(json_object_get(json, "spun_us"));
 	s->created_s = created_s;
 	s->mailbox_gpa = (uint64_t)gpa;
 	s->pause_us = pause_us;

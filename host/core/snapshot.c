@@ -209,21 +209,23 @@ json_t *snapshot_describe(const struct snapshot *s)
 	json_t *json;
 
 	vf_hex(id, s->id, sizeof(s->id));
-	json = json_pack(
-		"{s:s,s:s,s:s,s:I,s:I,s:b,s:o,s:o,s:I,s:I,s:s?,s:s,s:I,s:s,s:s,"
-		"s:o,s:s,s:s}",
-		"name", s->name, "mode", modes[s->mode], "status",
-		s->writing ? "writing" : "ready", "pause_us",
-		(json_int_t)s->pause_us, "total_us", (json_int_t)s->total_us,
-		"quiesced", s->quiesced, "prepare_us", us_pack(s->prepare_us),
-		"release_us", us_pack(s->release_us), "dirty_bytes",
-		(json_int_t)s->dirty_bytes, "memory_bytes",
-		(json_int_t)s->hardware.config.memory_bytes, "parent",
-		s->parent[0] ? s->parent : NULL, "source", s->source, "created",
-		(json_int_t)s->created_s, "id", id, "network",
-		s->nics[0].net_name, "networks", networks_pack(s), "engine",
-		s->hardware.engine->name, "accel",
-		vmm_accel_name(s->hardware.config.accel));
+	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:b,s:o,s:b,s:o,s:o,s:I,s:I,s:s?"
+			 ",s:s,s:I,s:s,s:s,"
+			 "s:o,s:s,s:s}",
+			 "name", s->name, "mode", modes[s->mode], "status",
+			 s->writing ? "writing" : "ready", "pause_us",
+			 (json_int_t)s->pause_us, "total_us",
+			 (json_int_t)s->total_us, "armed", s->armed, "spun_us",
+			 us_pack(s->spun_us), "quiesced", s->quiesced,
+			 "prepare_us", us_pack(s->prepare_us), "release_us",
+			 us_pack(s->release_us), "dirty_bytes",
+			 (json_int_t)s->dirty_bytes, "memory_bytes",
+			 (json_int_t)s->hardware.config.memory_bytes, "parent",
+			 s->parent[0] ? s->parent : NULL, "source", s->source,
+			 "created", (json_int_t)s->created_s, "id", id,
+			 "network", s->nics[0].net_name, "networks",
+			 networks_pack(s), "engine", s->hardware.engine->name,
+			 "accel", vmm_accel_name(s->hardware.config.accel));
 	json_object_set_new(json, "disks", disk_describe(&s->disks, s->dir_fd));
 	if (s->writing) {
 		json_object_set_new(json, "total_us", json_null());
@@ -238,10 +240,11 @@ json_t *snapshot_describe(const struct snapshot *s)
 static json_t *describe_unready(const char *name, const char *status,
 				const char *why)
 {
-	return json_pack("{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:s?}",
-			 "name", name, "mode", "status", status, "pause_us",
-			 "total_us", "quiesced", "prepare_us", "release_us",
-			 "dirty_bytes", "memory_bytes", "error", why);
+	return json_pack(
+		"{s:s,s:n,s:s,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:s?}",
+		"name", name, "mode", "status", status, "pause_us", "total_us",
+		"armed", "spun_us", "quiesced", "prepare_us", "release_us",
+		"dirty_bytes", "memory_bytes", "error", why);
 }
 
 /* What one builds on; null if it is whole. */

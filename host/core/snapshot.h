@@ -67,7 +67,9 @@ struct snapshot {
 	/* its CLOCK_MONOTONIC as it was paused, 0: not known; how far off */
 	uint64_t guest_monotonic_ns;
 	int64_t monotonic_error_us;
-	bool quiesced;	    /* its guest was, file systems and all */
+	bool armed;	 /* its agent was looking for mail as it was paused */
+	int64_t spun_us; /* for so long by then, at most; 0: it was not */
+	bool quiesced;	 /* its guest was, file systems and all */
 	int64_t prepare_us; /* how long its guest took to get ready; 0: did not */
 	int64_t release_us; /* and to go on; 0: did not, or did not say so */
 	int64_t pause_us;
@@ -237,7 +239,7 @@ int snapshot_list(const struct vf_state *state, json_t **out,
  * @snapshot:	snapshot
  *
  * Return: an object (name, mode, status, pause_us, total_us, dirty_bytes,
- * memory_bytes, quiesced, prepare_us, release_us, source, created, id, engine,
+ * memory_bytes, armed, spun_us, quiesced, prepare_us, release_us, source, created, id, engine,
  * accel), a new reference
  */
 json_t *snapshot_describe(const struct snapshot *snapshot);

@@ -32,6 +32,13 @@ static const struct take_mode *const modes[] = {
 };
 static_assert(ARRAY_SIZE(modes) == SNAPSHOT_MODE_AUTO, "the last is none");
 
+void take_note_armed(struct take *t, const struct vmfork_mailbox *page)
+{
+	t->s->armed = mailbox_is_spinning(page);
+	t->s->spun_us = t->s->armed ? t->pause.paused_us - t->answer.unseen_us
+				    : 0;
+}
+
 /*
  * The agent arms its mailbox anew after each restore and takes the magic away
  * for some instructions: a snapshot of just that moment could never be told
@@ -44,6 +51,7 @@ int take_pause(struct take *t, struct vf_err *err)
 	int64_t at_us;
 	int ret;
 
+	hold_arm(t->hold, &t->answer);
 	for (int i = 0;; i++) {
 		t->pause.asked_us = vf_now_us();
 		t->resumed = false;
@@ -51,6 +59,8 @@ int take_pause(struct take *t, struct vf_err *err)
 		if (ret < 0 || !t->s->mailbox_gpa)
 			break;
 		ret = mailbox_read(vmm, t->s->mailbox_gpa, &page, err);
+		if (!ret)
+			take_note_armed(t, &page);
 		if (ret != -ENOENT || i == TAKE_ARM_TRIES)
 			break;
 		ret = vmm->ops->resume(vmm, &at_us, err);
@@ -122,23 +132,21 @@ const struct take_mode take_full = {
  * What the guest's clock was as it was paused: its forks are told. Asked right
  * before, for two clocks do not run alike for long.
  */
-static void note_clock(struct take *t, const struct request_answer *answer)
+static void note_clock(struct take *t)
 {
-	if (request_clock(answer, t->pause.asked_us, t->pause.paused_us,
+	if (request_clock(&t->answer, t->pause.asked_us, t->pause.paused_us,
 			  &t->s->guest_monotonic_ns,
 			  &t->s->monotonic_error_us) < 0)
 		vf_log(VF_LOG_DEBUG, "the guest does not say what time it is");
 }
 
 /* Each question costs the caller until the guest has looked: a young answer does. */
-static void ask_clock(const struct take *t, uint64_t gpa,
-		      struct request_answer *answer)
+static void ask_clock(struct take *t, uint64_t gpa)
 {
 	struct vf_err ignored;
 
-	*answer = t->answer;
-	if (vf_now_us() - answer->answered_us > ANSWER_YOUNG_US)
-		take_probe(t, gpa, answer, &ignored);
+	if (vf_now_us() - t->answer.answered_us > ANSWER_YOUNG_US)
+		take_probe(t, gpa, &t->answer, &ignored);
 }
 
 /* The guest goes on; if it does not say so, it does when its time is up. */
@@ -155,7 +163,6 @@ static void release(struct take *t, struct hold *hold)
 static int shoot_held(struct take *t, struct vf_err *err)
 {
 	const struct hold_wish *wish = &t->request->hold;
-	struct request_answer answer = { 0 };
 	struct snapshot *s = t->s;
 	struct vmm *vmm = t->vmm;
 	struct request_to to;
@@ -165,14 +172,16 @@ static int shoot_held(struct take *t, struct vf_err *err)
 
 	request_to_init(&to, t->vm, vmm, s->mailbox_gpa);
 	hold_init(&hold, &to, wish);
-	ret = guard_start(&guard, t->vm, hold.wish ? to.gpa : 0, vmm, err);
+	ret = guard_start(&guard, t->vm, hold.wish || hold.can_arm ? to.gpa : 0,
+			  vmm, err);
 	if (ret < 0)
 		return ret;
 	t->hold = &hold;
 	t->resumed = true;
 	ret = hold_begin(&hold, err);
-	if (!ret && to.gpa)
-		ask_clock(t, to.gpa, &answer);
+	/* one that is armed is asked once more, and says what time it is */
+	if (!ret && to.gpa && !hold.can_arm)
+		ask_clock(t, to.gpa);
 	if (!ret)
 		ret = modes[s->mode]->shoot(t, err);
 	/* from here on, giving up means to put everything back */
@@ -187,7 +196,7 @@ static int shoot_held(struct take *t, struct vf_err *err)
 	s->prepare_us = hold.prepare_us;
 	s->quiesced = hold.prepare_us && wish->quiesce;
 	if (!ret)
-		note_clock(t, &answer);
+		note_clock(t);
 	return ret;
 }
 

@@ -22,10 +22,10 @@ struct take {
 	struct vmm *vmm;
 	const struct snapshot_request *request;
 	int64_t start_us;
-	const struct hold *hold; /* on the guest, while it is shot */
+	struct hold *hold; /* on the guest, while it is shot */
 	struct vmm_pause pause;
 	bool resumed;		      /* the VM runs */
-	struct request_answer answer; /* the mailbox's first one, if it did */
+	struct request_answer answer; /* the mailbox's last one, if it did */
 	struct vmm_disks disks;	      /* before the pivot that is prepared */
 	bool has_layer;		      /* it is prepared */
 	void *priv;		      /* the mode's */
@@ -55,6 +55,13 @@ struct take_mode {
 };
 
 extern const struct take_mode take_full, take_live, take_diff;
+
+/**
+ * take_note_armed() - Note whether the guest's agent was spinning
+ * @t:		snapshot; out: its armed and spun_us
+ * @page:	its mailbox as it was paused
+ */
+void take_note_armed(struct take *t, const struct vmfork_mailbox *page);
 
 /**
  * take_pause() - Pause the VM at a moment in which its mailbox is armed, and

@@ -55,9 +55,11 @@ static int begin(struct take *t, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	ret = ops->live_open(t->vmm, t->s->dir_fd, err);
-	if (!ret)
+	if (!ret) {
+		hold_arm(t->hold, &t->answer);
 		ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks,
 				      &t->pause, take_deadline_us(t), err);
+	}
 	if (!ret)
 		take_disks_pivoted(t);
 	if (!ret)
@@ -105,8 +107,9 @@ static int shoot_live(struct take *t, struct vf_err *err)
 }
 
 /* The page is part of the image: the last word on whether it was armed. */
-static int check_mailbox(const struct snapshot *s, struct vf_err *err)
+static int check_mailbox(struct take *t, struct vf_err *err)
 {
+	const struct snapshot *s = t->s;
 	__close int fd = openat(s->dir_fd, VMM_MEMORY_FILE,
 				O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct vmfork_mailbox page;
@@ -122,8 +125,10 @@ static int check_mailbox(const struct snapshot *s, struct vf_err *err)
 		if (vf_pread_all(fd, &page, sizeof(page),
 				 (off_t)(r->offset + s->mailbox_gpa -
 					 r->gpa)) == 0 &&
-		    header_check(&page.header, s->mailbox_gpa) == 0)
+		    header_check(&page.header, s->mailbox_gpa) == 0) {
+			take_note_armed(t, &page);
 			return 0;
+		}
 	}
 	return vf_err_set(err, EAGAIN,
 			  "the mailbox was not armed at that moment");
@@ -172,7 +177,7 @@ static int settle_live(struct take *t, struct vf_err *err)
 	}
 	ret = ops->finish(s->dir_fd, &s->hardware.config, &s->image, err);
 	if (!ret && s->mailbox_gpa)
-		ret = check_mailbox(s, err);
+		ret = check_mailbox(t, err);
 	if (!ret && fstatat(s->dir_fd, VMM_MEMORY_FILE, &st, 0) == 0)
 		s->dirty_bytes = (uint64_t)st.st_blocks * 512;
 	if (!ret)

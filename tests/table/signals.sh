@@ -46,7 +46,7 @@ measure() { # SIGNAL
 		row "$1" no "$(guest src "tail -n 1 /tmp/agent.$1")"
 		return
 	fi
-	vmfork snapshot src "by-$1" >/dev/null || bail "$1: no snapshot"
+	vmfork snapshot src "by-$1" --no-arm >/dev/null || bail "$1: no snapshot"
 	lines=$(fork_often "$1")
 	told=$(awk '{ print $1 }' <<<"$lines" | sort | uniq -c |
 		awk -v of="$FORKS" '{

@@ -175,13 +175,113 @@ static void not_released(void **state)
 	check_seen(&guest, 3, VMFORK_REQUEST_RELEASE);
 }
 
+static const struct hold_wish armed_wish = { .timeout_ms = 3000, .arm = true };
+
+/* Asked once, for a bounded time; the same release ends it, unanswered. */
+static void armed(void **state)
+{
+	struct request_answer answer = { 0 };
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	guest.request_ns = 12345;
+	hold_init(&hold, &guest.to, &armed_wish);
+	assert_null(hold.wish);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	assert_int_equal(guest.num_seen, 0);
+	hold_arm(&hold, &answer);
+	check_seen(&guest, 1, VMFORK_REQUEST_ARM);
+	assert_in_range(guest.seen[0].spin_us, 1, VMFORK_ARM_US_MAX);
+	assert_int_equal(answer.guest_ns, 12345);
+	hold_arm(&hold, &answer);
+	assert_int_equal(guest.num_seen, 1);
+	guest.is_dead = true;
+	assert_int_equal(hold_end(&hold, &err), 0);
+	check_seen(&guest, 2, VMFORK_REQUEST_RELEASE);
+	assert_int_equal(hold.release_us, 0);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	assert_int_equal(guest.num_seen, 2);
+}
+
+/* With a hold it is one release for both, and that one is awaited. */
+static void armed_and_held(void **state)
+{
+	struct request_answer answer = { 0 };
+	struct hold_wish wish = quiesce;
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	wish.arm = true;
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	hold_init(&hold, &guest.to, &wish);
+	assert_int_equal(hold_begin(&hold, &err), 0);
+	hold_arm(&hold, &answer);
+	check_seen(&guest, 2, VMFORK_REQUEST_ARM);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	check_seen(&guest, 3, VMFORK_REQUEST_RELEASE);
+	assert_true(hold.release_us > 0);
+}
+
+/* An agent that does not know how is not asked, nor is one that shall not. */
+static void not_armed(void **state)
+{
+	struct request_answer answer = { 0 };
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST);
+	hold_init(&hold, &guest.to, &armed_wish);
+	hold_arm(&hold, &answer);
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	hold_init(&hold, &guest.to, &no_wish);
+	hold_arm(&hold, &answer);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	assert_int_equal(guest.num_seen, 0);
+	assert_int_equal(answer.answered_us, 0);
+}
+
+/* One that is at work refuses, one that is stuck is silent: no harm is done. */
+static void unwilling(void **state)
+{
+	struct request_answer answer = { 0 };
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	guest.result = EBUSY;
+	hold_init(&hold, &guest.to, &armed_wish);
+	hold_arm(&hold, &answer);
+	assert_int_equal(answer.error, EBUSY);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	guest.peek_error = ECANCELED;
+	answer = (struct request_answer){ 0 };
+	hold_init(&hold, &guest.to, &armed_wish);
+	hold_arm(&hold, &answer);
+	assert_int_equal(answer.answered_us, 0);
+	/* it may have heard it */
+	assert_int_equal(hold_end(&hold, &err), 0);
+	check_seen(&guest, 2, VMFORK_REQUEST_RELEASE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_wanted),	cmocka_unit_test(held),
-		cmocka_unit_test(frozen),	cmocka_unit_test(refused),
-		cmocka_unit_test(forgotten),	cmocka_unit_test(interrupted),
-		cmocka_unit_test(not_released),
+		cmocka_unit_test(not_wanted),	  cmocka_unit_test(held),
+		cmocka_unit_test(frozen),	  cmocka_unit_test(refused),
+		cmocka_unit_test(forgotten),	  cmocka_unit_test(interrupted),
+		cmocka_unit_test(not_released),	  cmocka_unit_test(armed),
+		cmocka_unit_test(armed_and_held), cmocka_unit_test(not_armed),
+		cmocka_unit_test(unwilling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

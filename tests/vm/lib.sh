@@ -379,14 +379,15 @@ agent_says() { # VM FILTER, which has to be true
 	holds "$status" "$2"
 }
 
-# Snapshot and fork, and print what the fork's command said. The agent's look
+# Snapshot and fork, and print what the fork's command said. The snapshot is not
+# armed, so that a signal has to wake the fork. The agent's look
 # once a second may find the mail before any signal comes, which the fork then
 # tells truly; all forks of that snapshot would, so it is taken again.
 fork_woken() { # VM SNAPSHOT NAME
 	local said tries=4
 
 	while [ $((tries--)) -gt 0 ]; do
-		vmfork snapshot "$1" "$2" >&2 || return
+		vmfork snapshot "$1" "$2" --no-arm >&2 || return
 		said=$(vmfork fork "$2" --name "$3" --json)
 		[ "$(jq -r '.forks[0].signal' <<<"$said")" = check ] || break
 		vmfork stop "$3-1" >&2
