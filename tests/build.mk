@@ -61,7 +61,7 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 # faults, take images as no guest has them taken and judge them, libraries that spoil
 # what vmfork writes or kill it, and programs for a guest.
 vm_preload := $(patsubst %,$(BUILD)/tests/vm/%.so,held spoil strike tapless)
-vm_host := $(patsubst %,$(BUILD)/tests/vm/%,busy mailpage moment onepause postmail)
+vm_host := $(patsubst %,$(BUILD)/tests/vm/%,busy mailpage moment older onepause postmail)
 vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy diskwork draw invariant \
 	kmod kmod_clock rawsend talk)
 
