@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 /* The same moment on both clocks. */
 struct clock_pair {

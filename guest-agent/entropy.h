@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 /**
  * entropy_open() - Be ready to reseed

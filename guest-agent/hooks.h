@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "loop.h"
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 #define HOOKS_MAX	64
 #define HOOKS_NAME_LEN	64

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 #define STATEDIR_NAME_SIZE \
 	(VMFORK_NAME_MAX + 8) /* a multiple of 8: no padding */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "attr.h"
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 #define ATTR_HEAD	4
 #define ATTR_ALIGN(len) (((len) + 3) & ~(size_t)3)

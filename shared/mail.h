@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 #define IDENTITY_LINKS_MAX  4
 #define IDENTITY_ADDRS_MAX  4  /* per link and family */

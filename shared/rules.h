@@ -8,7 +8,7 @@
 #define VMFORK_RULES_H
 
 #include "attr.h"
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 #define RULES_TEXT_SIZE 96 /* for rules_describe(), the longest text included */
 #define RULES_TYPES_MAX 32 /* of one kind of list: a bit each */

@@ -14,7 +14,7 @@
 #include "core/gc.h"
 #include "core/prefetch.h"
 #include "core/state.h"
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 #define CMD_EXIT_DONE	0
 #define CMD_EXIT_FAILED 1

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 struct payload {
 	unsigned int len; /* bytes; 0: there is none */

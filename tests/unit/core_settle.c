@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "core/settle.h"
 #include "names.h"
+#include "vmfork_payload.h"
 
 #define SNAPSHOT_NS 5000000000ULL
 

@@ -9,7 +9,7 @@
 
 #include "attr.h"
 #include "crc32c.h"
-#include "vmfork_mailbox.h"
+#include "vmfork_payload.h"
 
 /* RFC 3720, appendix B.4 */
 static void crc32c_vectors(void **state)
