@@ -5,12 +5,13 @@
 
 #include "base/cleanup.h"
 #include "base/cpu.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "core/reap.h"
 
-#define KILLED_MAX 64 /* at a time */
-#define KILL_MS	   10000
-#define OTHER_MS   60000 /* another command takes a hundred away in seconds */
+#define KILL_MS	    10000
+#define OTHER_MS    60000 /* another command takes a hundred away in seconds */
+#define FILES_SPARE 32	  /* for all else that is opened meanwhile */
 
 static const char *name_at(const json_t *names, size_t i)
 {
@@ -149,23 +150,99 @@ static void signal_engine(const struct vf_state *state, const char *name,
 	note(err, ret, &why);
 }
 
-/* The signals first, so that they end side by side, and have one time for it. */
-static void kill_some(const struct vf_state *state, const json_t *names,
-		      size_t from, int *ret, struct vf_err *err)
-{
-	size_t num = json_array_size(names) - from;
-	struct process procs[KILLED_MAX];
-	int64_t deadline_us;
-	struct vf_err why;
+/* One of a VM's ports and the network that it is on. */
+struct plug {
+	char net_name[NET_NAME_MAX + 1];
+	struct net_port port;
+};
 
-	if (num > KILLED_MAX)
-		num = KILLED_MAX;
+/* The ports of all VMs, sorted by network. */
+struct plugs {
+	struct plug *plugs;
+	struct net_port *ports; /* room for as many */
+	unsigned int num;
+};
+
+static int plug_compare(const void *a, const void *b)
+{
+	const struct plug *pa = a, *pb = b;
+
+	return strcmp(pa->net_name, pb->net_name);
+}
+
+static void plugs_exit(struct plugs *plugs)
+{
+	free(plugs->plugs);
+	free(plugs->ports);
+}
+
+static int plugs_init(struct plugs *plugs, const struct vf_state *state,
+		      const json_t *names, struct vf_err *err)
+{
+	size_t i, max = json_array_size(names) * VM_NICS_MAX + 1;
+	struct vf_err why;
+	json_t *name;
+
+	*plugs = (struct plugs){ calloc(max, sizeof(*plugs->plugs)),
+				 calloc(max, sizeof(*plugs->ports)), 0 };
+	if (!plugs->plugs || !plugs->ports)
+		return vf_err_errno(err, ENOMEM, "ports");
+	json_array_foreach(names, i, name) {
+		struct vm vm;
+		/* without a record it has no port that we know: gc finds it */
+		int ret = vm_open(&vm, state, json_string_value(name), &why);
+
+		for (unsigned int k = 0; !ret && k < vm.num_nics; k++) {
+			const struct vm_nic *nic = &vm.nics[k];
+			struct plug *plug = &plugs->plugs[plugs->num++];
+
+			memcpy(plug->net_name, nic->net_name,
+			       sizeof(nic->net_name));
+			plug->port = nic->port;
+		}
+		vm_close(&vm);
+	}
+	qsort(plugs->plugs, plugs->num, sizeof(*plugs->plugs), plug_compare);
+	return 0;
+}
+
+/* Delete all TAPs. They go with their engines anyway, so no failure matters. */
+static void drop_taps(struct plugs *plugs)
+{
+	struct vf_err ignored;
+
+	for (unsigned int i = 0; i < plugs->num; i++)
+		plugs->ports[i] = plugs->plugs[i].port;
+	net_ports_drop(plugs->ports, plugs->num, &ignored);
+}
+
+/* How many engines can be looked after at a time: each takes a descriptor. */
+static size_t some_of(size_t num)
+{
+	size_t room = files_left();
+
+	room = room > FILES_SPARE ? room - FILES_SPARE : 1;
+	return num < room ? num : room;
+}
+
+static void signal_some(const struct vf_state *state, const json_t *names,
+			size_t from, struct process *procs, size_t num,
+			int *ret, struct vf_err *err)
+{
 	for (size_t i = 0; i < num; i++) {
 		procs[i] = (struct process){ .pidfd = -1 };
 		signal_engine(state, name_at(names, from + i), &procs[i], ret,
 			      err);
+		files_lift(&procs[i].pidfd);
 	}
-	deadline_us = vf_now_us() + KILL_MS * 1000;
+}
+
+static void await_some(const json_t *names, size_t from, struct process *procs,
+		       size_t num, int *ret, struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + KILL_MS * 1000;
+	struct vf_err why;
+
 	for (size_t i = 0; i < num; i++) {
 		if (process_wait(&procs[i], ms_until(deadline_us)) < 0) {
 			vf_err_set(&why, ETIMEDOUT, "VM %s: does not end",
@@ -178,13 +255,30 @@ static void kill_some(const struct vf_state *state, const json_t *names,
 
 /*
  * End all engines. At once, for there is nothing that an engine could save: what
- * it writes goes with the VM. Some at a time, for each takes a descriptor.
+ * it writes goes with the VM. All are signalled before one is waited for, since
+ * one that ends among others that run takes many times as long; and nothing takes
+ * a signal back, so that their TAPs need not wait for them either: going with its
+ * engine each would wait for the kernel alone.
  */
 static void kill_engines(const struct vf_state *state, const json_t *names,
-			 int *ret, struct vf_err *err)
+			 struct plugs *plugs, int *ret, struct vf_err *err)
 {
-	for (size_t i = 0; i < json_array_size(names); i += KILLED_MAX)
-		kill_some(state, names, i, ret, err);
+	size_t from, some, num = json_array_size(names);
+	__free struct process *procs = calloc(num + 1, sizeof(*procs));
+	struct vf_err why;
+
+	if (!procs) {
+		vf_err_errno(&why, ENOMEM, "engines");
+		note(err, ret, &why);
+		return;
+	}
+	for (from = 0; from < num; from += some) {
+		some = some_of(num - from);
+		signal_some(state, names, from, procs, some, ret, err);
+		if (!*ret && from + some == num)
+			drop_taps(plugs);
+		await_some(names, from, procs, some, ret, err);
+	}
 }
 
 typedef int (*ports_fn)(struct net *net, const struct net_port *ports,
@@ -209,67 +303,19 @@ static void free_ports_of(const struct vf_state *state, const char *net_name,
 	net_close(net);
 }
 
-/* One of a VM's ports and the network that it is on. */
-struct plug {
-	char net_name[NET_NAME_MAX + 1];
-	struct net_port port;
-};
-
-static int plug_compare(const void *a, const void *b)
-{
-	const struct plug *pa = a, *pb = b;
-
-	return strcmp(pa->net_name, pb->net_name);
-}
-
-/* The ports of all VMs, sorted by network. */
-static unsigned int collect_plugs(const struct vf_state *state,
-				  const json_t *names, struct plug *plugs)
-{
-	unsigned int num = 0;
-	struct vf_err why;
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name) {
-		struct vm vm;
-		/* without a record it has no port that we know: gc finds it */
-		int ret = vm_open(&vm, state, json_string_value(name), &why);
-
-		for (unsigned int k = 0; !ret && k < vm.num_nics; k++) {
-			const struct vm_nic *nic = &vm.nics[k];
-
-			memcpy(plugs[num].net_name, nic->net_name,
-			       sizeof(nic->net_name));
-			plugs[num++].port = nic->port;
-		}
-		vm_close(&vm);
-	}
-	qsort(plugs, num, sizeof(*plugs), plug_compare);
-	return num;
-}
-
-static void free_ports(const struct vf_state *state, const json_t *names,
+static void free_ports(const struct vf_state *state, struct plugs *plugs,
 		       ports_fn do_free, int *ret, struct vf_err *err)
 {
-	size_t max = json_array_size(names) * VM_NICS_MAX + 1;
-	__free struct plug *plugs = calloc(max, sizeof(*plugs));
-	__free struct net_port *ports = calloc(max, sizeof(*ports));
-	unsigned int num, end;
-	struct vf_err why;
+	const struct plug *all = plugs->plugs;
+	unsigned int end;
 
-	if (!plugs || !ports) {
-		vf_err_errno(&why, ENOMEM, "freeing ports");
-		note(err, ret, &why);
-		return;
-	}
-	num = collect_plugs(state, names, plugs);
-	for (unsigned int i = 0; i < num; i = end) {
+	for (unsigned int i = 0; i < plugs->num; i = end) {
 		for (end = i;
-		     end < num && !plug_compare(&plugs[i], &plugs[end]); end++)
-			ports[end - i] = plugs[end].port;
-		free_ports_of(state, plugs[i].net_name, ports, end - i, do_free,
-			      ret, err);
+		     end < plugs->num && !plug_compare(&all[i], &all[end]);
+		     end++)
+			plugs->ports[end - i] = all[end].port;
+		free_ports_of(state, all[i].net_name, plugs->ports, end - i,
+			      do_free, ret, err);
 	}
 }
 
@@ -297,18 +343,17 @@ static void make_room(const struct vf_state *state, const json_t *names)
 
 /* All that takes time; whoever else looks at them knows that they are going. */
 static int end_vms(const struct vf_state *state, const json_t *names,
-		   struct vf_err *err)
+		   struct plugs *plugs, struct vf_err *err)
 {
-	bool hurries;
+	/* among a hundred busy engines it would take seconds to end the first */
+	bool hurries = cpu_hurry();
 	int ret = 0;
 
-	/* among a hundred busy engines it would take seconds to end the first */
-	hurries = cpu_hurry();
-	kill_engines(state, names, &ret, err);
+	kill_engines(state, names, plugs, &ret, err);
 	cpu_unhurry(hurries);
 	if (!ret)
 		make_room(state, names);
-	free_ports(state, names, net_ports_detach, &ret, err);
+	free_ports(state, plugs, net_ports_detach, &ret, err);
 	return ret;
 }
 
@@ -317,14 +362,14 @@ static int end_vms(const struct vf_state *state, const json_t *names,
  * links before, and must not take the next owner's for those.
  */
 static int remove_vms(const struct vf_state *state, const json_t *names,
-		      struct vf_err *err)
+		      struct plugs *plugs, struct vf_err *err)
 {
 	struct vf_err why;
 	json_t *name;
 	int ret = 0;
 	size_t i;
 
-	free_ports(state, names, net_ports_release, &ret, err);
+	free_ports(state, plugs, net_ports_release, &ret, err);
 	/* what could not be ended or freed stays on record, for the next try */
 	if (ret < 0)
 		return ret;
@@ -343,14 +388,18 @@ static int remove_vms(const struct vf_state *state, const json_t *names,
 int reap_vms_locked(const struct vf_state *state, const json_t *names,
 		    struct vf_err *err)
 {
-	int ret = end_vms(state, names, err);
+	__cleanup(plugs_exit) struct plugs plugs;
+	int ret = plugs_init(&plugs, state, names, err);
 
-	return ret < 0 ? ret : remove_vms(state, names, err);
+	if (!ret)
+		ret = end_vms(state, names, &plugs, err);
+	return ret < 0 ? ret : remove_vms(state, names, &plugs, err);
 }
 
 int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 		    int lock_fd, struct vf_err *err)
 {
+	__cleanup(plugs_exit) struct plugs plugs = { 0 };
 	__close int fd = lock_fd;
 	int ret;
 
@@ -358,10 +407,12 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 	if (mark(state, names) < 0)
 		return reap_vms_locked(state, names, err);
 	vf_close_fd(&fd);
-	ret = end_vms(state, names, err);
+	ret = plugs_init(&plugs, state, names, err);
+	if (!ret)
+		ret = end_vms(state, names, &plugs, err);
 	if (!ret) {
 		fd = state_lock(state, err);
-		ret = fd < 0 ? fd : remove_vms(state, names, err);
+		ret = fd < 0 ? fd : remove_vms(state, names, &plugs, err);
 	}
 	if (ret < 0)
 		unmark(state, names);
