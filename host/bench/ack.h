@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "bench/list.h"
+#include "bench/target.h"
 #include "core/boot.h"
 #include "core/prefetch.h"
 #include "core/snapshot.h"
@@ -28,8 +29,9 @@ struct ack_prefetch {
 
 /* What to measure. */
 struct ack_plan {
-	const char *snapshot;	 /* that alone; NULL: sources of its own */
-	struct bench_list kinds; /* indices into ack_kinds; not of a snapshot */
+	const char *snapshot;	/* that alone; NULL: sources of its own */
+	unsigned int num_kinds; /* 0 with a snapshot */
+	unsigned int kinds[ACK_VARIANTS_MAX]; /* indices into ack_kinds */
 	/* signals, and a snapshot that is given, once with each of these */
 	unsigned int num_prefetches; /* at least 1 */
 	struct ack_prefetch prefetches[BENCH_LIST_MAX];
@@ -75,6 +77,8 @@ struct ack_variant {
 	char name[ACK_NAME_BYTES];
 	const struct ack_kind *kind;
 	const struct ack_prefetch *prefetch;
+	bool armed; /* its source was, in the moment of its snapshot */
+	bool cold;  /* the image was dropped from the page cache before */
 	unsigned int source;	 /* whose forks they are */
 	char why[ACK_WHY_BYTES]; /* why it cannot be here; empty: it can */
 };
@@ -151,10 +155,17 @@ int64_t ack_median(const struct ack_table *table, unsigned int variant,
 		   enum ack_metric metric);
 
 /**
+ * ack_judge() - Hold what was measured against what was hoped for
+ * @table:	table
+ * @targets:	out: those for which there are measurements
+ */
+void ack_judge(const struct ack_table *table, struct targets *targets);
+
+/**
  * ack_report() - The distributions
  * @table:	table; the first iteration is told apart
  *
- * Return: an object {method, accel, variants: [{name, kind, prefetch, n, failed, told:
+ * Return: an object {method, accel, variants: [{name, kind, armed, prefetch, cold, n, failed, told:
  * {SIGNAL: how often}, first: {METRIC: value}, METRIC: {n, mean, min, p50, p90,
  * p99, max}, and so on for each metric that was measured}], missing: [{name,
  * why}], targets: [{name, value, unit, allowed, met}]}, a new reference

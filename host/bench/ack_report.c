@@ -61,31 +61,6 @@ int ack_csv(const struct ack_table *table, const char *path, struct vf_err *err)
 	return rows_csv_close(file, path, err);
 }
 
-unsigned int ack_samples(const struct ack_table *table, unsigned int variant,
-			 enum ack_metric metric, int64_t *room)
-{
-	unsigned int num = 0;
-
-	for (unsigned int i = 0; i < table->num; i++) {
-		const struct ack_row *r = &table->rows[i];
-
-		if (r->iteration && r->variant == variant &&
-		    r->value[metric] != ACK_UNKNOWN)
-			room[num++] = r->value[metric];
-	}
-	stats_sort(room, num);
-	return num;
-}
-
-int64_t ack_median(const struct ack_table *table, unsigned int variant,
-		   enum ack_metric metric)
-{
-	__free int64_t *room = calloc(table->num + 1, sizeof(*room));
-	unsigned int num = room ? ack_samples(table, variant, metric, room) : 0;
-
-	return num ? stats_percentile(room, num, 50) : ACK_UNKNOWN;
-}
-
 static json_t *first_pack(const struct ack_table *table, unsigned int variant)
 {
 	json_t *json = json_object();
@@ -134,11 +109,11 @@ static json_t *variant_pack(const struct ack_table *table, unsigned int variant,
 	const struct ack_variant *v = &table->variants[variant];
 	int num, failed;
 	json_t *told = told_pack(table, variant, &num, &failed);
-	json_t *json = json_pack("{s:s,s:s,s:s,s:i,s:i,s:o,s:o}", "name",
-				 v->name, "kind", v->kind->name, "prefetch",
-				 v->prefetch->name, "n", num, "failed", failed,
-				 "told", told, "first",
-				 first_pack(table, variant));
+	json_t *json = json_pack(
+		"{s:s,s:s,s:b,s:s,s:b,s:i,s:i,s:o,s:o}", "name", v->name,
+		"kind", v->kind->name, "armed", v->armed, "prefetch",
+		v->prefetch->name, "cold", v->cold, "n", num, "failed", failed,
+		"told", told, "first", first_pack(table, variant));
 
 	for (unsigned int m = 0; m < ACK_METRIC_NUM; m++) {
 		unsigned int samples = ack_samples(table, variant, m, room);
@@ -154,6 +129,7 @@ json_t *ack_report(const struct ack_table *table)
 {
 	__free int64_t *room = calloc(table->num + 1, sizeof(*room));
 	json_t *variants = json_array(), *missing = json_array();
+	struct targets targets;
 
 	for (unsigned int i = 0; room && i < table->num_variants; i++) {
 		const struct ack_variant *v = &table->variants[i];
@@ -166,7 +142,8 @@ json_t *ack_report(const struct ack_table *table)
 			json_array_append_new(variants,
 					      variant_pack(table, i, room));
 	}
-	return json_pack("{s:s,s:s,s:o,s:o}", "method", method, "accel",
+	ack_judge(table, &targets);
+	return json_pack("{s:s,s:s,s:o,s:o,s:o}", "method", method, "accel",
 			 vmm_accel_name(table->accel), "variants", variants,
-			 "missing", missing);
+			 "missing", missing, "targets", targets_pack(&targets));
 }

@@ -54,8 +54,8 @@ int ack_variants(struct ack_table *table, const struct ack_plan *plan)
 	table->num_variants = 0;
 	if (plan->snapshot)
 		return add_all(table, plan, &ack_kind_given, plan->snapshot);
-	for (unsigned int i = 0; !ret && i < plan->kinds.num; i++) {
-		const struct ack_kind *kind = &ack_kinds[plan->kinds.item[i]];
+	for (unsigned int i = 0; !ret && i < plan->num_kinds; i++) {
+		const struct ack_kind *kind = &ack_kinds[plan->kinds[i]];
 
 		if (kind->role == ACK_ROLE_SIGNAL)
 			ret = add_all(table, plan, kind, kind->name);

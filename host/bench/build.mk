@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 bench_srcs := \
 	host/bench/ack.c \
+	host/bench/ack_judge.c \
 	host/bench/ack_kind.c \
 	host/bench/ack_plot.c \
 	host/bench/ack_report.c \

@@ -6,6 +6,7 @@
 #include "bench/ack_kind.h"
 #include "bench/plot.h"
 #include "cmd/lists.h"
+#include "cmd/targets.h"
 
 #define ITERATIONS 20
 #define MEMORY_MIB 256
@@ -33,13 +34,19 @@ static int parse_kinds(struct cmd *cmd, const char *option, const char *text,
 		       struct vf_err *err)
 {
 	const char *names[ack_kinds_num];
+	unsigned int index[ack_kinds_num], num = 0;
+	struct bench_list chosen = { 0 };
+	int ret;
 
 	for (unsigned int i = 0; i < ack_kinds_num; i++)
-		names[i] = (ack_kinds[i].role == ACK_ROLE_SIGNAL) == is_signal
-				   ? ack_kinds[i].name
-				   : "";
-	return lists_parse(cmd, option, text, names, ack_kinds_num, NULL,
-			   &plan->kinds, err);
+		if ((ack_kinds[i].role == ACK_ROLE_SIGNAL) == is_signal) {
+			names[num] = ack_kinds[i].name;
+			index[num++] = i;
+		}
+	ret = lists_parse(cmd, option, text, names, num, NULL, &chosen, err);
+	for (unsigned int i = 0; !ret && i < chosen.num; i++)
+		plan->kinds[plan->num_kinds++] = index[chosen.item[i]];
+	return ret;
 }
 
 /* What is given more than once counts once, as in other lists. */
@@ -158,6 +165,7 @@ static void print_report(const json_t *report)
 	cmd_print_table(json_object_get(report, "variants"), columns,
 			ARRAY_SIZE(columns));
 	print_missing(json_object_get(report, "missing"));
+	targets_print(json_object_get(report, "targets"));
 	printf("\nTimes in ms, since the resumption but for TOTAL, which is "
 	       "since the request. SIGNAL,\nMAIL and APPLY are the guest's, "
 	       "off by CLOCK+- at most; the rest is the host's.\nThe first "
@@ -166,9 +174,9 @@ static void print_report(const json_t *report)
 
 /* First on standard output, then what a bad file name may prevent. */
 static int tell(struct cmd *cmd, const struct ack_table *table,
-		const struct order *order, struct vf_err *err)
+		const json_t *report, const struct order *order,
+		struct vf_err *err)
 {
-	__json json_t *report = ack_report(table);
 	int ret = 0;
 
 	if (cmd->json)
@@ -186,13 +194,27 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
 	const struct order *order = ctx;
+	__json json_t *report = NULL;
 	struct ack_table table;
 	int ret = ack_run(&table, state, &order->plan, err);
+	struct vf_err why;
+	int told = 0;
 
-	if (!ret)
-		ret = tell(cmd, &table, order, err);
+	/* what took minutes is told, also if it was cut short */
+	if (!ret || table.num) {
+		report = ack_report(&table);
+		told = tell(cmd, &table, report, order, &why);
+	}
+	if (!ret && told < 0) {
+		*err = why;
+		ret = told;
+	}
 	ack_table_exit(&table);
-	return ret < 0 ? ret : CMD_EXIT_DONE;
+	if (ret < 0)
+		return ret;
+	return targets_are_met(json_object_get(report, "targets"))
+		       ? CMD_EXIT_DONE
+		       : CMD_EXIT_PARTLY;
 }
 
 static void plan_init(struct order *order, struct words *w, int cancel_fd)
@@ -227,7 +249,8 @@ static int parse_and_run(struct cmd *cmd, int argc, char **argv,
 		"Measure the handoff of forks, from their resumption to their "
 		"acknowledgement, one\nby one. Boots a guest of its own for "
 		"each signal, which needs a root shell on its\nconsole; with "
-		"a SNAPSHOT, measures forks of that alone.",
+		"a SNAPSHOT, measures forks of that alone. Exits with 3 if a "
+		"target is not met.",
 		opts,
 		1,
 		2,
