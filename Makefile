@@ -144,6 +144,8 @@ install: $(if $(wildcard host/build.mk),vmfork) \
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man8 guest-agent/vmfork-agent.8
 	$(INSTALL) -D -m 644 host/packaging/completion.bash \
 		$(DESTDIR)$(completionsdir)/vmfork
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(datadir)/vmfork/init \
+		guest-agent/init/*
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/vmfork \
@@ -153,8 +155,9 @@ uninstall:
 		$(DESTDIR)$(completionsdir)/vmfork \
 		$(DESTDIR)$(datadir)/vmfork/vmfork-agent \
 		$(patsubst guest-agent/%,$(DESTDIR)$(datadir)/vmfork/%,\
-			$(wildcard guest-agent/hooks/*))
-	-rmdir $(DESTDIR)$(datadir)/vmfork/hooks $(DESTDIR)$(datadir)/vmfork
+			$(wildcard guest-agent/hooks/* guest-agent/init/*))
+	-rmdir $(DESTDIR)$(datadir)/vmfork/hooks \
+		$(DESTDIR)$(datadir)/vmfork/init $(DESTDIR)$(datadir)/vmfork
 
 C_FOLDERS := shared host guest-agent guest-kmod initramfs tests
 

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "monotonic.h"
 #include "notify.h"
+#include "ready.h"
 #include "restore.h"
 
 #define CHECK_NS   (1 * NS_PER_S)
@@ -293,6 +294,7 @@ int agent_run(struct agent *agent)
 	 */
 	mailbox_publish(&agent->mailbox, &agent->record.status);
 	restore_arm(agent);
+	ready_tell();
 	rest_open(agent);
 	mail_read(agent);
 	restore_boot(agent);

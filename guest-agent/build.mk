@@ -30,6 +30,7 @@ agent_srcs := \
 	guest-agent/netundo.c \
 	guest-agent/notify.c \
 	guest-agent/payload.c \
+	guest-agent/ready.c \
 	guest-agent/report.c \
 	guest-agent/requests.c \
 	guest-agent/restore.c \
@@ -64,7 +65,14 @@ guest_cflags = $(BASE_CFLAGS) -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables $(GUEST_CFLAGS)
 guest_ldflags = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none
 
-agent: $(BUILD)/vmfork-agent
+# What starts it, beside it as below share/vmfork, for `vmfork bake`.
+agent_init := $(patsubst guest-agent/%,$(BUILD)/%,$(wildcard guest-agent/init/*))
+
+$(agent_init): $(BUILD)/init/%: guest-agent/init/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+
+agent: $(BUILD)/vmfork-agent $(agent_init)
 
 # musl brings no kernel headers, and must not see glibc's beside them.
 $(guest_dir)/include/.done:

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "ready.h"
+
+#define VARIABLE "NOTIFY_SOCKET"
+#define MESSAGE	 "READY=1"
+
+void ready_tell(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *path = getenv(VARIABLE);
+	size_t len = path ? strlen(path) : 0;
+	int fd;
+
+	if (!len || len >= sizeof(addr.sun_path))
+		return;
+	memcpy(addr.sun_path, path, len);
+	/* an abstract name */
+	if (*path == '@')
+		addr.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 ||
+	    sendto(fd, MESSAGE, strlen(MESSAGE), MSG_NOSIGNAL,
+		   (struct sockaddr *)&addr,
+		   offsetof(struct sockaddr_un, sun_path) + (socklen_t)len) < 0)
+		log_line(LOG_ERROR, VARIABLE ": %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	unsetenv(VARIABLE);
+}
