@@ -27,6 +27,7 @@ static const struct {
 	{ "fork", cmd_fork, "fork a snapshot" },
 	{ "pool", cmd_pool, "start engines ahead, for forks to take" },
 	{ "net", cmd_net, "create, list and remove networks" },
+	{ "bake", cmd_bake, "put the agent into a root file system" },
 	{ "bench", cmd_bench, "measure" },
 	{ "gc", cmd_gc, "remove what dead commands and VMs left" },
 	{ "doctor", cmd_doctor, "check what this machine can do" },

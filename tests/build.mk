@@ -8,13 +8,14 @@ base_srcs ?= $(wildcard host/base/*.c)
 test_layer_shared := $(shared_srcs)
 test_layer_base := $(test_layer_shared) $(base_srcs)
 test_layer_net := $(test_layer_base) $(net_srcs)
+test_layer_bake := $(test_layer_base) $(bake_srcs)
 test_layer_vmm := $(test_layer_base) $(vmm_srcs)
 test_layer_core := $(sort $(test_layer_net) $(vmm_srcs) $(core_srcs))
 test_layer_bench := $(sort $(test_layer_core) $(bench_srcs))
 test_layer_agent := $(test_layer_shared) \
 	$(filter-out guest-agent/main.c,$(agent_srcs))
 
-test_layers := shared base net vmm core bench agent
+test_layers := shared base net bake vmm core bench agent
 test_folders := unit netns
 test_srcs := $(foreach f,$(test_folders),$(foreach l,$(test_layers),\
 	$(wildcard tests/$f/$l_*.c)))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 cmd_srcs := \
+	host/cmd/bake.c \
 	host/cmd/bench.c \
 	host/cmd/bench_ack.c \
 	host/cmd/bench_burst.c \

@@ -27,13 +27,24 @@ _vmfork() {
 			return
 			;;
 		--mode) words='auto full diff live bridge routed' ;;
+		--init) words='auto systemd openrc busybox none' ;;
 		--accel) words='auto kvm tcg' ;;
 		--wait) words='none network settled' ;;
-		--hooks) words='ignore fail' ;;
+		--hooks)
+			if [ "$verb" = bake ]; then
+				mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+				return
+			fi
+			words='ignore fail'
+			;;
 		--net) words=$(_vmfork_names net ls) ;;
 		*)
 			case $verb in
 			inspect | console | stop | snapshot) words=$(_vmfork_names ps) ;;
+			bake)
+				mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+				return
+				;;
 			fork | rmi) words=$(_vmfork_names snapshots) ;;
 			pool) words="fill ls drain $(_vmfork_names snapshots)" ;;
 			net) words="create ls rm $(_vmfork_names net ls)" ;;

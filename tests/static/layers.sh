@@ -13,9 +13,10 @@ layers() {
 		host/base
 		host/net	base shared
 		host/vmm	base shared
+		host/bake	base shared
 		host/core	base shared net vmm/vmm.h
 		host/bench	base shared net vmm/vmm.h core
-		host/cmd	base shared net vmm/vmm.h core bench
+		host/cmd	base shared net vmm/vmm.h core bench bake
 		guest-agent	shared
 		guest-kmod	shared/vmfork_mailbox.h
 		initramfs	shared

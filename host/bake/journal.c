@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/* What a change of a directory began with. dir.h holds the contract. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bake/baked.h"
+#include "bake/dir.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#define JOURNAL_MAX (2 * BAKED_MAX)
+
+/* The time of a directory that is there already, once. */
+static int times_add(struct dir *dir, json_t *times, const json_t *manifest,
+		     const char *path, struct vf_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char above[PATH_MAX];
+	__close int fd = -1;
+	struct stat st;
+
+	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0,
+		 path);
+	if (json_object_get(times, above) || baked_item(manifest, above))
+		return 0;
+	fd = dir_at(dir, above, O_PATH | O_DIRECTORY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return vf_err_errno(err, fd < 0 ? fd : errno, "/%s", above);
+	json_object_set_new(times, above,
+			    json_pack("[I,I]", (json_int_t)st.st_mtim.tv_sec,
+				      (json_int_t)st.st_mtim.tv_nsec));
+	return 0;
+}
+
+static json_t *root_id(const struct dir *dir)
+{
+	struct stat st;
+
+	if (fstat(dir->root_fd, &st) < 0)
+		return NULL;
+	return json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino);
+}
+
+int journal_begin(struct dir *dir, const json_t *manifest, json_t **out,
+		  struct vf_err *err)
+{
+	__json json_t *times = json_object();
+	const json_t *item;
+	size_t i;
+	int ret;
+
+	*out = NULL;
+	json_array_foreach(baked_items(manifest), i, item) {
+		ret = times_add(dir, times, manifest, baked_item_path(item),
+				err);
+		if (ret < 0)
+			return ret;
+	}
+	*out = json_pack("{s:O,s:O,s:o}", "manifest", manifest, "times", times,
+			 "root", root_id(dir));
+	if (!*out)
+		return vf_err_errno(err, ENOMEM, "journal");
+	ret = vf_json_save(dir->above_fd, dir->journal, *out, true, err);
+	if (ret < 0)
+		vf_err_wrap(err, "the journal beside the directory");
+	return ret;
+}
+
+int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
+{
+	__json json_t *json = NULL, *root = root_id(dir), *manifest = NULL;
+	__free char *text = NULL;
+	char tmp[NAME_MAX + 8];
+	size_t len;
+	int ret;
+
+	*out = NULL;
+	/* of a writer that was killed: see vf_write_file() */
+	snprintf(tmp, sizeof(tmp), ".%s.tmp", dir->journal);
+	unlinkat(dir->above_fd, tmp, 0);
+	ret = vf_read_file(dir->above_fd, dir->journal, JOURNAL_MAX, &text,
+			   &len, err);
+	if (ret == -ENOENT)
+		return 0;
+	if (ret < 0)
+		return ret;
+	json = json_loadb(text, len, 0, NULL);
+	if (!json || !json_equal(json_object_get(json, "root"), root)) {
+		unlinkat(dir->above_fd, dir->journal, 0);
+		return 0;
+	}
+	free(text);
+	text = json_dumps(json_object_get(json, "manifest"), 0);
+	ret = baked_parse(text ? text : "", text ? strlen(text) : 0, &manifest,
+			  err);
+	if (ret < 0)
+		return vf_err_wrap(err, "%s", dir->journal);
+	*out = vf_steal(&json);
+	return 0;
+}
+
+static int times_restore(struct dir *dir, const char *path, json_t *time,
+			 struct vf_err *err)
+{
+	struct timespec at[2] = { { .tv_nsec = UTIME_OMIT } };
+	json_int_t sec, nsec;
+	__close int fd = -1;
+
+	if ((*path && !path_is_plain(path)) ||
+	    json_unpack(time, "[I,I]", &sec, &nsec) < 0)
+		return vf_err_set(err, EBADMSG, "%s: damaged", dir->journal);
+	fd = dir_at(dir, path, O_RDONLY | O_DIRECTORY);
+	at[1].tv_sec = sec;
+	at[1].tv_nsec = nsec;
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0 || futimens(fd, at) < 0)
+		return vf_err_errno(err, fd < 0 ? fd : errno, "/%s", path);
+	return 0;
+}
+
+int journal_end(struct dir *dir, const json_t *journal, struct vf_err *err)
+{
+	json_t *times = json_object_get(journal, "times"), *time;
+	const char *path;
+
+	json_object_foreach(times, path, time) {
+		int ret = times_restore(dir, path, time, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	if (syncfs(dir->root_fd) < 0 ||
+	    (unlinkat(dir->above_fd, dir->journal, 0) < 0 && errno != ENOENT))
+		return vf_err_errno(err, errno, "%s", dir->journal);
+	return 0;
+}

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: MIT
+// time: 300
+/*
+ * A directory is baked and is as it was when that is removed, whatever happens in
+ * between: at each system call the command is killed, and each one fails.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "unit/bake_root.h"
+
+struct fixture {
+	struct scratch dir;
+	char root[128];
+	char source[128];
+	char outside[128];
+	struct bake_request request;
+	json_t *report;
+	struct vf_err err;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fix = calloc(1, sizeof(*fix));
+
+	if (!fix || scratch_init(&fix->dir) < 0)
+		return -1;
+	*state = fix;
+	snprintf(fix->root, sizeof(fix->root), "%s/root", fix->dir.path);
+	snprintf(fix->source, sizeof(fix->source), "%s/source", fix->dir.path);
+	snprintf(fix->outside, sizeof(fix->outside), "%s/outside",
+		 fix->dir.path);
+	fix->request =
+		(struct bake_request){ .target = fix->root, .signal = "auto" };
+	if (root_source(fix->source) < 0 || mkdir(fix->root, 0755) < 0 ||
+	    root_file(fix->root, "etc/inittab", ROOT_INITTAB) < 0 ||
+	    mkdir(fix->outside, 0755) < 0)
+		return -1;
+	return root_file(fix->root, "bin/busybox", "busybox");
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fix = *state;
+	int ret = scratch_exit(&fix->dir);
+
+	json_decref(fix->report);
+	free(fix);
+	return ret;
+}
+
+/* Return: what bake_run() returned */
+static int run(struct fixture *fix, enum bake_action action)
+{
+	json_decref(fix->report);
+	fix->report = NULL;
+	fix->err = (struct vf_err){ 0 };
+	fix->request.action = action;
+	return bake_run(&fix->request, &fix->report, &fix->err);
+}
+
+static void comes_to(struct fixture *fix, enum bake_action action,
+		     const char *state)
+{
+	int ret = run(fix, action);
+
+	if (ret < 0)
+		fail_msg("%s", fix->err.msg);
+	assert_string_equal(
+		json_string_value(json_object_get(fix->report, "state")),
+		state);
+}
+
+static void refuses(struct fixture *fix, enum bake_action action, int error,
+		    const char *words)
+{
+	__free char *before = root_list(fix->dir.path), *after = NULL;
+
+	assert_int_equal(run(fix, action), error);
+	if (!strstr(fix->err.msg, words))
+		fail_msg("'%s' has no '%s'", fix->err.msg, words);
+	after = root_list(fix->dir.path);
+	assert_string_equal(before, after);
+}
+
+static void comes_and_goes(struct fixture *fix)
+{
+	__free char *before = root_list(fix->dir.path), *baked = NULL;
+	__free char *again = NULL, *after = NULL;
+
+	comes_to(fix, BAKE_CHECK, "none");
+	comes_to(fix, BAKE_INSTALL, "baked");
+	comes_to(fix, BAKE_CHECK, "baked");
+	baked = root_list(fix->dir.path);
+	comes_to(fix, BAKE_INSTALL, "unchanged");
+	again = root_list(fix->dir.path);
+	assert_string_equal(baked, again);
+	assert_string_not_equal(baked, before);
+	comes_to(fix, BAKE_REMOVE, "removed");
+	comes_to(fix, BAKE_REMOVE, "none");
+	after = root_list(fix->dir.path);
+	assert_string_equal(before, after);
+}
+
+static void each_init(void **state)
+{
+	struct fixture *fix = *state;
+
+	for (int i = 0; i < 2; i++) {
+		fix->request.modules = i ? "6.12" : NULL;
+		fix->request.signal = i ? "vmgenid" : "auto";
+		comes_and_goes(fix);
+		fix->request.init = INIT_NONE;
+		comes_and_goes(fix);
+		fix->request.init = INIT_AUTO;
+	}
+	assert_int_equal(root_file(fix->root, "sbin/openrc-run", ""), 0);
+	comes_and_goes(fix);
+	assert_int_equal(root_file(fix->root, "lib/systemd/systemd", ""), 0);
+	comes_and_goes(fix);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_string_equal(
+		json_string_value(json_object_get(fix->report, "init")),
+		"systemd");
+}
+
+static void text_of(struct fixture *fix, const char *name, const char *wanted)
+{
+	__free char *text = NULL;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", fix->root, name);
+	assert_int_equal(
+		vf_read_file(AT_FDCWD, path, 1 << 20, &text, NULL, &fix->err),
+		0);
+	assert_string_equal(text, wanted);
+}
+
+static void inittab_lines(void **state)
+{
+	struct fixture *fix = *state;
+
+	fix->request.signal = "vmclock";
+	comes_to(fix, BAKE_INSTALL, "baked");
+	text_of(fix, "etc/inittab",
+		"::sysinit:/bin/true\n# vmfork bake\n"
+		"::respawn:/usr/sbin/vmfork-agent run --signal vmclock\n"
+		"ttyS0::respawn:-/bin/sh\n");
+	/* what somebody added since is his */
+	assert_int_equal(
+		root_file(fix->root, "etc/inittab",
+			  "# vmfork bake\n"
+			  "::respawn:/usr/sbin/vmfork-agent run --signal "
+			  "vmclock\n::ctrlaltdel:/sbin/reboot\n"),
+		0);
+	comes_to(fix, BAKE_REMOVE, "removed");
+	text_of(fix, "etc/inittab", "::ctrlaltdel:/sbin/reboot\n");
+	/* a last line without an end */
+	assert_int_equal(root_file(fix->root, "etc/inittab", "::once:x"), 0);
+	comes_and_goes(fix);
+	assert_int_equal(root_file(fix->root, "etc/inittab", ""), 0);
+	comes_and_goes(fix);
+}
+
+static void other_options_replace(void **state)
+{
+	struct fixture *fix = *state;
+	__free char *before = root_list(fix->dir.path), *after = NULL;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	fix->request.modules = "6.12";
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_int_equal(root_file(fix->source, "vmfork-agent", "newer"), 0);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	text_of(fix, "usr/sbin/vmfork-agent", "newer");
+	comes_to(fix, BAKE_REMOVE, "removed");
+	assert_int_equal(root_file(fix->source, "vmfork-agent", "the agent"),
+			 0);
+	after = root_list(fix->dir.path);
+	assert_string_equal(before, after);
+}
+
+static void hooks(void **state)
+{
+	struct fixture *fix = *state;
+
+	fix->request.hooks = fix->outside;
+	refuses(fix, BAKE_INSTALL, -ENOENT, "no file in post-restore.d");
+	assert_int_equal(
+		root_file(fix->outside, "post-restore.d/10-x", "#!/bin/sh\n"),
+		0);
+	comes_and_goes(fix);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	text_of(fix, "etc/vmfork/post-restore.d/10-x", "#!/bin/sh\n");
+	/* one that is somebody else's keeps its directory, and that is said */
+	assert_int_equal(
+		root_file(fix->root, "etc/vmfork/post-restore.d/20-y", ""), 0);
+	comes_to(fix, BAKE_REMOVE, "removed");
+	assert_int_equal(
+		json_array_size(json_object_get(fix->report, "faults")), 2);
+	assert_int_equal(
+		root_file(fix->outside, "post-restore.d/a b", "#!/bin/sh\n"),
+		0);
+	refuses(fix, BAKE_INSTALL, -EINVAL, "hook 'a b'");
+}
+
+static void bad_roots(void **state)
+{
+	struct fixture *fix = *state;
+
+	fix->request.target = fix->outside;
+	refuses(fix, BAKE_INSTALL, -ENOENT, "no directory /etc");
+	fix->request.target = "/";
+	refuses(fix, BAKE_INSTALL, -EINVAL, "root of this very system");
+	fix->request.target = "/nowhere";
+	refuses(fix, BAKE_INSTALL, -ENOENT, "/nowhere");
+	fix->request.target = fix->root;
+	fix->request.init = INIT_SYSTEMD;
+	refuses(fix, BAKE_INSTALL, -EINVAL, "no systemd");
+	fix->request.init = INIT_AUTO;
+	assert_int_equal(root_file(fix->root, "usr/sbin/vmfork-agent", "x"), 0);
+	refuses(fix, BAKE_INSTALL, -EEXIST, "is there already");
+	comes_to(fix, BAKE_REMOVE, "none");
+}
+
+static void init_that_is_unknown(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/etc/inittab", fix->root);
+	assert_int_equal(unlink(path), 0);
+	refuses(fix, BAKE_INSTALL, -EINVAL, "no init that is known");
+	fix->request.init = INIT_BUSYBOX;
+	refuses(fix, BAKE_INSTALL, -EINVAL, "no busybox");
+}
+
+static void changed_files_stay(void **state)
+{
+	struct fixture *fix = *state;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_int_equal(root_file(fix->root, "usr/sbin/vmfork-agent", "his"),
+			 0);
+	comes_to(fix, BAKE_CHECK, "damaged");
+	refuses(fix, BAKE_REMOVE, -ESTALE, "changed since it was baked");
+	refuses(fix, BAKE_INSTALL, -ESTALE, "changed since it was baked");
+}
+
+/* Links that a root file system may have, or that somebody made to harm. */
+static void links_stay_inside(void **state)
+{
+	static const char *const links[][2] = {
+		{ "usr", "%s" },	  { "usr", "/../../%s" },
+		{ "usr", "../outside" },  { "usr", "etc" },
+		{ "usr", "/" },		  { "usr/lib", "../../outside" },
+		{ "usr/lib", "/lib" },	  { "usr/sbin", "../sbin" },
+		{ "etc/vmfork", "/tmp" }, { "usr/lib/vmfork", "../../../.." },
+	};
+	struct fixture *fix = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		char path[256], target[256];
+
+		snprintf(path, sizeof(path), "%s/%s", fix->root, links[i][0]);
+		snprintf(target, sizeof(target), links[i][1], fix->outside);
+		assert_int_equal(root_file(fix->root, "usr/x/file", ""), 0);
+		assert_int_equal(root_file(fix->root, "usr/lib/file", ""), 0);
+		vf_remove_tree(AT_FDCWD, path);
+		assert_int_equal(symlink(target, path), 0);
+		root_age(path);
+		comes_and_goes(fix);
+		comes_to(fix, BAKE_INSTALL, "baked");
+		/* still empty: rmdir() says so */
+		assert_int_equal(rmdir(fix->outside), 0);
+		assert_int_equal(mkdir(fix->outside, 0755), 0);
+		comes_to(fix, BAKE_REMOVE, "removed");
+		assert_int_equal(unlink(path), 0);
+		snprintf(path, sizeof(path), "%s/tmp", fix->root);
+		vf_remove_tree(AT_FDCWD, path);
+	}
+}
+
+static void links_that_lead_nowhere(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/usr", fix->root);
+	assert_int_equal(symlink("usr", path), 0);
+	refuses(fix, BAKE_INSTALL, -ELOOP, "/usr");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(root_file(fix->root, "usr", "a file"), 0);
+	refuses(fix, BAKE_INSTALL, -ENOTDIR, "/usr");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	refuses(fix, BAKE_INSTALL, -ENOTDIR, "/usr");
+}
+
+static void other_names_of_a_file(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256], other[256];
+
+	snprintf(path, sizeof(path), "%s/etc/inittab", fix->root);
+	snprintf(other, sizeof(other), "%s/inittab", fix->outside);
+	assert_int_equal(link(path, other), 0);
+	comes_and_goes(fix);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(link(other, path), 0);
+	text_of(fix, "etc/inittab", ROOT_INITTAB);
+}
+
+static void manifests_of_others(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"{}",
+		"[1]",
+		"{\"vmfork\":\"bake\",\"version\":1,\"items\":7}",
+#define HEAD                                                         \
+	"{\"vmfork\":\"bake\",\"manifest\":\"m\",\"init\":\"none\"," \
+	"\"signal\":"                                                \
+	"\"auto\",\"version\":1,\"items\":["
+		HEAD "{\"path\":\"../outside/f\",\"type\":\"link\","
+		     "\"target\":\"x\"}]}",
+		HEAD "{\"path\":\"/etc/inittab\",\"type\":\"dir\"}]}",
+		HEAD "{\"path\":\"etc/inittab\",\"type\":\"file\"}]}",
+		HEAD "{\"path\":\"etc/x\",\"type\":\"file\",\"crc\":1,"
+		     "\"text\":\"x\",\"kept\":\"../outside/f\"}]}",
+		HEAD "{\"path\":\"etc//x\",\"type\":\"dir\"}]}",
+		HEAD "7]}",
+	};
+	struct fixture *fix = *state;
+
+	assert_int_equal(root_file(fix->outside, "f", "x"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_int_equal(root_file(fix->root,
+					   "usr/lib/vmfork/bake.json",
+					   texts[i]),
+				 0);
+		refuses(fix, BAKE_REMOVE, -EBADMSG, "not written by vmfork");
+	}
+	assert_int_equal(root_file(fix->root, "usr/lib/vmfork/bake.json",
+				   HEAD "{\"path\":\"etc/inittab\",\"type\":"
+					"\"file\",\"crc\":1}]}"),
+			 0);
+	refuses(fix, BAKE_REMOVE, -ESTALE, "/etc/inittab");
+}
+
+/*
+ * Run it in a child up to its n-th system call: there it is killed, or the call
+ * fails.
+ * Return: 0 if it ended before, else 1
+ */
+static int run_to(struct fixture *fix, enum bake_action action, int n,
+		  int error)
+{
+	struct user_regs_struct regs;
+	int status, count = 0, entry = 1;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		_exit(run(fix, action) < 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	ptrace(PTRACE_SETOPTIONS, pid, 0,
+	       PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	for (;; entry = !entry) {
+		ptrace(PTRACE_SYSCALL, pid, 0, 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			return count >= n;
+		if (count == n && error) { /* on the way out */
+			ptrace(PTRACE_GETREGS, pid, 0, &regs);
+			regs.rax = (unsigned long)-error;
+			ptrace(PTRACE_SETREGS, pid, 0, &regs);
+			ptrace(PTRACE_DETACH, pid, 0, 0);
+			waitpid(pid, &status, 0);
+			return 1;
+		}
+		if (!entry || ++count < n)
+			continue;
+		if (!error) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return 1;
+		}
+		ptrace(PTRACE_GETREGS, pid, 0, &regs);
+		regs.orig_rax = (unsigned long)-1;
+		ptrace(PTRACE_SETREGS, pid, 0, &regs);
+	}
+}
+
+static void killed_anywhere(void **state)
+{
+	struct fixture *fix = *state;
+	__free char *before = NULL;
+	int n;
+
+	fix->request.modules = "6.12";
+	before = root_list(fix->dir.path);
+	for (n = 1; run_to(fix, BAKE_INSTALL, n, 0); n++) {
+		__free char *after = NULL;
+
+		/* one in two is baked before it is removed */
+		if (n % 2)
+			assert_int_equal(run(fix, BAKE_INSTALL), 0);
+		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+	}
+	assert_true(n > 100);
+	for (n = 1; run_to(fix, BAKE_REMOVE, n, 0); n++) {
+		__free char *after = NULL;
+
+		if (n % 2)
+			assert_int_equal(run(fix, BAKE_INSTALL), 0);
+		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+		comes_to(fix, BAKE_INSTALL, "baked");
+	}
+	assert_true(n > 100);
+}
+
+static void failing_anywhere(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct fixture *fix = *state;
+	__free char *before = root_list(fix->dir.path);
+	int n;
+
+	for (n = 1; run_to(fix, BAKE_INSTALL, n, errors[n % 2]); n++) {
+		__free char *after = NULL;
+
+		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+	}
+	assert_true(n > 100);
+}
+
+#define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		bake_test(each_init),
+		bake_test(inittab_lines),
+		bake_test(other_options_replace),
+		bake_test(hooks),
+		bake_test(bad_roots),
+		bake_test(init_that_is_unknown),
+		bake_test(changed_files_stay),
+		bake_test(links_stay_inside),
+		bake_test(links_that_lead_nowhere),
+		bake_test(other_names_of_a_file),
+		bake_test(manifests_of_others),
+		bake_test(killed_anywhere),
+		bake_test(failing_anywhere),
+	};
+
+	return cmocka_run_group_tests_name("bake_dir", tests, NULL, NULL);
+}
