@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 base_srcs := \
+	host/base/cache.c \
 	host/base/cpu.c \
 	host/base/err.c \
 	host/base/extent.c \

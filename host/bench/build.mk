@@ -16,6 +16,7 @@ bench_srcs := \
 	host/bench/burst_plot.c \
 	host/bench/burst_report.c \
 	host/bench/burst_take.c \
+	host/bench/cold.c \
 	host/bench/floor.c \
 	host/bench/floor_model.c \
 	host/bench/pause.c \

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 
+#include "base/cache.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "core/hot.h"
@@ -33,10 +32,7 @@ const char *hot_name(enum hot_list list)
 
 bool hot_is_possible(const struct snapshot *snapshot)
 {
-	struct statfs fs;
-
-	return fstatfs(snapshot->dir_fd, &fs) < 0 ||
-	       (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC);
+	return !cache_is_volatile(snapshot->dir_fd);
 }
 
 static int by_length(const void *a, const void *b)

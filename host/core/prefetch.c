@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
+#include "base/cache.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -12,24 +12,6 @@
 
 /* One call reads no more than the device's read-ahead, 128 KiB as a rule. */
 #define CALL_PAGES 32
-
-#ifndef SYS_cachestat
-#define SYS_cachestat 451 /* Linux 6.5 */
-#endif
-
-/* linux/mman.h, which distributions' headers do not have yet */
-struct cache_range {
-	uint64_t off;
-	uint64_t len;
-};
-
-struct cache_stat {
-	uint64_t cached; /* pages */
-	uint64_t dirty;
-	uint64_t writeback;
-	uint64_t evicted;
-	uint64_t recently_evicted;
-};
 
 static const char *const outcomes[PREFETCH_OUTCOMES] = {
 	[PREFETCH_NONE] = "none",     [PREFETCH_MEMORY] = "memory",
@@ -43,25 +25,14 @@ static off_t file_offset(const struct chain *chain, uint64_t page)
 	return (off_t)(chain_offset(chain) + page * EXTENT_PAGE);
 }
 
-/* How much of a stretch of a file is not in the page cache; all, if unknown. */
-static uint64_t missing_pages(int fd, off_t offset, uint64_t pages)
-{
-	struct cache_range range = { (uint64_t)offset, pages * EXTENT_PAGE };
-	struct cache_stat stat;
-
-	if (syscall(SYS_cachestat, fd, &range, &stat, 0) < 0)
-		return pages;
-	return stat.cached < pages ? pages - stat.cached : 0;
-}
-
 static void read_run(struct prefetch *p, const struct chain *chain,
 		     const struct extent *run)
 {
 	int fd = chain->links[chain->num - 1].fd;
-	uint64_t missing =
-		missing_pages(fd, file_offset(chain, run->page), run->num);
+	int64_t missing = cache_missing(fd, file_offset(chain, run->page),
+					run->num * EXTENT_PAGE);
 
-	if (!missing)
+	if (missing <= 0)
 		return;
 	for (uint64_t at = 0; at < run->num && !p->is_over; at += CALL_PAGES) {
 		uint64_t left = run->num - at;
@@ -71,7 +42,7 @@ static void read_run(struct prefetch *p, const struct chain *chain,
 				      EXTENT_PAGE,
 			      POSIX_FADV_WILLNEED);
 	}
-	p->note.bytes += missing * EXTENT_PAGE;
+	p->note.bytes += (uint64_t)missing * EXTENT_PAGE;
 	p->note.us = vf_now_us() - p->from_us;
 }
 

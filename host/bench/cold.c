@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/cache.h"
+#include "base/cleanup.h"
+#include "bench/cold.h"
+#include "core/chain.h"
+
+static int drop_file(int dir_fd, const char *name, struct vf_err *err)
+{
+	__close int fd = openat(dir_fd, name,
+				O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	int64_t kept;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	kept = cache_drop(fd);
+	if (kept < 0)
+		return vf_err_errno(err, (int)kept, "%s", name);
+	if (!kept)
+		return 0;
+	vf_err_set(err, EBUSY, "%s: %lld KiB stay in the page cache", name,
+		   (long long)kept * 4);
+	vf_err_hint(err, "what maps it has to end first: its source, its "
+			 "forks, a pool of it");
+	return -EBUSY;
+}
+
+static int drop_dir(int dir_fd, struct vf_err *err)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	__closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int ret = 0;
+
+	if (!dir) {
+		ret = vf_err_errno(err, errno, "snapshot");
+		vf_close_fd(&fd);
+		return ret;
+	}
+	while (!ret && (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			ret = drop_file(dir_fd, entry->d_name, err);
+	return ret;
+}
+
+int cold_drop(const struct vf_state *state, const struct snapshot *snapshot,
+	      struct vf_err *err)
+{
+	struct chain chain;
+	int ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);
+
+	if (!ret && cache_is_volatile(snapshot->dir_fd)) {
+		ret = vf_err_set(err, ENOTSUP,
+				 "snapshot %s: lies in memory (tmpfs), and is "
+				 "never cold",
+				 snapshot->name);
+		vf_err_hint(err, "a state directory on a disk is needed: "
+				 "--state DIR");
+	}
+	for (unsigned int i = 0; !ret && i < chain.num; i++) {
+		const struct snapshot *s = &chain.links[i].snapshot;
+
+		ret = drop_dir(s->dir_fd, err);
+		if (ret < 0)
+			vf_err_wrap(err, "snapshot %s: not cold", s->name);
+	}
+	chain_close(&chain);
+	return ret;
+}
