@@ -215,6 +215,33 @@ int hot_record(struct vmm *vmm, const struct chain *chain, enum hot_list list,
 	return ret;
 }
 
+int hot_mark(const struct vf_state *state, const struct snapshot *snapshot,
+	     const struct vm *vm, int cancel_fd, struct vf_err *err)
+{
+	struct chain chain = { 0 };
+	struct vmm vmm;
+	int ret;
+
+	if (memcmp(vm->snapshot_id, snapshot->id, sizeof(snapshot->id)) != 0)
+		return vf_err_set(err, ESTALE,
+				  "VM %s: is no fork of snapshot %s", vm->name,
+				  snapshot->name);
+	if (!hot_is_possible(snapshot))
+		return vf_err_set(err, ENOTSUP,
+				  "snapshot %s: lies in memory (tmpfs): there "
+				  "is nothing to read ahead",
+				  snapshot->name);
+	ret = vm_attach(vm, &vmm, cancel_fd, err);
+	if (ret < 0)
+		return ret;
+	ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);
+	if (!ret)
+		ret = hot_record(&vmm, &chain, HOT_MARK, true, err);
+	chain_close(&chain);
+	vm_detach(&vmm);
+	return ret;
+}
+
 json_t *hot_describe(const struct snapshot *snapshot)
 {
 	json_t *rows = json_array();

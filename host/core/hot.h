@@ -111,6 +111,20 @@ int hot_record(struct vmm *vmm, const struct chain *chain, enum hot_list list,
 	       bool replace, struct vf_err *err);
 
 /**
+ * hot_mark() - What a fork has used by now becomes the list HOT_MARK
+ * @state:	state directory
+ * @snapshot:	snapshot
+ * @vm:		a fork of it that lives
+ * @cancel_fd:	readable when the user gives up; or -1
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ESTALE if it is no fork of that snapshot, -ENOTSUP if a
+ * list would be of no use
+ */
+int hot_mark(const struct vf_state *state, const struct snapshot *snapshot,
+	     const struct vm *vm, int cancel_fd, struct vf_err *err);
+
+/**
  * hot_describe() - A snapshot's lists as its user sees them
  * @snapshot:	snapshot
  *
