@@ -11,7 +11,7 @@
 #include "core/prefetch.h"
 
 /* One call reads no more than the device's read-ahead, 128 KiB as a rule. */
-#define CALL_PAGES 32
+#define CALL_BYTES (128 << 10)
 
 static const char *const outcomes[PREFETCH_OUTCOMES] = {
 	[PREFETCH_NONE] = "none",     [PREFETCH_MEMORY] = "memory",
@@ -19,31 +19,30 @@ static const char *const outcomes[PREFETCH_OUTCOMES] = {
 	[PREFETCH_RANGE] = "around",
 };
 
-/* Where in the image a page of guest memory stands, if no layer has it. */
-static off_t file_offset(const struct chain *chain, uint64_t page)
+static void read_stretch(struct prefetch *p, int fd, off_t offset,
+			 uint64_t bytes)
 {
-	return (off_t)(chain_offset(chain) + page * EXTENT_PAGE);
+	int64_t missing = cache_missing(fd, offset, bytes);
+
+	if (missing <= 0)
+		return;
+	for (uint64_t at = 0; at < bytes && !p->is_over; at += CALL_BYTES) {
+		uint64_t left = bytes - at;
+
+		posix_fadvise(fd, offset + (off_t)at,
+			      (off_t)(left < CALL_BYTES ? left : CALL_BYTES),
+			      POSIX_FADV_WILLNEED);
+	}
+	p->note.bytes += (uint64_t)missing * EXTENT_PAGE;
+	p->note.us = vf_now_us() - p->from_us;
 }
 
 static void read_run(struct prefetch *p, const struct chain *chain,
 		     const struct extent *run)
 {
-	int fd = chain->links[chain->num - 1].fd;
-	int64_t missing = cache_missing(fd, file_offset(chain, run->page),
-					run->num * EXTENT_PAGE);
-
-	if (missing <= 0)
-		return;
-	for (uint64_t at = 0; at < run->num && !p->is_over; at += CALL_PAGES) {
-		uint64_t left = run->num - at;
-
-		posix_fadvise(fd, file_offset(chain, run->page + at),
-			      (off_t)(left < CALL_PAGES ? left : CALL_PAGES) *
-				      EXTENT_PAGE,
-			      POSIX_FADV_WILLNEED);
-	}
-	p->note.bytes += (uint64_t)missing * EXTENT_PAGE;
-	p->note.us = vf_now_us() - p->from_us;
+	read_stretch(p, chain->links[chain->num - 1].fd,
+		     (off_t)(chain_offset(chain) + run->page * EXTENT_PAGE),
+		     run->num * EXTENT_PAGE);
 }
 
 static const struct chain *chain_of(struct prefetch *p)

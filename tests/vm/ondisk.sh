@@ -7,17 +7,10 @@
 # takes what there can be, and says why.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/vm/lib-disk.sh
+. "$(dirname "$0")/lib-disk.sh"
 
 WHY="memory cannot be write-protected"
-
-# Before the directory around it goes.
-leave_disk() {
-	vmfork stop --all >/dev/null 2>&1
-	vmfork net rm default >/dev/null 2>&1
-	umount "$STATE/disk"
-	VMFORK_STATE=$STATE
-	cleanup
-}
 
 # One line on standard error, which says why; the record on standard output.
 chosen() { # VM SNAPSHOT MODE
@@ -34,14 +27,7 @@ forks() { # SNAPSHOT
 	holds "$(vmfork fork "$1" --name "of-$1" --json)" '.acked == 1'
 }
 
-mkdir "$STATE/disk"
-truncate -s 2G "$STATE/image"
-mkfs.ext4 -q -F "$STATE/image" || bail "no file system"
-mount -o loop "$STATE/image" "$STATE/disk" 2>/dev/null ||
-	skip_all "no disk can be made of a file here"
-trap leave_disk EXIT
-export VMFORK_STATE=$STATE/disk
-
+disk_state
 boot src --memory 128M || bail "no source"
 check "a VM that booted has memory of its own: live" holds \
 	"$(vmfork snapshot src base --json)" '.mode == "live"'
