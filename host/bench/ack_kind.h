@@ -7,6 +7,7 @@
 #define VF_ACK_KIND_H
 
 #include "bench/ack.h"
+#include "core/fork.h"
 
 /* Where and of what a fork is made. */
 struct ack_site {
@@ -57,6 +58,31 @@ extern const unsigned int ack_kinds_num;
 
 /* Of a snapshot that somebody gave: no source, no name of its own. */
 extern const struct ack_kind ack_kind_given;
+
+/* What is not as usual about a fork. */
+struct ack_way {
+	unsigned int num_links; /* 1: @link is asked for */
+	struct vm_link link;
+	/* called right before it is resumed; or NULL */
+	int (*resuming)(const struct fork_job *job, struct vmm *vmm, void *ctx,
+			struct vf_err *err);
+	/* which stage does its status tell of? NULL: that of its mail */
+	enum vmfork_stage (*stage)(const struct vmfork_status *status,
+				   const void *ctx);
+	void *ctx;
+};
+
+/**
+ * ack_take_way() - One fork with mail, measured
+ * @row:	out: values
+ * @site:	where
+ * @way:	what is not as usual about it
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int ack_take_way(struct ack_row *row, const struct ack_site *site,
+		 const struct ack_way *way, struct vf_err *err);
 
 /**
  * ack_take() - One fork with mail, as its user makes it

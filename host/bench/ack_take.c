@@ -14,6 +14,7 @@
 
 /* A fork that is about to run, and who looks at its status. */
 struct sight {
+	const struct ack_way *way;
 	struct ack_watch watch;
 	uint8_t restore_id[VMFORK_ID_LEN];
 };
@@ -24,6 +25,8 @@ static unsigned int stage_of(const void *words, const void *ctx)
 	const struct vmfork_status *status = words;
 	const struct sight *sight = ctx;
 
+	if (sight->way->stage)
+		return sight->way->stage(status, sight->way->ctx);
 	if (status->seq & 1 ||
 	    !vmfork_id_equal(status->restore_id, sight->restore_id))
 		return VMFORK_STAGE_NONE;
@@ -34,12 +37,14 @@ static int resuming(const struct fork_job *job, struct vmm *vmm, void *ctx,
 		    struct vf_err *err)
 {
 	struct sight *sight = ctx;
+	const struct ack_way *way = sight->way;
 	int ret = vmm->ops->locate(vmm, job->vm.mailbox_gpa, &sight->watch.hva,
 				   err);
 
+	if (!ret && way->resuming)
+		ret = way->resuming(job, vmm, way->ctx, err);
 	if (ret < 0)
 		return ret;
-
 	memcpy(sight->restore_id, job->letter.restore_id, VMFORK_ID_LEN);
 	sight->watch.pid = job->pid;
 	sight->watch.bytes = sizeof(struct vmfork_status);
@@ -103,7 +108,15 @@ static void note_job(struct ack_row *row, const struct fork_result *result,
 int ack_take(struct ack_row *row, const struct ack_site *site,
 	     struct vf_err *err)
 {
-	struct sight sight = { 0 };
+	const struct ack_way usual = { 0 };
+
+	return ack_take_way(row, site, &usual, err);
+}
+
+int ack_take_way(struct ack_row *row, const struct ack_site *site,
+		 const struct ack_way *way, struct vf_err *err)
+{
+	struct sight sight = { .way = way };
 	const struct fork_request request = {
 		.prefix = site->prefix,
 		.num = 1,
@@ -113,6 +126,8 @@ int ack_take(struct ack_row *row, const struct ack_site *site,
 		.prefetch = site->variant->prefetch->wish,
 		.timeout_ms = TIMEOUT_MS,
 		.cancel_fd = site->cancel_fd,
+		.num_links = way->num_links,
+		.links = { way->link },
 		.resuming = resuming,
 		.ctx = &sight,
 	};

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 bench_srcs := \
 	host/bench/ack.c \
+	host/bench/ack_base.c \
+	host/bench/ack_dhcp.c \
 	host/bench/ack_judge.c \
 	host/bench/ack_kind.c \
 	host/bench/ack_plot.c \

@@ -24,6 +24,7 @@ struct order {
 struct words {
 	const char *signals;
 	const char *prefetch;
+	const char *compare;
 	const char *accel;
 	unsigned int memory_mib;
 };
@@ -87,6 +88,8 @@ static int parse_prefetches(struct cmd *cmd, const char *text,
 static int check_own(struct cmd *cmd, const struct words *w,
 		     struct ack_plan *plan, struct vf_err *err)
 {
+	int ret;
+
 	if (!plan->boot.kernel)
 		return cmd_usage_error(cmd, err, "--kernel is needed");
 	if (vmm_accel_parse(&plan->boot.config.accel, w->accel) < 0)
@@ -97,11 +100,15 @@ static int check_own(struct cmd *cmd, const struct words *w,
 		return cmd_usage_error(cmd, err, "--memory: at least %d",
 				       MEMORY_MIN);
 	plan->boot.config.memory_bytes = (uint64_t)w->memory_mib << 20;
-	return parse_kinds(cmd, "--signal",
-			   w->signals ? w->signals
-				      : "mailbox,vmclock,vmclock-spin,"
-					"vmgenid,auto",
-			   true, plan, err);
+	ret = parse_kinds(cmd, "--signal",
+			  w->signals ? w->signals
+				     : "mailbox,vmclock,vmclock-spin,"
+				       "vmgenid,auto",
+			  true, plan, err);
+	if (!ret && w->compare)
+		ret = parse_kinds(cmd, "--compare", w->compare, false, plan,
+				  err);
+	return ret;
 }
 
 /* What cannot be is said before minutes are spent. */
@@ -116,9 +123,9 @@ static int check_plan(struct cmd *cmd, const struct words *w,
 		return cmd_usage_error(cmd, err, "--iterations: at least 1");
 	if (!plan->snapshot)
 		return check_own(cmd, w, plan, err);
-	if (w->signals)
-		return cmd_usage_error(cmd, err,
-				       "--signal: a snapshot has its own");
+	if (w->signals || w->compare)
+		return cmd_usage_error(cmd, err, "--%s: a snapshot has its own",
+				       w->signals ? "signal" : "compare");
 	return 0;
 }
 
@@ -156,6 +163,7 @@ static void print_report(const json_t *report)
 		{ .title = "APPLY", .key = "apply_us.p50", .is_us = true },
 		{ .title = "ACK", .key = "ack_us.p50", .is_us = true },
 		{ .title = "CPU", .key = "cpu_acked_us.p50", .is_us = true },
+		{ .title = "SEEN", .key = "seen_us.p50", .is_us = true },
 		{ .title = "CLOCK+-",
 		  .key = "clock_error_us.max",
 		  .is_us = true },
@@ -168,8 +176,10 @@ static void print_report(const json_t *report)
 	targets_print(json_object_get(report, "targets"));
 	printf("\nTimes in ms, since the resumption but for TOTAL, which is "
 	       "since the request. SIGNAL,\nMAIL and APPLY are the guest's, "
-	       "off by CLOCK+- at most; the rest is the host's.\nThe first "
-	       "fork of each variant is shown apart.\n");
+	       "off by CLOCK+- at most; the rest is the host's. SEEN is\nwhen "
+	       "its network, in the fork's memory, was applied (floor-code: "
+	       "when it ran), too\nlate by BLIND at most. The first fork of "
+	       "each variant is shown apart.\n");
 }
 
 /* First on standard output, then what a bad file name may prevent. */
@@ -276,6 +286,8 @@ int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "mailbox, vmclock, vmclock-spin, vmgenid, auto (all)" },
 		{ "prefetch", 0, OPT_STRING, &w.prefetch, "WHAT,...",
 		  "auto, off, list, or a size around the mailbox (auto)" },
+		{ "compare", 0, OPT_STRING, &w.compare, "KIND,...",
+		  "floor-code, floor-request, floor-vmgenid, ip, dhcp, shell" },
 		{ "iterations", 'n', OPT_UINT, &plan->iterations, "N",
 		  "samples of each variant, beside the first (20)" },
 		{ "csv", 0, OPT_STRING, &order.csv, "FILE",

@@ -7,7 +7,7 @@
 #include "cmd/cmd.h"
 
 #define CELL_SIZE   160
-#define COLUMNS_MAX 16
+#define COLUMNS_MAX 24
 
 int cmd_print_json(const json_t *json, struct vf_err *err)
 {

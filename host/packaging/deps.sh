@@ -20,7 +20,7 @@ packages() {
 		libjansson-dev		# JSON: records, QMP
 		musl-tools		# the guest's agent, static
 		linux-libc-dev		# kernel headers for it
-		busybox-static		# the test guest's userland
+		busybox-static		# the test guest's userland; a benchmark's DHCP server
 		cpio			# its initramfs
 		gzip			# its initramfs
 		xz-utils		# unpacks its kernel modules
