@@ -37,6 +37,7 @@ _vmfork() {
 			fi
 			words='ignore fail'
 			;;
+		--prefetch) words='auto off list' ;;
 		--net) words=$(_vmfork_names net ls) ;;
 		*)
 			case $verb in
@@ -47,6 +48,7 @@ _vmfork() {
 				;;
 			fork | rmi) words=$(_vmfork_names snapshots) ;;
 			pool) words="fill ls drain $(_vmfork_names snapshots)" ;;
+			snapshots) words="hot $(_vmfork_names snapshots) $(_vmfork_names ps)" ;;
 			net) words="create ls rm $(_vmfork_names net ls)" ;;
 			bench) words="start apply burst pause $(_vmfork_names snapshots)" ;;
 			esac
