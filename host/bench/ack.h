@@ -32,6 +32,7 @@ struct ack_plan {
 	const char *snapshot;	/* that alone; NULL: sources of its own */
 	unsigned int num_kinds; /* 0 with a snapshot */
 	unsigned int kinds[ACK_VARIANTS_MAX]; /* indices into ack_kinds */
+	struct bench_list arms; /* 0, 1: of signals; at least one */
 	/* signals, and a snapshot that is given, once with each of these */
 	unsigned int num_prefetches; /* at least 1 */
 	struct ack_prefetch prefetches[BENCH_LIST_MAX];
@@ -79,7 +80,8 @@ struct ack_variant {
 	const struct ack_prefetch *prefetch;
 	bool armed; /* its source was, in the moment of its snapshot */
 	bool cold;  /* the image was dropped from the page cache before */
-	unsigned int source;	 /* whose forks they are */
+	unsigned int source; /* whose forks they are */
+	int64_t spun_us;     /* of its source's processor, for being armed */
 	char why[ACK_WHY_BYTES]; /* why it cannot be here; empty: it can */
 };
 
@@ -165,7 +167,7 @@ void ack_judge(const struct ack_table *table, struct targets *targets);
  * ack_report() - The distributions
  * @table:	table; the first iteration is told apart
  *
- * Return: an object {method, accel, variants: [{name, kind, armed, prefetch, cold, n, failed, told:
+ * Return: an object {method, accel, variants: [{name, kind, armed, prefetch, cold, spun_us, n, failed, told:
  * {SIGNAL: how often}, first: {METRIC: value}, METRIC: {n, mean, min, p50, p90,
  * p99, max}, and so on for each metric that was measured}], missing: [{name,
  * why}], targets: [{name, value, unit, allowed, met}]}, a new reference

@@ -9,6 +9,7 @@
 #define LEAST_MOST 1.5
 #define IP_MOST	   (1.0 / 3)
 #define COLD_MOST  (1.0 / 3)
+#define SPUN_MS	   5
 #define ARMED_MOST 1.05 /* never slower: this much two runs of one differ */
 
 unsigned int ack_samples(const struct ack_table *table, unsigned int variant,
@@ -167,6 +168,10 @@ static void judge_armed(struct targets *t, const struct ack_table *table)
 	for (unsigned int i = 0; i < table->num_variants; i++) {
 		const struct ack_variant *v = &table->variants[i];
 
+		if (v->armed && !*v->why)
+			target_add(t, (double)v->spun_us / 1000, " ms", SPUN_MS,
+				   "6. the source spun for its snapshot: %s",
+				   v->name);
 		for (unsigned int k = 0; v->armed && k < table->num_variants;
 		     k++) {
 			const struct ack_variant *o = &table->variants[k];

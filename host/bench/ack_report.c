@@ -110,10 +110,12 @@ static json_t *variant_pack(const struct ack_table *table, unsigned int variant,
 	int num, failed;
 	json_t *told = told_pack(table, variant, &num, &failed);
 	json_t *json = json_pack(
-		"{s:s,s:s,s:b,s:s,s:b,s:i,s:i,s:o,s:o}", "name", v->name,
+		"{s:s,s:s,s:b,s:s,s:b,s:o,s:i,s:i,s:o,s:o}", "name", v->name,
 		"kind", v->kind->name, "armed", v->armed, "prefetch",
-		v->prefetch->name, "cold", v->cold, "n", num, "failed", failed,
-		"told", told, "first", first_pack(table, variant));
+		v->prefetch->name, "cold", v->cold, "spun_us",
+		v->armed ? json_integer(v->spun_us) : json_null(), "n", num,
+		"failed", failed, "told", told, "first",
+		first_pack(table, variant));
 
 	for (unsigned int m = 0; m < ACK_METRIC_NUM; m++) {
 		unsigned int samples = ack_samples(table, variant, m, room);

@@ -18,6 +18,7 @@
 	"vmfork.agent=none vmfork.load=vmfork_mailbox,vmfork_vmclock"
 #define SHELL_MS     240000 /* for a guest to have its shell */
 #define SHELL_ASK_MS 10000
+#define TAKES	     8 /* of a snapshot, until it is of the moment that is meant */
 
 void ack_sources_init(struct ack_sources *s, const struct vf_state *state,
 		      const struct ack_plan *plan)
@@ -110,19 +111,21 @@ int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
 }
 
 /* What decides about the guest is the same. */
-static bool is_same_source(const struct ack_variant *a,
-			   const struct ack_variant *b)
+static bool is_same_guest(const struct ack_variant *a,
+			  const struct ack_variant *b)
 {
 	return !strcmp(a->kind->words, b->kind->words) &&
 	       a->kind->prepare == b->kind->prepare;
 }
 
 static int take(struct ack_source *source, const struct ack_sources *s,
-		const struct vm *vm, const char *name, struct vf_err *err)
+		const struct vm *vm, const char *name, bool armed,
+		struct vf_err *err)
 {
 	const struct snapshot_request request = {
 		.name = name,
 		.mode = SNAPSHOT_MODE_AUTO,
+		.hold.arm = armed,
 		.cancel_fd = s->plan->cancel_fd,
 	};
 	int ret = snapshot_take(&source->snapshot, s->state, vm, &request, err);
@@ -147,13 +150,16 @@ static void forget(const struct ack_sources *s, struct ack_source *source)
 }
 
 /*
- * The agent's look once a second may find the mail before any signal comes; all
- * forks of such a snapshot would tell so, and it is taken again. The fork that
- * tries it leaves the list of what forks use of their image.
+ * Is it of the moment that is meant? An agent that was asked to spin may be too
+ * late on a busy machine. One that was not may look for mail, as it does once a
+ * second, before any signal comes: all forks of such a snapshot would tell so.
+ * The fork that tries it leaves the list of what forks use of their image.
+ *
+ * Return: 1 or 0, -errno
  */
-static int is_found_by_check(const struct ack_sources *s,
-			     const struct ack_source *source,
-			     const struct ack_variant *v, struct vf_err *err)
+static int is_meant(const struct ack_sources *s,
+		    const struct ack_source *source,
+		    const struct ack_variant *v, struct vf_err *err)
 {
 	static const struct ack_prefetch prefetch = {
 		.wish.mode = PREFETCH_AUTO,
@@ -173,62 +179,85 @@ static int is_found_by_check(const struct ack_sources *s,
 	int ret;
 
 	if (v->kind->role != ACK_ROLE_SIGNAL)
+		return 1;
+	if (v->armed && !source->snapshot.armed)
 		return 0;
 	ret = v->kind->take(&row, &site, err);
-	return ret < 0 ? ret : row.signal == VMFORK_SIGNAL_CHECK;
+	return ret < 0 ? ret : row.signal != VMFORK_SIGNAL_CHECK;
 }
 
-#define TAKES 4
-
-static int take_woken(struct ack_source *source, const struct ack_sources *s,
-		      const struct vm *vm, const struct ack_variant *v,
-		      struct vf_err *err)
+static int take_meant(struct ack_sources *s, const struct vm *vm,
+		      struct ack_variant *v, struct vf_err *err)
 {
+	struct ack_source *source = &s->source[s->num];
 	char name[NAME_BYTES];
-	int ret = 1;
+	int ret = 0;
 
-	for (int i = 0; ret > 0 && i < TAKES; i++) {
+	v->source = s->num++;
+	for (int i = 0; !ret && i < TAKES; i++) {
 		forget(s, source);
 		snprintf(name, sizeof(name), "%s-of-%u-%d", s->prefix,
 			 v->source, i);
-		ret = take(source, s, vm, name, err);
+		ret = take(source, s, vm, name, v->armed, err);
 		if (!ret)
-			ret = is_found_by_check(s, source, v, err);
+			ret = is_meant(s, source, v, err);
 	}
-	if (ret > 0)
-		vf_log(VF_LOG_WARN, "%s: its forks find their mail unasked",
-		       v->name);
+	if (!ret)
+		snprintf(v->why, sizeof(v->why),
+			 v->armed ? "its agent never spun in time"
+				  : "its forks find their mail unasked");
+	v->spun_us = source->snapshot.spun_us;
 	return ret < 0 ? ret : 0;
+}
+
+/* All snapshots of a guest, whose first variant is @first. */
+static int take_all(struct ack_sources *s, struct ack_table *table,
+		    unsigned int first, const struct vm *vm, struct vf_err *err)
+{
+	for (unsigned int i = first; i < table->num_variants; i++) {
+		struct ack_variant *v = &table->variants[i];
+		unsigned int k = first;
+		int ret;
+
+		if (*v->why || !is_same_guest(&table->variants[first], v))
+			continue;
+		while (k < i && (table->variants[k].armed != v->armed ||
+				 !is_same_guest(&table->variants[k], v)))
+			k++;
+		if (k < i) {
+			v->source = table->variants[k].source;
+			v->spun_us = table->variants[k].spun_us;
+			strcpy(v->why, table->variants[k].why);
+			continue;
+		}
+		ret = take_meant(s, vm, v, err);
+		if (ret < 0)
+			return vf_err_wrap(err, "%s", v->name);
+	}
+	return 0;
 }
 
 int ack_sources_make(struct ack_sources *s, struct ack_table *table,
 		     unsigned int index, struct vf_err *err)
 {
-	struct ack_variant *v = &table->variants[index];
-	const struct ack_kind *kind = v->kind;
-	struct ack_source *source;
+	const struct ack_variant *v = &table->variants[index];
 	struct vf_err ignored;
 	char name[NAME_BYTES];
 	struct vm vm;
 	int ret;
 
 	for (unsigned int i = 0; i < index; i++)
-		if (!*table->variants[i].why &&
-		    is_same_source(&table->variants[i], v)) {
-			v->source = table->variants[i].source;
+		if (is_same_guest(&table->variants[i], v))
 			return 0;
-		}
-	v->source = s->num++;
-	source = &s->source[v->source];
-	snprintf(name, sizeof(name), "%s-guest-%u", s->prefix, v->source);
+	snprintf(name, sizeof(name), "%s-guest-%u", s->prefix, index);
 	vf_log(VF_LOG_DEBUG, "%s: booting its source", v->name);
-	ret = boot(&vm, s, name, kind->words, true, err);
+	ret = boot(&vm, s, name, v->kind->words, true, err);
 	if (!ret) {
 		table->accel = vm.hardware.config.accel;
-		if (kind->prepare)
-			ret = kind->prepare(&vm, err);
+		if (v->kind->prepare)
+			ret = v->kind->prepare(&vm, err);
 		if (!ret)
-			ret = take_woken(source, s, &vm, v, err);
+			ret = take_all(s, table, index, &vm, err);
 		reap_vm(s->state, name, &ignored);
 	}
 	vm_close(&vm);

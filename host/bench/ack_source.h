@@ -7,7 +7,7 @@
 
 #define ACK_PREFIX_BYTES 40
 
-/* One guest; those that need the same share it. */
+/* One snapshot of a guest; variants that need the same share it. */
 struct ack_source {
 	struct snapshot snapshot;
 	bool is_there; /* to be closed */
@@ -55,10 +55,10 @@ int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
 		      struct vf_err *err);
 
 /**
- * ack_sources_make() - Boot and snapshot what a variant needs
+ * ack_sources_make() - Boot a variant's guest, and take its snapshots
  * @s:		sources
- * @table:	table
- * @v:		index of the variant; one before it may have the same source
+ * @table:	in: variants; out: the source of each that has the same guest
+ * @index:	variant; if one before it has the same guest, all is done
  * @err:	error
  *
  * The guest has ended when this returns.
@@ -66,7 +66,7 @@ int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
  * Return: 0 or -errno
  */
 int ack_sources_make(struct ack_sources *s, struct ack_table *table,
-		     unsigned int v, struct vf_err *err);
+		     unsigned int index, struct vf_err *err);
 
 /**
  * ack_sources_exit() - Remove what was made

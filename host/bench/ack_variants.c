@@ -6,21 +6,26 @@
 
 #include "bench/ack_kind.h"
 
+static void append(struct ack_variant *v, const char *what, const char *which)
+{
+	size_t used = strlen(v->name);
+
+	snprintf(v->name + used, sizeof(v->name) - used, "%s%s", what, which);
+}
+
 /* What is the same in all variants is in none of their names. */
 static void name_variant(struct ack_variant *v, const struct ack_plan *plan,
 			 const char *name)
 {
-	size_t used;
-
 	snprintf(v->name, sizeof(v->name), "%.40s", name);
-	used = strlen(v->name);
+	if (plan->arms.num > 1)
+		append(v, v->armed ? ", armed" : "", "");
 	if (plan->num_prefetches > 1)
-		snprintf(v->name + used, sizeof(v->name) - used,
-			 ", prefetch %s", v->prefetch->name);
+		append(v, ", prefetch ", v->prefetch->name);
 }
 
 static int add(struct ack_table *table, const struct ack_plan *plan,
-	       const struct ack_kind *kind, unsigned int prefetch,
+	       const struct ack_kind *kind, bool armed, unsigned int prefetch,
 	       const char *name)
 {
 	struct ack_variant *v = &table->variants[table->num_variants];
@@ -30,6 +35,7 @@ static int add(struct ack_table *table, const struct ack_plan *plan,
 	table->num_variants++;
 	*v = (struct ack_variant){
 		.kind = kind,
+		.armed = armed,
 		.prefetch = &plan->prefetches[prefetch],
 	};
 	name_variant(v, plan, name);
@@ -42,8 +48,10 @@ static int add_all(struct ack_table *table, const struct ack_plan *plan,
 {
 	int ret = 0;
 
-	for (unsigned int i = 0; !ret && i < plan->num_prefetches; i++)
-		ret = add(table, plan, kind, i, name);
+	for (unsigned int a = 0; !ret && a < plan->arms.num; a++)
+		for (unsigned int i = 0; !ret && i < plan->num_prefetches; i++)
+			ret = add(table, plan, kind, plan->arms.item[a], i,
+				  name);
 	return ret;
 }
 
@@ -60,7 +68,7 @@ int ack_variants(struct ack_table *table, const struct ack_plan *plan)
 		if (kind->role == ACK_ROLE_SIGNAL)
 			ret = add_all(table, plan, kind, kind->name);
 		else
-			ret = add(table, plan, kind, 0, kind->name);
+			ret = add(table, plan, kind, false, 0, kind->name);
 	}
 	return ret;
 }

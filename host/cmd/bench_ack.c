@@ -23,6 +23,7 @@ struct order {
 /* The options as they were given. */
 struct words {
 	const char *signals;
+	const char *arms;
 	const char *prefetch;
 	const char *compare;
 	const char *accel;
@@ -88,6 +89,7 @@ static int parse_prefetches(struct cmd *cmd, const char *text,
 static int check_own(struct cmd *cmd, const struct words *w,
 		     struct ack_plan *plan, struct vf_err *err)
 {
+	static const char *const arm_names[] = { "off", "on" };
 	int ret;
 
 	if (!plan->boot.kernel)
@@ -100,6 +102,11 @@ static int check_own(struct cmd *cmd, const struct words *w,
 		return cmd_usage_error(cmd, err, "--memory: at least %d",
 				       MEMORY_MIN);
 	plan->boot.config.memory_bytes = (uint64_t)w->memory_mib << 20;
+	plan->arms.num = 0;
+	ret = lists_parse(cmd, "--arm", w->arms ? w->arms : "on", arm_names,
+			  ARRAY_SIZE(arm_names), NULL, &plan->arms, err);
+	if (ret < 0)
+		return ret;
 	ret = parse_kinds(cmd, "--signal",
 			  w->signals ? w->signals
 				     : "mailbox,vmclock,vmclock-spin,"
@@ -123,9 +130,11 @@ static int check_plan(struct cmd *cmd, const struct words *w,
 		return cmd_usage_error(cmd, err, "--iterations: at least 1");
 	if (!plan->snapshot)
 		return check_own(cmd, w, plan, err);
-	if (w->signals || w->compare)
+	if (w->signals || w->arms || w->compare)
 		return cmd_usage_error(cmd, err, "--%s: a snapshot has its own",
-				       w->signals ? "signal" : "compare");
+				       w->signals ? "signal"
+				       : w->arms  ? "arm"
+						  : "compare");
 	return 0;
 }
 
@@ -237,6 +246,7 @@ static void plan_init(struct order *order, struct words *w, int cancel_fd)
 		.memory_mib = MEMORY_MIB,
 	};
 	*order = (struct order){ .plan.iterations = ITERATIONS,
+				 .plan.arms.num = 1,
 				 .plan.cancel_fd = cancel_fd };
 	boot->kernel = getenv("VMFORK_KERNEL");
 	boot->initrd = getenv("VMFORK_INITRD");
@@ -284,6 +294,8 @@ int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	const struct opt opts[] = {
 		{ "signal", 0, OPT_STRING, &w.signals, "SIGNAL,...",
 		  "mailbox, vmclock, vmclock-spin, vmgenid, auto (all)" },
+		{ "arm", 0, OPT_STRING, &w.arms, "on,off",
+		  "whether sources are armed for their snapshots (on)" },
 		{ "prefetch", 0, OPT_STRING, &w.prefetch, "WHAT,...",
 		  "auto, off, list, or a size around the mailbox (auto)" },
 		{ "compare", 0, OPT_STRING, &w.compare, "KIND,...",

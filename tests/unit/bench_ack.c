@@ -105,6 +105,7 @@ static void circumstances(void **state)
 	struct fixture *fix = *state;
 	unsigned int signals = 0, others = 0;
 
+	fix->plan.arms = (struct bench_list){ 2, { 0, 1 } };
 	fix->plan.num_prefetches = 2;
 	fix->plan.prefetches[0] = off;
 	fix->plan.prefetches[1] = list;
@@ -116,10 +117,15 @@ static void circumstances(void **state)
 			others++;
 	}
 	assert_int_equal(ack_variants(&fix->table, &fix->plan), 0);
-	assert_int_equal(fix->table.num_variants, 2 * signals + others);
+	assert_int_equal(fix->table.num_variants, 4 * signals + others);
 	assert_string_equal(fix->table.variants[1].name,
 			    "mailbox, prefetch list");
 	assert_string_equal(fix->table.variants[1].prefetch->name, "list");
+	assert_false(fix->table.variants[1].armed);
+	assert_string_equal(fix->table.variants[2].name,
+			    "mailbox, armed, prefetch off");
+	assert_true(fix->table.variants[2].armed);
+	fix->plan.arms.num = 1;
 	fix->plan.num_prefetches = 1;
 	fix->plan.snapshot = "ready";
 	assert_int_equal(ack_variants(&fix->table, &fix->plan), 0);
@@ -133,6 +139,7 @@ static void too_many(void **state)
 {
 	struct fixture *fix = *state;
 
+	fix->plan.arms.num = 1;
 	fix->plan.num_prefetches = BENCH_LIST_MAX;
 	for (unsigned int i = 0; i < ACK_VARIANTS_MAX; i++)
 		fix->plan.kinds[fix->plan.num_kinds++] = 0;
@@ -211,6 +218,7 @@ static void armed_is_judged(void **state)
 	const struct target *t;
 
 	fix->table.variants[armed].armed = true;
+	fix->table.variants[armed].spun_us = 5500;
 	add(fix, plain, 1, ACK_RECONFIGURE_US, 100);
 	add(fix, armed, 1, ACK_RECONFIGURE_US, 80);
 	add(fix, other, 1, ACK_RECONFIGURE_US, 90);
@@ -218,6 +226,10 @@ static void armed_is_judged(void **state)
 	assert_non_null(t);
 	assert_float_equal(t->value, 0.8, 1e-9);
 	assert_null(find(fix, "5. acked: armed over other"));
+	t = find(fix, "6. the source spun for its snapshot: armed");
+	assert_non_null(t);
+	assert_float_equal(t->value, 5.5, 1e-9);
+	assert_float_equal(t->allowed, 5, 1e-9);
 }
 
 /* What is printed says the same, and names only what was measured. */
