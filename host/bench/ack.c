@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "bench/ack_kind.h"
 #include "bench/ack_source.h"
+#include "bench/cold.h"
 #include "bench/rows.h"
 
 int ack_table_add(struct ack_table *table, const struct ack_row *row)
@@ -75,10 +76,12 @@ static int take_one(struct ack_table *table, const struct ack_sources *s,
 
 	for (unsigned int m = 0; m < ACK_METRIC_NUM; m++)
 		row->value[m] = ACK_UNKNOWN;
+	if (ret < 0)
+		vf_err_set(err, -ret, "interrupted");
+	else if (v->cold)
+		ret = cold_drop(s->state, site.snapshot, err);
 	if (!ret)
 		ret = v->kind->take(row, &site, err);
-	else
-		vf_err_set(err, -ret, "interrupted");
 	if (ret == -ECANCELED)
 		return ret;
 	row->failed = ret < 0;

@@ -36,6 +36,7 @@ struct ack_plan {
 	/* signals, and a snapshot that is given, once with each of these */
 	unsigned int num_prefetches; /* at least 1 */
 	struct ack_prefetch prefetches[BENCH_LIST_MAX];
+	bool cold; /* those also with the image dropped from the page cache */
 	struct boot_request boot; /* of a source: all but name and signal */
 	unsigned int iterations;  /* beside the first, which does not count */
 	int cancel_fd;

@@ -43,14 +43,15 @@ static bool is_plain(const struct ack_variant *v)
 	return v->kind->role == ACK_ROLE_SIGNAL && !v->cold;
 }
 
-/* The first variant of a role that was measured, or num_variants. */
-static unsigned int find_role(const struct ack_table *table, enum ack_role role)
+/* The first variant of a role of which that was measured, or num_variants. */
+static unsigned int find_role(const struct ack_table *table, enum ack_role role,
+			      enum ack_metric metric)
 {
 	unsigned int i = 0;
 
 	while (i < table->num_variants &&
 	       (table->variants[i].kind->role != role ||
-		ack_median(table, i, ACK_RECONFIGURE_US) == ACK_UNKNOWN))
+		ack_median(table, i, metric) == ACK_UNKNOWN))
 		i++;
 	return i;
 }
@@ -90,16 +91,22 @@ static void add_ratio(struct targets *t, const struct ack_table *table,
 
 static void judge_floors(struct targets *t, const struct ack_table *table)
 {
+	const enum ack_metric acked = ACK_RECONFIGURE_US;
 	unsigned int best = find_best(table);
+	unsigned int first = find_role(table, ACK_ROLE_FIRST, ACK_SEEN_US);
 
-	add_ratio(t, table, ACK_RECONFIGURE_US, best,
-		  find_role(table, ACK_ROLE_LEAST), LEAST_MOST, "2. acked");
-	add_ratio(t, table, ACK_RECONFIGURE_US, best,
-		  find_role(table, ACK_ROLE_FIRST), 0, "2. acked");
-	add_ratio(t, table, ACK_APPLY_US, best, find_role(table, ACK_ROLE_IP),
-		  IP_MOST, "3. apply in forks");
-	add_ratio(t, table, ACK_RECONFIGURE_US, best,
-		  find_role(table, ACK_ROLE_IP), 0, "3. acked");
+	add_ratio(t, table, acked, best,
+		  find_role(table, ACK_ROLE_LEAST, acked), LEAST_MOST,
+		  "2. acked");
+	if (first < table->num_variants)
+		target_add(t,
+			   (double)ack_median(table, first, ACK_SEEN_US) / 1000,
+			   " ms", 0, "2. until any guest code is seen to run");
+	add_ratio(t, table, ACK_APPLY_US, best,
+		  find_role(table, ACK_ROLE_IP, ACK_APPLY_US), IP_MOST,
+		  "3. apply in forks");
+	add_ratio(t, table, acked, best, find_role(table, ACK_ROLE_IP, acked),
+		  0, "3. acked");
 }
 
 /* The other one that differs in nothing but what is asked; or num_variants. */

@@ -12,7 +12,8 @@
 
 /*
  * An agent that cannot do with a signal says why and ends; one that can says in
- * its status that it runs.
+ * its status that it runs. The guest's own agent, which has a /run of its own,
+ * goes on beside it.
  */
 static int check_signal(const struct ack_kind *kind, const struct vm *guest,
 			char why[ACK_WHY_BYTES], struct vf_err *err)
@@ -20,23 +21,36 @@ static int check_signal(const struct ack_kind *kind, const struct vm *guest,
 	char command[512];
 
 	snprintf(command, sizeof(command),
+		 "unshare -m sh -c 'mount -t tmpfs t /run; "
 		 "vmfork-agent run --signal %s >/tmp/agent 2>&1 & p=$!; "
-		 "while kill -0 $p 2>/dev/null && ! vmfork-agent status "
-		 "2>/dev/null | grep -q '\"running\": *true'; do "
-		 "usleep 10000; done; kill $p 2>/dev/null || "
-		 "tail -n 1 /tmp/agent; wait $p",
+		 "while [ -e /proc/$p/exe ] && ! vmfork-agent status "
+		 "2>/dev/null | grep -q \"running.: *true\"; do "
+		 "usleep 10000; done; "
+		 "if [ -e /proc/$p/exe ]; then kill $p; "
+		 "else tail -n 1 /tmp/agent; fi; wait $p'",
 		 kind->name);
 	return shell_line(guest, command, why, ACK_WHY_BYTES, CHECK_MS, err);
+}
+
+/* The module's device is one agent's, and the guest's own has it. */
+static int check_mailbox(const struct ack_kind *kind, const struct vm *guest,
+			 char why[ACK_WHY_BYTES], struct vf_err *err)
+{
+	(void)kind;
+	return shell_line(guest,
+			  "[ -c /dev/vmfork ] || "
+			  "echo there is no /dev/vmfork",
+			  why, ACK_WHY_BYTES, CHECK_MS, err);
 }
 
 #define MODULES "vmfork.load=vmfork_mailbox,vmfork_vmclock "
 
 /* An agent that is told of its restore by that signal. */
-#define SIGNAL(signal)                                            \
+#define SIGNAL(signal, checked)                                   \
 	{                                                         \
 		.name = signal, .role = ACK_ROLE_SIGNAL,          \
 		.words = MODULES "vmfork.agent=--signal," signal, \
-		.check = check_signal, .take = ack_take,          \
+		.check = checked, .take = ack_take,               \
 	}
 
 /* Something else in the agent's place: see ack_base.h. */
@@ -47,11 +61,11 @@ static int check_signal(const struct ack_kind *kind, const struct vm *guest,
 	}
 
 const struct ack_kind ack_kinds[] = {
-	SIGNAL("mailbox"),
-	SIGNAL("vmclock"),
-	SIGNAL("vmclock-spin"),
-	SIGNAL("vmgenid"),
-	SIGNAL("auto"),
+	SIGNAL("mailbox", check_mailbox),
+	SIGNAL("vmclock", check_signal),
+	SIGNAL("vmclock-spin", check_signal),
+	SIGNAL("vmgenid", check_signal),
+	SIGNAL("auto", NULL),
 	BASE("floor-code", ACK_ROLE_FIRST, ack_request_prepare, ack_code_take),
 	BASE("floor-request", ACK_ROLE_LEAST, ack_request_prepare,
 	     ack_request_take),

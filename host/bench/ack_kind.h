@@ -36,7 +36,7 @@ struct ack_kind {
 	const char *words;
 
 	/**
-	 * @check: can it be here? Asked in a guest without an agent, whose
+	 * @check: can it be here? Asked in a guest with the agent, whose
 	 * console has a shell; NULL: always. @why: out, untouched if it can.
 	 */
 	int (*check)(const struct ack_kind *kind, const struct vm *guest,

@@ -13,12 +13,10 @@
 #include "bench/shell.h"
 #include "core/reap.h"
 
-#define NAME_BYTES (ACK_PREFIX_BYTES + 16)
-#define PROBE_WORDS \
-	"vmfork.agent=none vmfork.load=vmfork_mailbox,vmfork_vmclock"
-#define SHELL_MS     240000 /* for a guest to have its shell */
-#define SHELL_ASK_MS 10000
-#define TAKES	     8 /* of a snapshot, until it is of the moment that is meant */
+#define NAME_BYTES  (ACK_PREFIX_BYTES + 16)
+#define PROBE_WORDS "vmfork.load=vmfork_mailbox,vmfork_vmclock"
+#define SHELL_MS    240000 /* for a guest to have its shell */
+#define TAKES	    8 /* of a snapshot, until it is of the moment that is meant */
 
 void ack_sources_init(struct ack_sources *s, const struct vf_state *state,
 		      const struct ack_plan *plan)
@@ -37,7 +35,7 @@ int ack_sources_open(struct ack_sources *s, struct vf_err *err)
 }
 
 static int boot(struct vm *vm, const struct ack_sources *s, const char *name,
-		const char *words, bool wait, struct vf_err *err)
+		const char *words, struct vf_err *err)
 {
 	struct boot_request boot = s->plan->boot;
 	char append[VM_APPEND_MAX];
@@ -45,28 +43,8 @@ static int boot(struct vm *vm, const struct ack_sources *s, const char *name,
 	snprintf(append, sizeof(append), "%s %s", boot.append, words);
 	boot.append = append;
 	boot.name = name;
-	boot.wait = wait;
+	boot.wait = true;
 	return boot_vm(vm, s->state, &boot, err);
-}
-
-/* What is sent before there is a shell is lost, or half of it: it is asked again. */
-static int await_shell(const struct vm *vm, int cancel_fd, struct vf_err *err)
-{
-	int64_t deadline_us = vf_now_us() + SHELL_MS * 1000LL;
-	uint64_t value;
-	int ret;
-
-	do {
-		ret = vf_check_cancel(cancel_fd);
-		if (ret < 0)
-			return vf_err_set(err, ret, "interrupted");
-		ret = shell_ask(vm, "echo 1", &value, SHELL_ASK_MS, err);
-	} while ((ret == -ETIMEDOUT || ret == -EIO) &&
-		 vf_now_us() < deadline_us);
-	if (ret < 0)
-		vf_err_hint(err, "the guest needs a root shell on its console, "
-				 "as the one that the project builds has");
-	return ret;
 }
 
 static int check_in(const struct vm *vm, struct ack_table *table,
@@ -98,11 +76,14 @@ int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
 	if (!is_needed)
 		return 0;
 	snprintf(name, sizeof(name), "%s-probe", s->prefix);
-	ret = boot(&vm, s, name, PROBE_WORDS, false, err);
+	ret = boot(&vm, s, name, PROBE_WORDS, err);
 	if (!ret) {
 		table->accel = vm.hardware.config.accel;
-		ret = await_shell(&vm, s->plan->cancel_fd, err);
-		if (!ret)
+		ret = shell_await(&vm, s->plan->cancel_fd, SHELL_MS, err);
+		if (ret < 0)
+			vf_err_hint(err, "the guest needs a root shell on its "
+					 "console");
+		else
 			ret = check_in(&vm, table, err);
 		reap_vm(s->state, name, &ignored);
 	}
@@ -251,7 +232,7 @@ int ack_sources_make(struct ack_sources *s, struct ack_table *table,
 			return 0;
 	snprintf(name, sizeof(name), "%s-guest-%u", s->prefix, index);
 	vf_log(VF_LOG_DEBUG, "%s: booting its source", v->name);
-	ret = boot(&vm, s, name, v->kind->words, true, err);
+	ret = boot(&vm, s, name, v->kind->words, err);
 	if (!ret) {
 		table->accel = vm.hardware.config.accel;
 		if (v->kind->prepare)

@@ -22,36 +22,39 @@ static void name_variant(struct ack_variant *v, const struct ack_plan *plan,
 		append(v, v->armed ? ", armed" : "", "");
 	if (plan->num_prefetches > 1)
 		append(v, ", prefetch ", v->prefetch->name);
+	if (v->cold)
+		append(v, ", cold", "");
 }
 
+/* One more, of which @like says all but the name. */
 static int add(struct ack_table *table, const struct ack_plan *plan,
-	       const struct ack_kind *kind, bool armed, unsigned int prefetch,
-	       const char *name)
+	       const struct ack_variant *like, const char *name)
 {
 	struct ack_variant *v = &table->variants[table->num_variants];
 
 	if (table->num_variants == ACK_VARIANTS_MAX)
 		return -E2BIG;
 	table->num_variants++;
-	*v = (struct ack_variant){
-		.kind = kind,
-		.armed = armed,
-		.prefetch = &plan->prefetches[prefetch],
-	};
+	*v = *like;
 	name_variant(v, plan, name);
 	return 0;
 }
 
-/* All circumstances of a kind that forks are made of as their users do. */
+/* All circumstances of a kind whose forks are made as their users make them. */
 static int add_all(struct ack_table *table, const struct ack_plan *plan,
 		   const struct ack_kind *kind, const char *name)
 {
+	struct ack_variant like = { .kind = kind };
 	int ret = 0;
 
-	for (unsigned int a = 0; !ret && a < plan->arms.num; a++)
-		for (unsigned int i = 0; !ret && i < plan->num_prefetches; i++)
-			ret = add(table, plan, kind, plan->arms.item[a], i,
-				  name);
+	for (unsigned int a = 0; a < plan->arms.num; a++)
+		for (unsigned int i = 0; i < plan->num_prefetches; i++)
+			for (int cold = 0; !ret && cold <= plan->cold; cold++) {
+				like.armed = plan->arms.item[a];
+				like.prefetch = &plan->prefetches[i];
+				like.cold = cold;
+				ret = add(table, plan, &like, name);
+			}
 	return ret;
 }
 
@@ -64,11 +67,15 @@ int ack_variants(struct ack_table *table, const struct ack_plan *plan)
 		return add_all(table, plan, &ack_kind_given, plan->snapshot);
 	for (unsigned int i = 0; !ret && i < plan->num_kinds; i++) {
 		const struct ack_kind *kind = &ack_kinds[plan->kinds[i]];
+		const struct ack_variant plain = {
+			.kind = kind,
+			.prefetch = &plan->prefetches[0],
+		};
 
 		if (kind->role == ACK_ROLE_SIGNAL)
 			ret = add_all(table, plan, kind, kind->name);
 		else
-			ret = add(table, plan, kind, false, 0, kind->name);
+			ret = add(table, plan, &plain, kind->name);
 	}
 	return ret;
 }

@@ -10,6 +10,7 @@
 #include "bench/shell.h"
 
 #define OUTPUT_BYTES 65536
+#define AGAIN_US     1000000 /* how long an empty line may be without answer */
 
 /* What stands between the tag and the end of its line; NULL: not yet there. */
 static const char *find_result(const char *text, const char *tag)
@@ -129,4 +130,44 @@ int shell_line(const struct vm *vm, const char *commands, char *line,
 	snprintf(line, size, "%.*s", (int)strcspn(result, "\r\n"), result);
 	vf_ascii(line);
 	return 0;
+}
+
+/* What ends with the prompt of root's shell, within a while. */
+static int read_prompt(int fd, int cancel_fd, int64_t until_us)
+{
+	char output[4096], last = '\0';
+	ssize_t n;
+	int ret;
+
+	for (;;) {
+		ret = vf_wait_readable(fd, cancel_fd, until_us);
+		if (ret < 0)
+			return ret;
+		n = read(fd, output, sizeof(output));
+		if (n <= 0)
+			return -ECONNRESET;
+		if (output[n - 1] == ' ' &&
+		    (n > 1 ? output[n - 2] : last) == '#')
+			return 0;
+		last = output[n - 1];
+	}
+}
+
+int shell_await(const struct vm *vm, int cancel_fd, int timeout_ms,
+		struct vf_err *err)
+{
+	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
+	__close int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET,
+					 cancel_fd, deadline_us);
+	int ret = fd < 0 ? fd : -ETIMEDOUT;
+
+	while (ret == -ETIMEDOUT && vf_now_us() < deadline_us) {
+		ret = vf_write_all(fd, "\n", 1);
+		if (!ret)
+			ret = read_prompt(fd, cancel_fd,
+					  vf_now_us() + AGAIN_US);
+	}
+	if (ret == -ECANCELED)
+		return vf_err_set(err, ECANCELED, "interrupted");
+	return ret < 0 ? vf_err_errno(err, ret, "VM %s: shell", vm->name) : 0;
 }

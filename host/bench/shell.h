@@ -5,6 +5,21 @@
 #include "core/vm.h"
 
 /**
+ * shell_await() - Wait until there is a shell, which prints its prompt
+ * @vm:		VM that boots
+ * @cancel_fd:	readable when the user gives up; or -1
+ * @timeout_ms:	how long to wait
+ * @err:	error
+ *
+ * Words that are sent before there is a shell are lost, or half of them: so only
+ * empty lines are, until there is one.
+ *
+ * Return: 0 or -errno, -ECANCELED, -ETIMEDOUT
+ */
+int shell_await(const struct vm *vm, int cancel_fd, int timeout_ms,
+		struct vf_err *err);
+
+/**
  * shell_time() - Time commands in the root shell on a guest's console
  * @vm:		VM whose console has a shell with $EPOCHREALTIME
  * @commands:	what to run

@@ -300,6 +300,8 @@ int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "auto, off, list, or a size around the mailbox (auto)" },
 		{ "compare", 0, OPT_STRING, &w.compare, "KIND,...",
 		  "floor-code, floor-request, floor-vmgenid, ip, dhcp, shell" },
+		{ "cold", 0, OPT_FLAG, &plan->cold, NULL,
+		  "each also with its image read from the disk" },
 		{ "iterations", 'n', OPT_UINT, &plan->iterations, "N",
 		  "samples of each variant, beside the first (20)" },
 		{ "csv", 0, OPT_STRING, &order.csv, "FILE",
