@@ -5,6 +5,7 @@
 
 #include "bake/bake.h"
 #include "bake/baked.h"
+#include "bake/pack.h"
 #include "bake/recipe.h"
 #include "bake/target.h"
 
@@ -26,7 +27,7 @@ static int target_open(struct target **target, const char *path, bool write,
 		return vf_err_set(err, errno, "%s", strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return dir_open(target, path, write, err);
-	return vf_err_set(err, EINVAL, "neither a directory nor a file");
+	return pack_open(target, path, write, err);
 }
 
 /* All that is not as it was baked. */

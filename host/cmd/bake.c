@@ -109,7 +109,8 @@ int cmd_bake(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		"TARGET",
 		"Put the guest's agent into a root file system, and what "
 		"starts it.\n\n"
-		"TARGET is a directory.",
+		"TARGET is a directory, a tar, or a cpio as kernels take "
+		"it for an initramfs,\ncompressed or not.",
 		opts,
 		1,
 		1,

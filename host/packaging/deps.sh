@@ -18,12 +18,16 @@ packages() {
 		libnl-route-3-dev	# netlink: links, addresses, neighbours
 		libnftables-dev		# what a port may say, NAT
 		libjansson-dev		# JSON: records, QMP
+		libarchive-dev		# images that are archives: its header
 		musl-tools		# the guest's agent, static
 		linux-libc-dev		# kernel headers for it
 		busybox-static		# the test guest's userland; a benchmark's DHCP server
 		cpio			# its initramfs
 		gzip			# its initramfs
 		xz-utils		# unpacks its kernel modules
+		zstd			# tests bake initramfs of that kind
+		lz4			# the same
+		e2fsprogs		# bake looks into ext4 images and writes them
 		kmod			# says what a module depends on
 		iproute2		# demo and tests look at the host's links
 		iputils-ping		# demo and tests reach forks

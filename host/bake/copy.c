@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bake/copy.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#define NS_PER_S 1000000000LL
+
+/* A VM holds locks on parts of its image. */
+static int find_locks(const struct copy *copy, struct vf_err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(copy->old_fd, F_OFD_GETLK, &lock) == 0 &&
+	    lock.l_type != F_UNLCK)
+		return vf_err_set(err, EBUSY, "in use, by a VM maybe");
+	if (vf_flock(copy->old_fd, 0) < 0)
+		return vf_err_set(err, EBUSY,
+				  "another command is baking into it");
+	return 0;
+}
+
+int copy_open(struct copy *copy, const char *path, bool write,
+	      struct vf_err *err)
+{
+	char real[PATH_MAX];
+	char *slash;
+
+	*copy = (struct copy){ .dir_fd = -1, .old_fd = -1, .fd = -1 };
+	if (!realpath(path, real))
+		return vf_err_set(err, errno, "%s", strerror(errno));
+	slash = strrchr(real, '/');
+	*slash = '\0';
+	snprintf(copy->name, sizeof(copy->name), "%s", slash + 1);
+	if (snprintf(copy->tmp, sizeof(copy->tmp), ".%s.vmfork-bake",
+		     slash + 1) >= (int)sizeof(copy->tmp))
+		return vf_err_errno(err, ENAMETOOLONG, "%.128s", path);
+	copy->dir_fd =
+		open(*real ? real : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (copy->dir_fd < 0)
+		return vf_err_errno(err, errno, "%.256s", real);
+	copy->old_fd = openat(copy->dir_fd, copy->name,
+			      O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (copy->old_fd < 0 || fstat(copy->old_fd, &copy->st) < 0)
+		return vf_err_set(err, errno, "%s", strerror(errno));
+	if (!S_ISREG(copy->st.st_mode))
+		return vf_err_set(err, EINVAL,
+				  "neither a directory nor a file");
+	return write ? find_locks(copy, err) : 0;
+}
+
+int copy_begin(struct copy *copy, struct vf_err *err)
+{
+	if (copy->fd >= 0)
+		return 0;
+	/* of one that was killed: we have the lock */
+	if (unlinkat(copy->dir_fd, copy->tmp, 0) < 0 && errno != ENOENT)
+		return vf_err_errno(err, errno, "%s", copy->tmp);
+	copy->fd = openat(copy->dir_fd, copy->tmp,
+			  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			  0600);
+	return copy->fd < 0 ? vf_err_errno(err, errno, "%s", copy->tmp) : 0;
+}
+
+/* Data that no hole interrupts. */
+static int copy_run(int from_fd, off_t at, int to_fd, off_t len)
+{
+	char buf[64 << 10];
+
+	while (len) {
+		ssize_t n = copy_file_range(from_fd, &at, to_fd, NULL,
+					    (size_t)len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len -= n;
+	}
+	/* not all file systems can, nor from one to another */
+	while (len) {
+		size_t n = len < (off_t)sizeof(buf) ? (size_t)len : sizeof(buf);
+		int ret = vf_pread_all(from_fd, buf, n, at);
+
+		if (!ret)
+			ret = vf_write_all(to_fd, buf, n);
+		if (ret < 0)
+			return ret;
+		at += (off_t)n;
+		len -= (off_t)n;
+	}
+	return 0;
+}
+
+int copy_data(int from_fd, off_t at, int to_fd, off_t len)
+{
+	off_t to = lseek(to_fd, 0, SEEK_CUR), end = at + len, begin = at;
+
+	if (to < 0 || ftruncate(to_fd, to + len) < 0)
+		return -errno;
+	while (at < end) {
+		off_t data = lseek(from_fd, at, SEEK_DATA);
+		off_t hole = data < 0 ? end : lseek(from_fd, data, SEEK_HOLE);
+		int ret;
+
+		if (data < 0 && errno != ENXIO)
+			return -errno;
+		if (data < 0 || data >= end)
+			break;
+		if (hole < 0 || hole > end)
+			hole = end;
+		if (lseek(to_fd, to + data - begin, SEEK_SET) < 0)
+			return -errno;
+		ret = copy_run(from_fd, data, to_fd, hole - data);
+		if (ret < 0)
+			return ret;
+		at = hole;
+	}
+	return lseek(to_fd, to + len, SEEK_SET) < 0 ? -errno : 0;
+}
+
+int copy_commit(struct copy *copy, int64_t mtime_ns, struct vf_err *err)
+{
+	struct timespec at[2] = { { .tv_nsec = UTIME_OMIT },
+				  { .tv_nsec = UTIME_NOW } };
+
+	if (mtime_ns >= 0) {
+		at[1].tv_sec = mtime_ns / NS_PER_S;
+		at[1].tv_nsec = mtime_ns % NS_PER_S;
+	}
+	if (fchown(copy->fd, copy->st.st_uid, copy->st.st_gid) < 0 ||
+	    fchmod(copy->fd, copy->st.st_mode & 07777) < 0 ||
+	    futimens(copy->fd, at) < 0 || fsync(copy->fd) < 0 ||
+	    renameat(copy->dir_fd, copy->tmp, copy->dir_fd, copy->name) < 0)
+		return vf_err_errno(err, errno, "%s", copy->tmp);
+	close(vf_steal_fd(&copy->fd));
+	if (fsync(copy->dir_fd) < 0)
+		return vf_err_errno(err, errno, "%s", copy->name);
+	return 0;
+}
+
+void copy_close(struct copy *copy)
+{
+	if (copy->fd >= 0) {
+		unlinkat(copy->dir_fd, copy->tmp, 0);
+		close(copy->fd);
+	}
+	if (copy->old_fd >= 0)
+		close(copy->old_fd);
+	if (copy->dir_fd >= 0)
+		close(copy->dir_fd);
+}
