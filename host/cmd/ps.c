@@ -27,18 +27,13 @@ static int list(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		  .key = "shared_bytes",
 		  .is_bytes = true },
 	};
-	__json json_t *names = NULL, *rows = json_array();
-	json_t *name;
-	size_t i;
+	__json json_t *names = NULL, *rows = NULL;
 	int ret = vm_list(state, &names, err);
 
 	(void)ctx;
 	if (ret < 0)
 		return ret;
-	json_array_foreach(names, i, name)
-		json_array_append_new(
-			rows,
-			vminfo_describe(state, json_string_value(name), true));
+	rows = vminfo_list(state, names);
 	return cmd_print_rows(cmd, rows, columns, ARRAY_SIZE(columns), err);
 }
 

@@ -8,6 +8,17 @@
 #include "core/state.h"
 
 /**
+ * vminfo_list() - VMs as their user sees them
+ * @state:	state directory
+ * @names:	their names
+ *
+ * The host is asked once for all of them what it has heard.
+ *
+ * Return: an array, see vminfo_describe(); a new reference
+ */
+json_t *vminfo_list(const struct vf_state *state, const json_t *names);
+
+/**
  * vminfo_describe() - A VM as its user sees it
  * @state:	state directory
  * @name:	name

@@ -284,21 +284,53 @@ int nets_verify(struct nets *nets, struct vm *const *vms, unsigned int num,
 	return ret;
 }
 
-void nets_look(const struct vf_state *state, struct vm *vm)
+static int nic_compare(const void *a, const void *b)
+{
+	const struct vm_nic *const *na = a, *const *nb = b;
+
+	return strcmp((*na)->net_name, (*nb)->net_name);
+}
+
+/* Ask about interfaces that are all on one network. */
+static void look_at(const struct vf_state *state, struct vm_nic *const *nics,
+		    unsigned int num, struct net_port *ports)
 {
 	struct vf_err ignored;
 	struct net *net;
+	int ret;
 
-	for (unsigned int k = 0; k < vm->num_nics; k++) {
-		struct vm_nic *nic = &vm->nics[k];
+	if (net_open_existing(&net, state->net_fd, nics[0]->net_name,
+			      &ignored) < 0)
+		return;
+	for (unsigned int i = 0; i < num; i++)
+		ports[i] = nics[i]->port;
+	ret = net_ports_verify(net, ports, num, &ignored);
+	for (unsigned int i = 0; i < num; i++) {
+		nics[i]->verify_failed = ret < 0;
+		nics[i]->port.verified = !ret && ports[i].verified;
+	}
+	net_close(net);
+}
 
-		if (nic->port.verified ||
-		    net_open_existing(&net, state->net_fd, nic->net_name,
-				      &ignored) < 0)
-			continue;
-		nic->verify_failed =
-			net_ports_verify(net, &nic->port, 1, &ignored) < 0;
-		net_close(net);
+void nets_look(const struct vf_state *state, struct vm *const *vms,
+	       unsigned int num)
+{
+	size_t max = (size_t)num * VM_NICS_MAX + 1;
+	__free struct vm_nic **nics = calloc(max, sizeof(*nics));
+	__free struct net_port *ports = calloc(max, sizeof(*ports));
+	unsigned int unseen = 0, end;
+
+	for (unsigned int i = 0; nics && ports && i < num; i++)
+		for (unsigned int k = 0; k < vms[i]->num_nics; k++)
+			if (!vms[i]->nics[k].port.verified)
+				nics[unseen++] = &vms[i]->nics[k];
+	if (unseen)
+		qsort(nics, unseen, sizeof(*nics), nic_compare);
+	for (unsigned int i = 0; i < unseen; i = end) {
+		for (end = i;
+		     end < unseen && !nic_compare(&nics[i], &nics[end]);)
+			end++;
+		look_at(state, &nics[i], end - i, ports);
 	}
 }
 

@@ -117,11 +117,16 @@ int nets_verify(struct nets *nets, struct vm *const *vms, unsigned int num,
 		struct vf_err *err);
 
 /**
- * nets_look() - See whether a VM's interfaces have spoken by now
+ * nets_look() - See which interfaces of VMs have spoken by now
  * @state:	state directory
- * @vm:		VM; port.verified is set in those of its nics that have
+ * @vms:	VMs, on any networks; port.verified is set in those of their nics
+ *		that have, verify_failed in those that could not be asked about
+ * @num:	how many
+ *
+ * Each network is asked once, whatever it has of others.
  */
-void nets_look(const struct vf_state *state, struct vm *vm);
+void nets_look(const struct vf_state *state, struct vm *const *vms,
+	       unsigned int num);
 
 /**
  * nets_gateway() - Where the acknowledgements of these VMs are awaited
