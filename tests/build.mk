@@ -60,7 +60,8 @@ tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 
 # What whole-VM tests need beside the product: programs that write mail with
 # faults, take images as no guest has them taken and judge them, libraries that spoil
-# what vmfork writes or kill it, and programs for a guest.
+# what vmfork writes or kill it, one that stands in for QEMU, and programs for a
+# guest.
 vm_preload := $(patsubst %,$(BUILD)/tests/vm/%.so,held spoil strike tapless)
 vm_host := $(patsubst %,$(BUILD)/tests/vm/%,busy mailpage moment older onepause postmail)
 vm_guest := $(patsubst %,$(BUILD)/tests/vm/guest/%,decoy diskwork draw invariant \
@@ -85,7 +86,14 @@ $(vm_guest): $(BUILD)/tests/vm/guest/%: $(guest_dir)/tests/vm/guest/%.o \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -s -o $@ $^
 
-tests-vm: $(vm_host) $(vm_preload) $(vm_guest) modules-all
+# By itself, for it is started a thousand times.
+$(BUILD)/tests/vm/standin: tests/vm/standin.c
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) \
+		-static -o $@ $^
+
+tests-vm: $(vm_host) $(vm_preload) $(vm_guest) $(BUILD)/tests/vm/standin modules-all
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:

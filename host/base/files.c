@@ -6,8 +6,12 @@
 
 #include "base/files.h"
 
-/* A few descriptors stay where they are: a larger table costs each fork(2). */
-#define LOW_MAX (FD_SETSIZE / 2)
+/*
+ * A few descriptors stay where they are: a larger table costs each fork(2). Most
+ * of the low numbers are for what threads have open for a moment: sixty of them
+ * starting engines have hundreds.
+ */
+#define LOW_MAX (FD_SETSIZE / 8)
 
 void files_raise(void)
 {

@@ -28,7 +28,7 @@ unsigned int files_left(void);
 /**
  * files_lift() - Keep low numbers free for who waits by select()
  * @fd:		descriptor that is kept for long; becomes a higher one if it is
- *		beyond the first few hundred, and if there is one; -1: none
+ *		beyond the first hundred, and if there is one; -1: none
  */
 void files_lift(int *fd);
 

@@ -72,6 +72,20 @@ struct batch {
 };
 
 /**
+ * batch_goes_at_once() - Are forks resumed together, not in waves?
+ * @b:		batch
+ *
+ * Who waits for nobody wants all to run, as soon as can be.
+ *
+ * Return: true if so
+ */
+static inline bool batch_goes_at_once(const struct batch *b)
+{
+	return b->request->wait == FORK_WAIT_NONE ||
+	       b->request->waves >= b->request->num;
+}
+
+/**
  * batch_reached() - A fork has come to the end of a stage
  * @job:	fork
  * @stage:	stage

@@ -32,6 +32,13 @@ static struct worker *first_at(struct batch *b, enum wave_place place)
 	return NULL;
 }
 
+/* One that is loaded before its port is attached keeps its TAPs open. */
+static bool has_room(const struct batch *b)
+{
+	return b->attached != ATTACH_PENDING ||
+	       b->wave.num[WAVE_LOADED] < CREW_MAX;
+}
+
 /* Which fork is next, and with which step? What is begun is ended first. */
 static struct worker *take(struct batch *b, bool *resumes)
 {
@@ -43,7 +50,7 @@ static struct worker *take(struct batch *b, bool *resumes)
 	if (*resumes) {
 		w = first_at(b, WAVE_LOADED);
 		batch_move(b, w, WAVE_RESUMING);
-	} else if (wave_may_load(&b->wave)) {
+	} else if (wave_may_load(&b->wave) && has_room(b)) {
 		w = first_at(b, WAVE_WAITING);
 		batch_move(b, w, WAVE_LOADING);
 	}
@@ -97,8 +104,7 @@ static void plan(struct batch *b)
 
 	/* who is alone has nobody to yield to */
 	b->can_yield = num > 1 && waves < num && cpu_can_yield();
-	/* who waits for nobody wants all to run, as soon as can be */
-	if (b->request->wait == FORK_WAIT_NONE || waves >= num)
+	if (batch_goes_at_once(b))
 		wave_init_all(&b->wave, num);
 	else
 		wave_init(&b->wave, num, waves, cpu_count());

@@ -84,10 +84,12 @@ static void keep_record(struct batch *b, struct fork_job *job)
 	__json json_t *record = fork_job_describe(job, b->result->start_us);
 	struct vf_err err;
 
-	if (vm_save(&job->vm, &err) < 0 ||
+	if (vm_reopen(&job->vm, b->state, &err) < 0 ||
+	    vm_save(&job->vm, &err) < 0 ||
 	    vf_json_save(job->vm.run_fd, VM_TIMELINE_FILE, record, false,
 			 &err) < 0)
 		vf_log(VF_LOG_WARN, "VM %s: record: %s", job->vm.name, err.msg);
+	vm_close(&job->vm);
 }
 
 /* Take away the forks that do not run; all of them if the user gave up. */
@@ -100,7 +102,7 @@ static void undo_jobs(struct batch *b, bool all)
 		struct fork_job *job = &b->result->jobs[i];
 
 		/* a name that we could not reserve belongs to somebody else */
-		if (job->vm.run_fd >= 0 && (all || job->outcome == FORK_FAILED))
+		if (job->vm.name[0] && (all || job->outcome == FORK_FAILED))
 			json_array_append_new(names, json_string(job->vm.name));
 	}
 	if (json_array_size(names) && reap_vms(b->state, names, &err) < 0)
@@ -196,6 +198,18 @@ static void release_workers(struct batch *b)
 		vm_close_taps(w->tap_fds);
 		if (w->vmm.ops)
 			vm_detach(&w->vmm);
+	}
+}
+
+/* For whoever goes on with them, now that their engines need nothing more. */
+static void reopen_vms(struct batch *b)
+{
+	for (unsigned int i = 0; i < b->result->num; i++) {
+		struct fork_job *job = &b->result->jobs[i];
+
+		if (job->outcome != FORK_FAILED &&
+		    vm_reopen(&job->vm, b->state, &job->err) < 0)
+			job->outcome = FORK_FAILED;
 	}
 }
 
@@ -353,6 +367,8 @@ int fork_snapshot(struct fork_result *result, const struct vf_state *state,
 		record_jobs(&b);
 	/* a TAP of which we hold a descriptor would outlive its engine */
 	release_workers(&b);
+	if (!ret)
+		reopen_vms(&b);
 	if (ret < 0)
 		undo_jobs(&b, true);
 	else if (request->ahead)

@@ -11,7 +11,7 @@
 #include "core/told.h"
 #include "core/trace.h"
 
-#define FORK_MAX 1000
+#define FORK_MAX 4096 /* as many as any network takes */
 
 /* What a fork has to be before it is no longer waited for. */
 enum fork_wait {

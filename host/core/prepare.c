@@ -7,13 +7,16 @@
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"
+#include "base/cpu.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "core/batch.h"
 #include "core/reap.h"
 
-/* What a burst has open, but for its forks: threads, layers, networks, undoing. */
+/* What a burst has open, but for its forks: layers, networks, undoing. */
 #define FILES_SHARED 100
+/* What a thread has open while it starts an engine: logs, sockets, a pipe. */
+#define FILES_STARTING 12
 
 /*
  * The highest number that a fork of this prefix has: from there on names are
@@ -389,15 +392,34 @@ static int prepare_jobs(struct batch *b, struct vf_err *err)
 
 		if (!w->job->err.num && prepare_job(b, w, &w->job->err) < 0)
 			w->job->outcome = FORK_FAILED;
+		/* whoever needs it opens it: see files_needed() */
+		vm_close(&w->job->vm);
 	}
 	return 0;
 }
 
-/* A run directory, a pidfd, a control socket, and a TAP for each interface. */
+static unsigned int less(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+/* A TAP for each interface until its engine has them, then pidfd and socket. */
+static unsigned int files_needed(const struct batch *b)
+{
+	unsigned int num = b->result->num, nics = b->snapshot->num_nics;
+	unsigned int each = nics > 2 ? nics : 2;
+	/* twice, for others may be stuck: wave.h */
+	unsigned int hands = batch_goes_at_once(b) ? CREW_MAX
+						   : 2 * (cpu_count() + 2);
+
+	hands = less(less(hands, CREW_MAX), num);
+	return num * each + hands * (FILES_STARTING + nics) + FILES_SHARED;
+}
+
 static int check_files(const struct batch *b, struct vf_err *err)
 {
 	unsigned int num = b->result->num, left = files_left();
-	unsigned int needed = num * (3 + b->snapshot->num_nics) + FILES_SHARED;
+	unsigned int needed = files_needed(b);
 
 	if (needed <= left)
 		return 0;

@@ -68,6 +68,18 @@ void vm_close(struct vm *vm)
 	vm->run_fd = -1;
 }
 
+int vm_reopen(struct vm *vm, const struct vf_state *state, struct vf_err *err)
+{
+	if (vm->run_fd >= 0)
+		return 0;
+	vm->run_fd = run_open(state, vm->name);
+	if (vm->run_fd >= 0)
+		return 0;
+	vf_err_errno(err, vm->run_fd, "VM %s", vm->name);
+	vm->run_fd = -1;
+	return -err->num;
+}
+
 json_t *hardware_pack(const struct vm_hardware *hw)
 {
 	const struct vmm_config *c = &hw->config;

@@ -111,6 +111,17 @@ int vm_open(struct vm *vm, const struct vf_state *state, const char *name,
 void vm_close(struct vm *vm);
 
 /**
+ * vm_reopen() - Have the run directory of a VM that was closed again
+ * @vm:		VM that bears the caller's mark, so that nobody has taken it away;
+ *		or one that is open
+ * @state:	state directory
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vm_reopen(struct vm *vm, const struct vf_state *state, struct vf_err *err);
+
+/**
  * vm_save() - Write the record
  * @vm:		VM
  * @err:	error

@@ -93,8 +93,12 @@ static int take(struct worker *w, struct vf_err *err)
 /* An entry of the pool is not resumed: it waits for somebody to take it. */
 static int keep(struct worker *w, struct vf_err *err)
 {
-	int ret = ready_label(&w->job->vm, &w->vmm, err);
+	struct vm *vm = &w->job->vm;
+	int ret = vm_reopen(vm, w->batch->state, err);
 
+	if (!ret)
+		ret = ready_label(vm, &w->vmm, err);
+	vm_close(vm);
 	vm_close_taps(w->tap_fds);
 	if (!ret)
 		w->job->outcome = FORK_RUNNING;
@@ -123,10 +127,6 @@ static int resume(struct worker *w, struct vf_err *err)
 			return ret;
 		batch_reached(job, TIMELINE_PATCHED);
 	}
-	/*
-	 * From here on the TAPs live and die with the engine. Had one gone
-	 * before with an engine that died, no port could have been attached.
-	 */
 	vm_close_taps(w->tap_fds);
 	if (b->request->resuming) {
 		ret = b->request->resuming(job, vmm, b->request->ctx, err);
@@ -158,8 +158,22 @@ void worker_yield(struct worker *w, bool on)
 
 int worker_load(struct worker *w)
 {
-	return w->job->from_pool ? take(w, &w->job->err)
-				 : load(w, &w->job->err);
+	struct fork_job *job = w->job;
+	struct vm *vm = &job->vm;
+	int ret = vm_reopen(vm, w->batch->state, &job->err);
+
+	if (!ret)
+		ret = job->from_pool ? take(w, &job->err) : load(w, &job->err);
+	/* a burst has room for what each needs all the time, and no more */
+	vm_close(vm);
+	w->vmm.run_fd = -1;
+	/*
+	 * From when ports are attached on, TAPs live and die with their engines.
+	 * Had one gone before with an engine that died, none could be attached.
+	 */
+	if (w->batch->attached != ATTACH_PENDING)
+		vm_close_taps(w->tap_fds);
+	return ret;
 }
 
 int worker_resume(struct worker *w)

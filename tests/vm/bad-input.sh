@@ -61,7 +61,7 @@ usage_errors() {
 		snapshot src-1 s --quiesce-timeout 3601
 		fork
 		fork ready -n 0
-		fork ready -n 1001
+		fork ready -n 4097
 		fork ready -n -1
 		fork ready -n 99999999999
 		fork ready -n
