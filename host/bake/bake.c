@@ -5,6 +5,7 @@
 
 #include "bake/bake.h"
 #include "bake/baked.h"
+#include "bake/image.h"
 #include "bake/pack.h"
 #include "bake/recipe.h"
 #include "bake/target.h"
@@ -27,6 +28,8 @@ static int target_open(struct target **target, const char *path, bool write,
 		return vf_err_set(err, errno, "%s", strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return dir_open(target, path, write, err);
+	if (image_is_there(path))
+		return image_open(target, path, write, err);
 	return pack_open(target, path, write, err);
 }
 

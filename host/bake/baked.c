@@ -203,3 +203,23 @@ int baked_item_check(const json_t *item, struct view *view, struct vf_err *err)
 		return changed(item, err);
 	return node.type == VIEW_FILE ? file_check(item, view, err) : 0;
 }
+
+int baked_check(const json_t *manifest, struct view *view, struct vf_err *err)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(baked_items(manifest), i, item) {
+		int ret;
+
+		if (baked_item_text(item))
+			continue;
+		ret = baked_item_check(item, view, err);
+		if (ret == -ESTALE)
+			vf_err_hint(err, "put it back, or remove it, and try "
+					 "again");
+		if (ret < 0 && ret != -ENOENT)
+			return ret;
+	}
+	return 0;
+}

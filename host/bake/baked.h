@@ -103,4 +103,15 @@ bool baked_item_cut(const json_t *item, char *buf, size_t *len);
  */
 int baked_item_check(const json_t *item, struct view *view, struct vf_err *err);
 
+/**
+ * baked_check() - May all that is there be taken out?
+ * @manifest:	manifest
+ * @view:	where; nothing may be hidden in it
+ * @err:	error
+ *
+ * Return: 0, also if something is gone; -ESTALE if something was changed, but for
+ * files to which text was added; -errno
+ */
+int baked_check(const json_t *manifest, struct view *view, struct vf_err *err);
+
 #endif

@@ -5,7 +5,10 @@ bake_srcs := \
 	host/bake/copy.c \
 	host/bake/dir.c \
 	host/bake/dir_undo.c \
+	host/bake/ext4.c \
+	host/bake/ext4_write.c \
 	host/bake/filter.c \
+	host/bake/image.c \
 	host/bake/index.c \
 	host/bake/init.c \
 	host/bake/journal.c \
@@ -13,6 +16,7 @@ bake_srcs := \
 	host/bake/pack.c \
 	host/bake/pack_read.c \
 	host/bake/pack_tail.c \
+	host/bake/partition.c \
 	host/bake/plan.c \
 	host/bake/recipe.c \
 	host/bake/source.c \

@@ -273,7 +273,7 @@ static int undo(struct target *target, const json_t *manifest, json_t *left,
 {
 	struct dir *dir = to_dir(target);
 	__json json_t *journal = NULL;
-	int ret = dir_check(dir, manifest, err);
+	int ret = baked_check(manifest, &target->view, err);
 
 	if (!ret)
 		ret = journal_begin(dir, manifest, &journal, err);

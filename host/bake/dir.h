@@ -78,16 +78,6 @@ int journal_load(struct dir *dir, json_t **out, struct vf_err *err);
 int journal_end(struct dir *dir, const json_t *journal, struct vf_err *err);
 
 /**
- * dir_check() - Is all that is there as a manifest says?
- * @dir:	directory
- * @manifest:	manifest
- * @err:	error
- *
- * Return: 0, also if something is gone; -ESTALE, -errno
- */
-int dir_check(struct dir *dir, const json_t *manifest, struct vf_err *err);
-
-/**
  * dir_take_back() - Take out what a manifest says
  * @dir:	directory
  * @manifest:	manifest

@@ -129,31 +129,11 @@ static int take(struct dir *dir, const json_t *item, json_t *left,
 	return ret < 0 ? vf_err_errno(err, ret, "/%s", path) : 0;
 }
 
-int dir_check(struct dir *dir, const json_t *manifest, struct vf_err *err)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach(baked_items(manifest), i, item) {
-		int ret;
-
-		if (baked_item_text(item))
-			continue;
-		ret = baked_item_check(item, &dir->target.view, err);
-		if (ret == -ESTALE)
-			vf_err_hint(err, "put it back, or remove it, and try "
-					 "again");
-		if (ret < 0 && ret != -ENOENT)
-			return ret;
-	}
-	return 0;
-}
-
 int dir_take_back(struct dir *dir, const json_t *manifest, json_t *left,
 		  struct vf_err *err)
 {
 	const json_t *items = baked_items(manifest);
-	int ret = dir_check(dir, manifest, err);
+	int ret = baked_check(manifest, &dir->target.view, err);
 
 	for (size_t i = json_array_size(items); !ret && i > 0; i--)
 		ret = take(dir, json_array_get(items, i - 1), left, err);

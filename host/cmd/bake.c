@@ -109,8 +109,9 @@ int cmd_bake(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		"TARGET",
 		"Put the guest's agent into a root file system, and what "
 		"starts it.\n\n"
-		"TARGET is a directory, a tar, or a cpio as kernels take "
-		"it for an initramfs,\ncompressed or not.",
+		"TARGET is a directory; a tar, or a cpio as kernels take "
+		"it for an initramfs,\ncompressed or not; an image with ext4 "
+		"in it, raw or qcow2, with partitions or\nwithout.",
 		opts,
 		1,
 		1,

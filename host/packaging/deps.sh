@@ -27,6 +27,7 @@ packages() {
 		xz-utils		# unpacks its kernel modules
 		zstd			# tests bake initramfs of that kind
 		lz4			# the same
+		qemu-utils		# bake takes qcow2 apart and makes it
 		e2fsprogs		# bake looks into ext4 images and writes them
 		kmod			# says what a module depends on
 		iproute2		# demo and tests look at the host's links
