@@ -91,6 +91,7 @@ help:
 	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
 	@echo '  check-long           fuzzers for minutes, modules thousands of times'
 	@echo '  signals-table        which signal wakes a fork on which kernel'
+	@echo '  results-ack          measure handoffs, write host/bench/RESULTS-ack.md'
 	@echo '  results-burst        measure bursts, write host/bench/RESULTS-burst.md'
 	@echo '  results-pause        measure branches, write host/bench/RESULTS-pause.md'
 	@echo '  install, uninstall   DESTDIR=$(DESTDIR) prefix=$(prefix)'

@@ -17,13 +17,22 @@ $(BUILD)/guest/$1: $($1_srcs:%.c=$(BUILD)/guest/%.o)
 endef
 $(foreach p,$(guest_programs),$(eval $(call guest_program_rule,$p)))
 
-$(BUILD)/guest-%.cpio.gz: $(BUILD)/vmfork-agent \
-		$(guest_programs:%=$(BUILD)/guest/%) \
-		$(BUILD)/kernels/%/version $(initramfs_deps)
+guest_deps := $(BUILD)/vmfork-agent $(guest_programs:%=$(BUILD)/guest/%) \
+	$(initramfs_deps)
+guest_build = initramfs/build.sh --kernel $(BUILD)/kernels/$* \
+	--agent $(BUILD)/vmfork-agent --out $@ \
+	$(foreach p,$(guest_programs),--add /bin/$p=$(BUILD)/guest/$p)
+
+$(BUILD)/guest-%.cpio.gz: $(guest_deps) $(BUILD)/kernels/%/version
 	$(call msg,CPIO,$@)
-	$(Q)initramfs/build.sh --kernel $(BUILD)/kernels/$* \
-		--agent $(BUILD)/vmfork-agent --out $@ \
-		$(foreach p,$(guest_programs),--add /bin/$p=$(BUILD)/guest/$p)
+	$(Q)$(guest_build)
+
+# With our kernel modules, as far as they can be built for that kernel.
+$(BUILD)/guest-modules-%.cpio.gz: $(guest_deps) $(BUILD)/kernels/%/version \
+		$(BUILD)/modules/%/.done
+	$(call msg,CPIO,$@)
+	$(Q)$(guest_build) $$(find $(BUILD)/modules/$* -maxdepth 1 \
+		-name '*.ko' -printf '--module %p\n' | sort)
 
 -include $(guest_program_objs:.o=.d)
 

@@ -49,11 +49,15 @@ static int prepare(struct ack_table *table, struct ack_sources *s,
 	if (ack_variants(table, s->plan) < 0)
 		return vf_err_set(err, E2BIG, "more than %d variants",
 				  ACK_VARIANTS_MAX);
-	if (!s->plan->snapshot)
-		return make_sources(table, s, err);
-	ret = ack_sources_open(s, err);
-	if (!ret)
+	if (s->plan->snapshot)
+		ret = ack_sources_open(s, err);
+	else
+		ret = make_sources(table, s, err);
+	if (!ret && s->plan->snapshot)
 		table->accel = s->source[0].snapshot.hardware.config.accel;
+	/* what lies in memory is never cold: that is no variant's fault */
+	if (!ret && s->plan->cold && s->num)
+		ret = cold_drop(s->state, &s->source[0].snapshot, err);
 	return ret;
 }
 

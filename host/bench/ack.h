@@ -168,10 +168,10 @@ void ack_judge(const struct ack_table *table, struct targets *targets);
  * ack_report() - The distributions
  * @table:	table; the first iteration is told apart
  *
- * Return: an object {method, accel, variants: [{name, kind, armed, prefetch, cold, spun_us, n, failed, told:
- * {SIGNAL: how often}, first: {METRIC: value}, METRIC: {n, mean, min, p50, p90,
- * p99, max}, and so on for each metric that was measured}], missing: [{name,
- * why}], targets: [{name, value, unit, allowed, met}]}, a new reference
+ * Return: an object {method, accel, variants: [{name, kind, armed, prefetch, cold,
+ * spun_us, n, failed, told: {SIGNAL: how often}, first: {METRIC: value}, METRIC:
+ * {n, mean, min, p50, p90, p99, max}, and so on for each metric that was
+ * measured}], missing: [{name, why}], targets}, a new reference
  */
 json_t *ack_report(const struct ack_table *table);
 

@@ -40,4 +40,10 @@ results-burst results-pause: vmfork initramfs
 		VMFORK_INITRD=$(abspath $(BUILD)/guest-$(KERNEL).cpio.gz) \
 		host/bench/$@.sh
 
-.PHONY: results-burst results-pause
+results-ack: vmfork $(BUILD)/guest-modules-$(KERNEL).cpio.gz
+	$(Q)VMFORK=$(BUILD)/vmfork \
+		VMFORK_KERNEL=$(abspath $(BUILD)/kernels/$(KERNEL)/vmlinuz) \
+		VMFORK_INITRD=$(abspath $(BUILD)/guest-modules-$(KERNEL).cpio.gz) \
+		host/bench/$@.sh
+
+.PHONY: results-ack results-burst results-pause

@@ -83,11 +83,15 @@ machine() { # SAMPLES
 	echo "| duration | $took s |"
 }
 
+install_plot() { # FROM TO
+	sed '1a <!-- SPDX-License-Identifier: MIT -->
+s/[[:blank:]]*$//' "$1" >"$2"
+}
+
 # What stands in $notes/text and $notes/plot.svg.
 results_write() { # NAME
 	install -m 644 "$notes/text" "$OUT/RESULTS-$1.md"
-	sed '1a <!-- SPDX-License-Identifier: MIT -->
-s/[[:blank:]]*$//' "$notes/plot.svg" >"$OUT/RESULTS-$1.svg"
+	install_plot "$notes/plot.svg" "$OUT/RESULTS-$1.svg"
 	echo "results: $took s; see $OUT/RESULTS-$1.md" >&2
 }
 

@@ -125,8 +125,9 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		"started by hand;\napply: the guest's reconfiguration against "
 		"busybox ip commands, for which\nthe guest needs a root shell "
 		"on its console; burst: many forks at once; pause:\nwhat a "
-		"branch costs its source (these two: 'vmfork bench burst "
-		"--help').\nThe first sample of each variant is left out. "
+		"branch costs its source; ack: the handoff of each signal "
+		"(these three:\n'vmfork bench ack --help'). The first sample "
+		"of each variant is left out.\n"
 		"Exits with 3 if a ratio is above what is allowed.",
 		opts,
 		2,

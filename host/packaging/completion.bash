@@ -50,7 +50,7 @@ _vmfork() {
 			pool) words="fill ls drain $(_vmfork_names snapshots)" ;;
 			snapshots) words="hot $(_vmfork_names snapshots) $(_vmfork_names ps)" ;;
 			net) words="create ls rm $(_vmfork_names net ls)" ;;
-			bench) words="start apply burst pause $(_vmfork_names snapshots)" ;;
+			bench) words="start apply ack burst pause $(_vmfork_names snapshots)" ;;
 			esac
 			;;
 		esac

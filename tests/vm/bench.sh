@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 600
+# time: 800
 #
 # The benchmarks run through and say what they should. Their figures are not
 # judged here, for tests run on machines that are busy elsewhere.
@@ -128,6 +128,68 @@ pool_is_refused() {
 		vmfork pool drain ready && return "$rc"
 }
 
+# --- ack ---------------------------------------------------------------------
+
+# The contract of `bench ack --json`: two variants of one guest, two samples of
+# three each. What a fork takes is made of parts that follow one another, the
+# guest's as exact as is said; what the host sees comes after what the guest notes.
+# shellcheck disable=SC2016 # jq's variables
+ack_contract='
+def spread: (keys == ["max", "mean", "min", "n", "p50", "p90", "p99"])
+	and .n == 2 and .min >= 0 and .min <= .mean and .mean <= .max
+	and ([.min, .p50, .p90, .p99, .max] | . == sort);
+(keys == ["accel", "method", "missing", "targets", "variants"])
+and ([.variants[].name] == ["auto", "auto, armed"])
+and ([.variants[].armed] == [false, true])
+and .missing == [{name: "mailbox", why: "there is no /dev/vmfork"},
+	{name: "mailbox, armed", why: "there is no /dev/vmfork"}]
+and (.variants | all(
+	.n == 2 and .failed == 0 and .kind == "auto" and .prefetch == "auto"
+	and (.cold | not) and .spun_us == (if .armed then .spun_us else null end)
+	and ([.told[]] | add) == 2 and (.told | has("check") | not)
+	and .first.reconfigure_us > 0
+	and ([.total_us, .reconfigure_us, .signal_us, .mail_us, .apply_us,
+		.ack_us, .clock_error_us, .cpu_acked_us, .faults_minor]
+		| all(spread))
+	and .reconfigure_us.max < .total_us.max
+	and .signal_us.min <= .mail_us.min and .mail_us.max < .reconfigure_us.max
+	and .apply_us.min > 0
+	and .apply_us.max + .ack_us.min < .reconfigure_us.max + .clock_error_us.max
+	and .mail_us.min < .seen_us.min + .clock_error_us.max))
+and (.targets | length > 0 and all(.value > 0 and (.name | length) > 0
+	and .met == (if .allowed == null then null else .value <= .allowed end)))'
+
+ack_runs_through() {
+	local report rc met
+
+	report=$(timeout 500 "$VMFORK" bench ack --signal mailbox,auto -n 2 \
+		--arm off,on --csv "$notes/ack.csv" --json)
+	rc=$?
+	echo "$report"
+	jq -e "$ack_contract" <<<"$report" >/dev/null || return
+	met=$(jq '.targets | all(.met != false)' <<<"$report")
+	case $rc in
+	0) [ "$met" = true ] ;;
+	3) [ "$met" = false ] ;;
+	*) false ;;
+	esac
+}
+
+# Parts of each fork add up to the whole, but for microseconds of rounding.
+ack_rows_are_there() {
+	[ "$(head -n 1 "$notes/ack.csv" | cut -d , -f 1-5)" = \
+		variant,iteration,signal,total_us,reconfigure_us ] &&
+		[ "$(sed 's/^"[^"]*",//' "$notes/ack.csv" | awk -F, '
+			NR > 1 { off = $4 - $6 - $7 - $8 }
+			NR > 1 && NF == 16 && $3 > $4 && off * off <= 25
+			' | wc -l)" = 6 ]
+}
+
+interrupted() {
+	signalled INT 3 bench ack ready -n 1000
+	[ $? = 1 ] && grep -q '^vmfork: interrupted$' "$notes/out"
+}
+
 # --- pause -------------------------------------------------------------------
 
 # The contract of `bench pause --json`: each mode on both kinds of sources, two
@@ -208,6 +270,16 @@ check_fails "no snapshot to fork" 1 'nosuch: does not exist' \
 check "nothing is left of that" left_nothing
 vmfork stop src >/dev/null
 note_state
+check "ack runs through" ack_runs_through
+check "its rows are kept, and their parts add up" ack_rows_are_there
+check "one that is interrupted ends" interrupted
+check_fails "a signal that nobody knows" 2 "bench: --signal 'bell': not one of" \
+	vmfork bench ack --signal auto,bell
+check_fails "a snapshot's signal is its own" 2 'bench: --signal: a snapshot' \
+	vmfork bench ack ready --signal auto
+check_fails "cold forks of an image in memory" 1 'ready: .*memory' \
+	vmfork bench ack ready --cold -n 1
+check "nothing is left of that" left_nothing
 check "pause runs through" pause_runs_through
 check "its rows are kept" pause_rows_are_there
 check "nothing is left of that" left_nothing
