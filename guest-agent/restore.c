@@ -85,6 +85,12 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
 	announce_na(fd, link->index, link->mac, local);
 }
 
+/*
+ * After the acknowledgement: in a fork it costs as much as that does, and who
+ * waits for it hears of the address by the datagram itself, or by the request
+ * that goes before it where the gateway's address has to be asked for. Networks
+ * of the host's know each port beforehand.
+ */
 static void announce(struct agent *agent)
 {
 	for (unsigned int i = 0; i < agent->id.num_links; i++) {
@@ -186,7 +192,6 @@ static int mail_apply(struct agent *agent)
 	memcpy(agent->record.applied_id, agent->mail.restore_id, VMFORK_ID_LEN);
 	status_reach(status, VMFORK_STAGE_APPLIED, monotonic_ns());
 	publish(agent);
-	announce(agent);
 	return 0;
 }
 
@@ -208,6 +213,8 @@ static void restore_end(struct agent *agent, int ret)
 	if (ret < 0)
 		publish(agent);
 	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_APPLIED);
+	if (!ret)
+		announce(agent);
 	if (!ret && agent->ack.has_peer)
 		agent->arm_timer.due_ns = monotonic_ns() + ARM_AT_LATEST_NS;
 	else
@@ -226,6 +233,7 @@ static void boot_end(struct agent *agent, int ret)
 	report_soon(agent);
 	if (ret < 0)
 		return;
+	announce(agent);
 	remember(agent);
 	settle_begin(agent, SETTLE_BOOT);
 }
