@@ -22,6 +22,7 @@
 #define CHECK_NS   (1 * NS_PER_S)
 #define REFRESH_NS (500 * NS_PER_MS)
 #define WATCH_NS   (5 * NS_PER_MS) /* other descriptors wait at most so long */
+#define PRIORITY   51 /* the kernel's threads of interrupts have 50 */
 
 /* A wake is a hint: the sources say whether it was a restore, the mail which. */
 static void look(struct agent *agent)
@@ -206,11 +207,14 @@ static int network_open(struct agent *agent)
 /*
  * A busy guest wakes up busy, and boots busy. Whoever runs before us speaks with
  * the parent's address, so we go first; we sleep all the time, but for a source
- * that is watched without a pause, which must not starve the rest.
+ * that is watched without a pause, which must not starve the rest. An agent that
+ * spins for a snapshot goes on before the interrupt that tells of the fork.
  */
 static void set_policy(int policy)
 {
-	struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
+	struct sched_param param = {
+		.sched_priority = policy == SCHED_FIFO ? PRIORITY : 0,
+	};
 
 	/* musl has no sched_setscheduler(): POSIX means processes by it */
 	if (syscall(SYS_sched_setscheduler, 0, policy | SCHED_RESET_ON_FORK,
