@@ -241,6 +241,33 @@ static void put_route(struct rtnl_batch *batch,
 	rtnl_batch_end(batch, msg);
 }
 
+/*
+ * What would be put is there already, and stays: a message less, which in a fork
+ * is a way through the kernel that nothing else goes. IPv4's went with its
+ * link's last address.
+ */
+static bool route_stands(const struct netcfg *cfg,
+			 const struct identity_link *want,
+			 const struct netcfg_link *link,
+			 const struct identity_route *route)
+{
+	const struct nlmsghdr *old = NULL;
+	struct key key;
+
+	if (!route->is_ipv6 || !route->has_gateway || !link->was_up)
+		return false;
+	/* the kernel takes IPv6 off such a link */
+	if (want->mtu && want->mtu < 1280)
+		return false;
+	while ((old = netstate_next(&cfg->saved.routes, old))) {
+		if (netstate_ifindex(old) == link->index &&
+		    key_read(&key, old) && key_is_of(&key, route) &&
+		    route_is_same(old, want))
+			return true;
+	}
+	return false;
+}
+
 static void put_link_routes(struct netcfg *cfg,
 			    const struct identity_link *want,
 			    const struct netcfg_link *link, bool with_gateway)
@@ -250,7 +277,8 @@ static void put_link_routes(struct netcfg *cfg,
 	for (unsigned int i = 0; i < NUM_DEFAULTS + want->num_routes; i++) {
 		if (route_get(want, i, &route) &&
 		    route.has_gateway == with_gateway &&
-		    (!route.is_ipv6 || link->has_ipv6))
+		    (!route.is_ipv6 || link->has_ipv6) &&
+		    !route_stands(cfg, want, link, &route))
 			put_route(&cfg->batch, &route, link->index);
 	}
 }
