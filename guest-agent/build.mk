@@ -1,37 +1,18 @@
 # SPDX-License-Identifier: MIT
 # The guest agent: static, musl, libmnl.
 
-agent_srcs := \
+# What a fork needs first is linked first, together: in few pages, each of which
+# may have to be read when it wakes up.
+agent_hot_srcs := \
 	guest-agent/ack.c \
-	guest-agent/agent.c \
-	guest-agent/announce.c \
 	guest-agent/armed.c \
-	guest-agent/bootmail.c \
-	guest-agent/client.c \
-	guest-agent/clock.c \
-	guest-agent/conffile.c \
-	guest-agent/disks.c \
 	guest-agent/entropy.c \
-	guest-agent/events.c \
-	guest-agent/fdio.c \
-	guest-agent/freeze.c \
-	guest-agent/hooks.c \
-	guest-agent/log.c \
 	guest-agent/loop.c \
-	guest-agent/machineid.c \
 	guest-agent/mailbox.c \
-	guest-agent/main.c \
-	guest-agent/nameconf.c \
 	guest-agent/netbatch.c \
 	guest-agent/netcfg.c \
-	guest-agent/netdropped.c \
 	guest-agent/netroute.c \
 	guest-agent/netstate.c \
-	guest-agent/netundo.c \
-	guest-agent/notify.c \
-	guest-agent/payload.c \
-	guest-agent/ready.c \
-	guest-agent/report.c \
 	guest-agent/requests.c \
 	guest-agent/restore.c \
 	guest-agent/rtnl.c \
@@ -41,9 +22,34 @@ agent_srcs := \
 	guest-agent/signal_vmclock.c \
 	guest-agent/signal_vmgenid.c \
 	guest-agent/signals.c \
-	guest-agent/sockets.c \
-	guest-agent/statedir.c \
 	guest-agent/status.c
+
+agent_cold_srcs := \
+	guest-agent/agent.c \
+	guest-agent/announce.c \
+	guest-agent/bootmail.c \
+	guest-agent/client.c \
+	guest-agent/clock.c \
+	guest-agent/conffile.c \
+	guest-agent/disks.c \
+	guest-agent/events.c \
+	guest-agent/fdio.c \
+	guest-agent/freeze.c \
+	guest-agent/hooks.c \
+	guest-agent/log.c \
+	guest-agent/machineid.c \
+	guest-agent/main.c \
+	guest-agent/nameconf.c \
+	guest-agent/netdropped.c \
+	guest-agent/netundo.c \
+	guest-agent/notify.c \
+	guest-agent/payload.c \
+	guest-agent/ready.c \
+	guest-agent/report.c \
+	guest-agent/sockets.c \
+	guest-agent/statedir.c
+
+agent_srcs := $(agent_hot_srcs) $(agent_cold_srcs)
 
 GUEST_CC ?= musl-gcc
 GUEST_NM ?= nm
@@ -58,7 +64,8 @@ KERNEL_HEADERS_ASM ?= $(firstword $(wildcard \
 	$(KERNEL_HEADERS)/asm)
 
 guest_dir := $(BUILD)/guest
-guest_objs := $(patsubst %.c,$(guest_dir)/%.o,$(agent_srcs) $(shared_srcs))
+guest_objs := $(patsubst %.c,$(guest_dir)/%.o,\
+	$(agent_hot_srcs) $(shared_srcs) $(agent_cold_srcs))
 guest_cppflags = $(BASE_CPPFLAGS) -Ishared -isystem $(guest_dir)/include \
 	-isystem $(GUEST_LIBMNL_INCLUDE)
 guest_cflags = $(BASE_CFLAGS) -ffunction-sections -fdata-sections \
