@@ -37,16 +37,6 @@ HOST_CFLAGS := $(BASE_CFLAGS) $(HOST_SAN)
 HOST_LDFLAGS := $(HOST_SAN)
 HOST_LIBS = $(HOST_PKG_LIBS)
 
-# GNU directory names; the agent is no program of the host: it is data to bake.
-prefix ?= /usr/local
-exec_prefix ?= $(prefix)
-bindir ?= $(exec_prefix)/bin
-datarootdir ?= $(prefix)/share
-datadir ?= $(datarootdir)
-mandir ?= $(datarootdir)/man
-completionsdir ?= $(datadir)/bash-completion/completions
-INSTALL ?= install
-
 KERNEL ?= 6.12
 KERNELS := 6.12 7.2
 # The modules are for older ones too.
@@ -66,6 +56,7 @@ include shared/build.mk
 -include guest-agent/build.mk
 include guest-kmod/build.mk
 include initramfs/build.mk
+include host/packaging/install.mk
 include tests/build.mk
 -include $(if $(wildcard $(BUILD)/obj),$(shell find $(BUILD)/obj -name '*.d'))
 
@@ -95,6 +86,7 @@ help:
 	@echo '  results-burst        measure bursts, write host/bench/RESULTS-burst.md'
 	@echo '  results-pause        measure branches, write host/bench/RESULTS-pause.md'
 	@echo '  install, uninstall   DESTDIR=$(DESTDIR) prefix=$(prefix)'
+	@echo '  deb                  Debian packages, in $(BUILD)/deb'
 	@echo '  format               clang-format all sources'
 	@echo '  compile_commands.json  for clangd and other tools'
 	@echo '  clean                remove what was built, keep downloads'
@@ -133,33 +125,6 @@ demo-run: vmfork initramfs
 		$(if $(ROOTLESS),unshare --user --map-root-user --net --mount) \
 		host/demo.sh
 
-install: $(if $(wildcard host/build.mk),vmfork) \
-	$(if $(wildcard guest-agent/build.mk),agent) $(BUILD)/vmfork-mailbox.7
-	$(INSTALL) -D -m 755 $(BUILD)/vmfork $(DESTDIR)$(bindir)/vmfork
-	$(INSTALL) -D -m 755 $(BUILD)/vmfork-agent \
-		$(DESTDIR)$(datadir)/vmfork/vmfork-agent
-	$(INSTALL) -D -m 755 -t $(DESTDIR)$(datadir)/vmfork/hooks \
-		guest-agent/hooks/*
-	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man1 host/vmfork.1
-	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man7 $(BUILD)/vmfork-mailbox.7
-	$(INSTALL) -D -m 644 -t $(DESTDIR)$(mandir)/man8 guest-agent/vmfork-agent.8
-	$(INSTALL) -D -m 644 host/packaging/completion.bash \
-		$(DESTDIR)$(completionsdir)/vmfork
-	$(INSTALL) -D -m 644 -t $(DESTDIR)$(datadir)/vmfork/init \
-		guest-agent/init/*
-
-uninstall:
-	rm -f $(DESTDIR)$(bindir)/vmfork \
-		$(DESTDIR)$(mandir)/man1/vmfork.1 \
-		$(DESTDIR)$(mandir)/man7/vmfork-mailbox.7 \
-		$(DESTDIR)$(mandir)/man8/vmfork-agent.8 \
-		$(DESTDIR)$(completionsdir)/vmfork \
-		$(DESTDIR)$(datadir)/vmfork/vmfork-agent \
-		$(patsubst guest-agent/%,$(DESTDIR)$(datadir)/vmfork/%,\
-			$(wildcard guest-agent/hooks/* guest-agent/init/*))
-	-rmdir $(DESTDIR)$(datadir)/vmfork/hooks \
-		$(DESTDIR)$(datadir)/vmfork/init $(DESTDIR)$(datadir)/vmfork
-
 C_FOLDERS := shared host guest-agent guest-kmod initramfs tests
 
 format:
@@ -179,7 +144,7 @@ clean:
 distclean:
 	$(Q)rm -rf $(BUILD) compile_commands.json
 
-.PHONY: all help setup setup-guest setup-packages fetched demo demo-run install uninstall format \
+.PHONY: all help setup setup-guest setup-packages fetched demo demo-run format \
 	clean distclean compile_commands.json vmfork agent
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -72,7 +72,7 @@ guest_cflags = $(BASE_CFLAGS) -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables $(GUEST_CFLAGS)
 guest_ldflags = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none
 
-# What starts it, beside it as below share/vmfork, for `vmfork bake`.
+# What starts it, beside it as below lib/vmfork, for `vmfork bake`.
 agent_init := $(patsubst guest-agent/%,$(BUILD)/%,$(wildcard guest-agent/init/*))
 
 $(agent_init): $(BUILD)/init/%: guest-agent/init/%

@@ -21,8 +21,7 @@ modules_install: modules
 		'$(INSTALL_MOD_PATH)'
 
 # What dkms wants: all in one directory, which is then `dkms add`ed.
-VMFORK_VERSION ?= 0.1
-kmod_dkms := $(DESTDIR)/usr/src/vmfork-$(VMFORK_VERSION)
+kmod_dkms = $(DESTDIR)/usr/src/vmfork-$(VMFORK_VERSION)
 dkms_install:
 	$(INSTALL) -d $(kmod_dkms)
 	$(INSTALL) -m 644 guest-kmod/Kbuild guest-kmod/dkms.conf $(kmod_srcs) \

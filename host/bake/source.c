@@ -14,7 +14,7 @@
 #define DATA_ENV  "VMFORK_DATA"
 #define EPOCH_ENV "SOURCE_DATE_EPOCH"
 #define SELF	  "/proc/self/exe"
-#define FROM_BIN  "../share/vmfork"
+#define FROM_BIN  "../lib/vmfork"
 
 /* Return: true if the agent is in there */
 static bool try_dir(struct source *source, const char *path)

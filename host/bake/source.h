@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is baked: the files that `make install` puts below share/vmfork, or a build. */
+/* What is baked: the files that `make install` puts below lib/vmfork, or a build. */
 #ifndef BAKE_SOURCE_H
 #define BAKE_SOURCE_H
 
@@ -24,7 +24,7 @@ struct source_file {
  * @source:	out; source_close() it
  * @err:	error
  *
- * $VMFORK_DATA, ../share/vmfork as this program sees it, or beside this program.
+ * $VMFORK_DATA, ../lib/vmfork as this program sees it, or beside this program.
  *
  * Return: 0 or -errno, -ENOENT if there is no agent
  */

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Install the Debian packages that building, running and checking need. Silent
-# and without privilege when all are there.
+# Install the Debian packages that building, running and checking need; with the
+# word deb, those too that building Debian packages does. Silent and without
+# privilege when all are there.
 set -eu
 
 here=$(dirname "$0")
 QEMU_MIN=1:10.0
+what=${1:-}
 
 # One package per line, and why.
 packages() {
@@ -45,6 +47,15 @@ packages() {
 		cppcheck		# check-static
 		sparse			# check-static
 		shellcheck		# check-static
+		groff-base		# check-static
+	LIST
+	[ "$what" = deb ] || return 0
+	sed 's/#.*//' <<-'LIST'
+		build-essential		# what each Debian package is built with
+		debhelper		# and most
+		dh-dkms			# modules that are built where they are installed
+		libmnl-dev		# the agent's, where the release has it static
+		lintian			# says what is wrong with a package
 	LIST
 }
 
