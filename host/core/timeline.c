@@ -10,25 +10,17 @@
 /* By so much clocks that run at their own pace may contradict each other. */
 #define CONTRADICTION_US 10000
 
-/* The host's own; those of the guest stand between, and the guest names them. */
+/* Those that are told by no status: the guest's others have its own names. */
 static const char *const stage_names[] = {
-	[TIMELINE_REQUEST] = "request",
-	[TIMELINE_IDENTITY] = "identity",
-	[TIMELINE_TAP] = "tap",
-	[TIMELINE_SPAWNED] = "spawned",
-	[TIMELINE_READY] = "ready",
-	[TIMELINE_LOADED] = "loaded",
-	[TIMELINE_QUEUED] = "queued",
-	[TIMELINE_PATCHED] = "patched",
-	[TIMELINE_RESUMED] = "resumed",
-	[TIMELINE_BRIDGE] = "bridge",
-	[TIMELINE_NEIGHBOUR] = "neighbour",
+	[TIMELINE_REQUEST] = "request", [TIMELINE_IDENTITY] = "identity",
+	[TIMELINE_TAP] = "tap",		[TIMELINE_SPAWNED] = "spawned",
+	[TIMELINE_READY] = "ready",	[TIMELINE_LOADED] = "loaded",
+	[TIMELINE_QUEUED] = "queued",	[TIMELINE_PATCHED] = "patched",
+	[TIMELINE_RESUMED] = "resumed", [TIMELINE_SENT] = "sent",
+	[TIMELINE_BRIDGE] = "bridge",	[TIMELINE_NEIGHBOUR] = "neighbour",
 	[TIMELINE_SHAPED] = "shaped",
 };
 static_assert(sizeof(stage_names) / sizeof(char *) == TIMELINE_NUM, "stages");
-static_assert(TIMELINE_CHAIN_NUM - TIMELINE_SIGNAL ==
-		      VMFORK_STAGE_NUM - VMFORK_STAGE_SIGNAL,
-	      "the guest's stages");
 
 /* Which of the guest's stages stands behind which of ours. */
 static const struct {
@@ -38,7 +30,14 @@ static const struct {
 	{ TIMELINE_SIGNAL, VMFORK_STAGE_SIGNAL },
 	{ TIMELINE_MAIL, VMFORK_STAGE_MAIL },
 	{ TIMELINE_APPLIED, VMFORK_STAGE_APPLIED },
+	/* whose ends are the host's to note, when it hears of them */
+	{ TIMELINE_ACKED, VMFORK_STAGE_ACKED },
+	{ TIMELINE_SETTLED, VMFORK_STAGE_SETTLED },
 };
+#define NUM_TIMED 3 /* of which the guest tells the moment */
+static_assert(ARRAY_SIZE(guest_stages) ==
+		      VMFORK_STAGE_NUM - VMFORK_STAGE_SIGNAL,
+	      "the guest's stages");
 
 void timeline_init(struct timeline *tl)
 {
@@ -61,6 +60,8 @@ void timeline_guest(struct timeline *tl, const struct vmfork_ack *ack,
 	if (max_us < tl->offset_max_us)
 		tl->offset_max_us = max_us;
 	memcpy(tl->guest_ns, ack->time_ns, sizeof(tl->guest_ns));
+	if (!tl->first_ns && ack->time_ns[VMFORK_STAGE_APPLIED])
+		tl->first_ns = ack->sent_ns;
 	tl->sent_ns = ack->sent_ns;
 	tl->received_us = received_us;
 	tl->has_guest = true;
@@ -102,7 +103,7 @@ static bool is_in_order(const struct timeline *tl)
 {
 	uint64_t last_ns = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(guest_stages); i++) {
+	for (size_t i = 0; i < NUM_TIMED; i++) {
 		uint64_t ns = tl->guest_ns[guest_stages[i].guests];
 
 		if (!ns)
@@ -111,7 +112,18 @@ static bool is_in_order(const struct timeline *tl)
 			return false;
 		last_ns = ns;
 	}
-	return true;
+	return !tl->first_ns || tl->first_ns >= last_ns;
+}
+
+/* Return: when a stage ended, on the guest's clock; 0 if it told nothing of it */
+static uint64_t moment_ns(const struct timeline *tl, enum timeline_stage stage)
+{
+	if (stage == TIMELINE_SENT)
+		return tl->first_ns;
+	for (size_t i = 0; i < NUM_TIMED; i++)
+		if (guest_stages[i].ours == stage)
+			return tl->guest_ns[guest_stages[i].guests];
+	return 0;
 }
 
 /* What an offset in the middle of its bounds has moved is put right. */
@@ -124,8 +136,8 @@ static void place(struct timeline *tl, int64_t offset_us)
 			from_us = tl->at_us[i];
 	if (!to_at_us)
 		to_at_us = tl->received_us;
-	for (size_t i = 0; i < ARRAY_SIZE(guest_stages); i++) {
-		uint64_t ns = tl->guest_ns[guest_stages[i].guests];
+	for (int i = TIMELINE_SIGNAL; i <= TIMELINE_SENT; i++) {
+		uint64_t ns = moment_ns(tl, (enum timeline_stage)i);
 		int64_t at_us = to_us(ns) + offset_us;
 
 		if (!ns)
@@ -134,7 +146,7 @@ static void place(struct timeline *tl, int64_t offset_us)
 			at_us = to_at_us;
 		if (at_us < from_us)
 			at_us = from_us;
-		tl->at_us[guest_stages[i].ours] = at_us;
+		tl->at_us[i] = at_us;
 	}
 }
 
@@ -207,9 +219,10 @@ json_t *timeline_pack_from(const struct timeline *tl, int64_t start_us)
 
 const char *timeline_stage_name(enum timeline_stage stage)
 {
-	if (stage_names[stage])
-		return stage_names[stage];
-	return vmfork_stage_name(stage - TIMELINE_SIGNAL + VMFORK_STAGE_SIGNAL);
+	for (size_t i = 0; i < ARRAY_SIZE(guest_stages); i++)
+		if (guest_stages[i].ours == stage)
+			return vmfork_stage_name(guest_stages[i].guests);
+	return stage_names[stage];
 }
 
 const char *timeline_step_name(uint32_t step)

@@ -32,6 +32,7 @@ enum timeline_stage {
 	TIMELINE_SIGNAL,
 	TIMELINE_MAIL,
 	TIMELINE_APPLIED,
+	TIMELINE_SENT,	  /* the guest's kernel has the acknowledgement */
 	TIMELINE_ACKED,	  /* the host has the acknowledgement */
 	TIMELINE_SETTLED, /* the host knows that the guest is armed again */
 	TIMELINE_CHAIN_NUM,
@@ -51,7 +52,8 @@ struct timeline {
 	int64_t restored_error_us; /* how far off that may be */
 	bool has_guest;		   /* the guest's stages are in @guest_ns */
 	uint64_t guest_ns[8];
-	uint64_t sent_ns;    /* of that datagram, on the guest's clock */
+	uint64_t first_ns;   /* when the first of applied was sent, its clock */
+	uint64_t sent_ns;    /* and the last */
 	int64_t received_us; /* when it arrived */
 };
 

@@ -68,6 +68,8 @@ static void bounds(void **state)
 			 1000);
 	assert_int_equal(tl.at_us[TIMELINE_APPLIED] - tl.at_us[TIMELINE_MAIL],
 			 9000);
+	assert_int_equal(tl.at_us[TIMELINE_SENT] - tl.at_us[TIMELINE_APPLIED],
+			 30000);
 	/* the truth lies within the error */
 	assert_in_range(tl.at_us[TIMELINE_SIGNAL] - (4010000 + OFFSET_US) +
 				error_us,
@@ -106,6 +108,9 @@ static void repeated(void **state)
 	timeline_guest(&tl, &fast, START_US + 70000 + 200);
 	timeline_guest(&tl, &slow, START_US + 99000);
 	assert_int_equal(timeline_finish(&tl), (10000 + 200 + 1) / 2);
+	/* what was heard first is what was waited for */
+	assert_int_equal(tl.at_us[TIMELINE_SENT] - tl.at_us[TIMELINE_APPLIED],
+			 30000);
 }
 
 /* The guest's clock was 4.0 s in the snapshot, give or take 50 us. */
@@ -153,7 +158,7 @@ static void impossible(void **state)
 		timeline_guest(&tl, &acks[i], START_US + 50100);
 		assert_int_equal(timeline_finish(&tl), 0);
 		assert_false(tl.has_guest);
-		for (int k = TIMELINE_SIGNAL; k <= TIMELINE_APPLIED; k++)
+		for (int k = TIMELINE_SIGNAL; k <= TIMELINE_SENT; k++)
 			assert_int_equal(tl.at_us[k], 0);
 	}
 }

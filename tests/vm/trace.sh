@@ -9,7 +9,7 @@
 
 host_stages='["request", "identity", "tap", "bridge", "neighbour"]'
 engine_stages='["spawned", "ready", "loaded", "queued", "patched", "resumed"]'
-guest_stages='["signal", "mail", "applied", "acked", "settled"]'
+guest_stages='["signal", "mail", "applied", "sent", "acked", "settled"]'
 
 # What all traces have in common: a process for the command and one per fork, each
 # with a name; spans that are not negative; a track's spans one after the other, as
@@ -47,7 +47,7 @@ bars() { # WIDTH BAR TEXT
 	local bars
 
 	bars=$(tail -n +5 <<<"$3")
-	[ "$(wc -l <<<"$bars")" = 16 ] && ! grep -qv "$2\$" <<<"$bars" &&
+	[ "$(wc -l <<<"$bars")" = 17 ] && ! grep -qv "$2\$" <<<"$bars" &&
 		! LC_ALL=C.UTF-8 grep -qE "^.{$(($1 + 1))}" <<<"$bars"
 }
 
