@@ -13,7 +13,7 @@
 #define NS_PER_S 1000000000LL
 
 /* A VM holds locks on parts of its image. */
-static int find_locks(const struct copy *copy, struct vf_err *err)
+static int lock_old(const struct copy *copy, struct vf_err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
@@ -23,6 +23,9 @@ static int find_locks(const struct copy *copy, struct vf_err *err)
 	if (vf_flock(copy->old_fd, 0) < 0)
 		return vf_err_set(err, EBUSY,
 				  "another command is baking into it");
+	/* of one that was killed */
+	if (unlinkat(copy->dir_fd, copy->tmp, 0) < 0 && errno != ENOENT)
+		return vf_err_errno(err, errno, "%s", copy->tmp);
 	return 0;
 }
 
@@ -52,16 +55,13 @@ int copy_open(struct copy *copy, const char *path, bool write,
 	if (!S_ISREG(copy->st.st_mode))
 		return vf_err_set(err, EINVAL,
 				  "neither a directory nor a file");
-	return write ? find_locks(copy, err) : 0;
+	return write ? lock_old(copy, err) : 0;
 }
 
 int copy_begin(struct copy *copy, struct vf_err *err)
 {
 	if (copy->fd >= 0)
 		return 0;
-	/* of one that was killed: we have the lock */
-	if (unlinkat(copy->dir_fd, copy->tmp, 0) < 0 && errno != ENOENT)
-		return vf_err_errno(err, errno, "%s", copy->tmp);
 	copy->fd = openat(copy->dir_fd, copy->tmp,
 			  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			  0600);

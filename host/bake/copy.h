@@ -2,7 +2,7 @@
 /*
  * A file that is replaced at once: the new one is written beside it, gets its
  * permissions and its owner, and is renamed. Whoever is killed leaves one file
- * .NAME.vmfork-bake, which the next one writes over.
+ * .NAME.vmfork-bake, which the next one removes.
  */
 #ifndef BAKE_COPY_H
 #define BAKE_COPY_H

@@ -1,0 +1,273 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# time: 300
+#
+# The agent is baked into images of all kinds and taken out again, and into the
+# initramfs of a guest that has none: forks of that one acknowledge.
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+FORKS=2
+images=$notes/images
+root=$notes/root
+
+# --- what is baked into ------------------------------------------------------
+
+# The guest without its agent, whose init leaves /etc/inittab as it is.
+make_root() {
+	mkdir -p "$root" "$images"
+	(cd "$root" && gzip -dc "$VMFORK_INITRD" | cpio -id --quiet) || return
+	rm "$root/sbin/vmfork-agent"
+	sed -i '/^options=/,$d' "$root/init"
+	echo 'exec /sbin/init' >>"$root/init"
+	printf 'ttyS0::respawn:-/bin/sh\n::ctrlaltdel:/sbin/reboot' \
+		>"$root/etc/inittab"
+	ln -s etc "$root/config" # a link inside
+	find "$root" -exec touch -h -d '2021-02-03 04:05:06.789' {} +
+}
+
+pack_cpio() {
+	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0)
+}
+
+# With an uncompressed cpio in front, as microcode comes.
+pack_early() {
+	(cd "$root" && echo etc/profile | cpio -o -H newc --quiet)
+}
+
+make_images() {
+	local tool
+
+	pack_cpio >"$images/plain.cpio"
+	for tool in 'gzip -n' 'xz --check=crc32' zstd 'lz4 -l'; do
+		{
+			pack_early
+			$tool -c <"$images/plain.cpio"
+		} >"$images/${tool%% *}.cpio"
+	done
+	tar -cf "$images/gnu.tar" -C "$root" .
+	tar --format=pax -b 1 -cf "$images/pax.tar" -C "$root" etc bin sbin usr
+	gzip -nkc "$images/gnu.tar" >"$images/gz.tar"
+	zstd -qc "$images/gnu.tar" >"$images/zst.tar"
+	mke2fs -q -t ext4 -d "$root" "$images/whole.ext4" 24M || return
+	make_disk
+	qemu-img convert -f raw -O qcow2 "$images/disk.ext4" \
+		"$images/disk.qcow2"
+}
+
+# One partition, at 1 MiB, of type 0x83.
+make_disk() {
+	local disk=$images/disk.ext4
+
+	truncate -s 25M "$disk"
+	printf '\0\0\0\0\203\0\0\0\0\10\0\0\0\300\0\0' |
+		dd of="$disk" bs=1 seek=446 conv=notrunc status=none
+	printf '\125\252' | dd of="$disk" bs=1 seek=510 conv=notrunc status=none
+	dd if="$images/whole.ext4" of="$disk" bs=512 seek=2048 \
+		conv=notrunc,sparse status=none
+}
+
+# --- what has to hold --------------------------------------------------------
+
+is_state() { # STATE COMMAND...
+	local said state=$1
+
+	shift
+	said=$(vmfork bake "$@" --json)
+	holds "$said" ".state == \"$state\""
+}
+
+facts() { # FILE
+	stat -c '%a %u:%g %s %y' "$1"
+	md5sum <"$1"
+}
+
+# The file itself, or where that is compressed what is in it; of a file system,
+# what it holds.
+contents() { # FILE
+	local disk=$1
+
+	case $1 in
+	*.cpio | *gnu.tar | *pax.tar) facts "$1" ;;
+	*gz.tar) gzip -dc "$1" | md5sum ;;
+	*zst.tar) zstd -dc "$1" | md5sum ;;
+	*)
+		[ "${1%.qcow2}" = "$1" ] || {
+			disk=$notes/raw
+			qemu-img convert -O raw "$1" "$disk"
+		}
+		file_system "$disk" "$(offset_of "$1")"
+		;;
+	esac
+}
+
+offset_of() { # FILE
+	case $1 in *disk*) echo 1048576 ;; *) echo 0 ;; esac
+}
+
+file_system() { # FILE OFFSET
+	local name="$1?offset=$2"
+
+	e2fsck -fn "$name" >"$notes/fsck" 2>&1 || cat "$notes/fsck"
+	rm -rf "$notes/dump"
+	mkdir "$notes/dump"
+	debugfs -R "rdump / $notes/dump" "$name" >/dev/null 2>&1
+	(cd "$notes/dump" && find . -type f -printf '%P %m %s %T@\n' -exec \
+		md5sum {} + && find . ! -type f -printf '%P %m %l\n') |
+		LC_ALL=C sort
+}
+
+comes_and_goes() { # FILE
+	local before baked
+
+	touch -d '2020-01-01 01:02:03.4567' "$1"
+	before=$(contents "$1")
+	is_state none "$1" --check
+	is_state baked "$1" --modules "$KERNEL" || return
+	baked=$(facts "$1")
+	is_state unchanged "$1" --modules "$KERNEL" || return
+	same "$baked" "$(facts "$1")" || return
+	is_state baked "$1" --check || return
+	is_state baked "$1" --signal vmgenid || return
+	is_state removed "$1" --remove || return
+	same "$before" "$(contents "$1")"
+}
+
+# Nothing is left of a bake that is refused.
+refused() { # PATTERN FILE [OPTION]...
+	local before pattern=$1 file=$2
+
+	shift
+	before=$(facts "$file") || return
+	says 1 "$pattern" "$VMFORK" bake "$@" &&
+		same "$before" "$(facts "$file")" &&
+		[ ! -e "$images/.${file##*/}.vmfork-bake" ]
+}
+
+# --- the tests ---------------------------------------------------------------
+
+archives_of_others() {
+	local evil=$notes/evil
+
+	mkdir -p "$evil/etc" "$evil/usr/lib/systemd"
+	: >"$evil/usr/lib/systemd/systemd"
+	ln -s / "$evil/etc/systemd"
+	ln -s ../../../../../outside "$evil/etc/vmfork"
+	mknod "$evil/null" c 1 3
+	tar -cf "$images/evil.tar" -C "$evil" etc usr null
+	# an absolute name, and one that leads out
+	tar -rPf "$images/evil.tar" --transform 's|.*|/etc/name|' \
+		"$evil/usr/lib/systemd/systemd"
+	tar -rPf "$images/evil.tar" --transform 's|.*|../../outside/x|' \
+		"$evil/usr/lib/systemd/systemd"
+	check "a tar with links that lead out" comes_and_goes "$images/evil.tar"
+	check "is baked" is_state baked "$images/evil.tar"
+	check "in names that stay inside" holds "$(vmfork bake \
+		"$images/evil.tar" --check --json)" '.paths |
+		index("/outside/post-restore.d") and
+		index("/multi-user.target.wants/vmfork-agent.service") | not'
+	check "without a name that leads out" names_stay_inside
+}
+
+names_stay_inside() {
+	! tar -tPf "$images/evil.tar" | grep -v '/outside/x$' |
+		grep -E '(^|/)\.\.(/|$)'
+}
+
+refusals() {
+	local file=$images/x
+
+	echo 'nothing of the kind' >"$file"
+	check "what is no archive" refused 'neither tar nor cpio' "$file"
+	tar -cf "$file" -C "$root" bin
+	check "a tar without /etc" refused 'no directory /etc' "$file"
+	qemu-img create -q -f qcow2 -b "$images/disk.qcow2" -F qcow2 "$file"
+	check "a qcow2 on another file" refused 'another file below' "$file"
+	cp "$images/whole.ext4" "$file"
+	debugfs -w -R 'ssv feature_incompat 0x2c6' "$file" >/dev/null 2>&1
+	check "a file system in use" refused 'was not unmounted' "$file"
+	head -c 880K /dev/zero | tr '\0' x >"$notes/evil/usr/fill"
+	mke2fs -q -F -t ext4 -O ^has_journal -d "$notes/evil" "$file" 1M
+	check "a file system without room" refused 'could not be written' "$file"
+	cp "$images/gnu.tar" "$file"
+	vmfork bake "$file"
+	tar -rf "$file" -C "$root" etc/profile
+	check "a tar that somebody added to" refused 'was added to it' "$file" \
+		--remove
+	cp "$images/plain.cpio" "$file"
+	vmfork bake "$file"
+	pack_early >>"$file"
+	check "a cpio that somebody added to" refused 'was added to it' \
+		"$file" --remove
+	dd if="$images/gzip.cpio" of="$file" bs=1k count=100 status=none
+	check "a cpio that ends too early" refused 'damaged' "$file"
+	head -c 100000 "$images/zst.tar" >"$file"
+	check "a tar that ends too early" refused 'damaged' "$file"
+	rm "$file"
+}
+
+# Wherever it is killed, the image is the old one or the new one.
+killed() { # FILE
+	local before after ms
+
+	before=$(contents "$1")
+	for ms in 0.01 0.05 0.1 0.2 0.3; do
+		signalled KILL "$ms" bake "$1"
+		vmfork bake "$1" --remove || return
+		after=$(contents "$1")
+		same "$before" "$after" && [ ! -e "$images/.${1##*/}.vmfork-bake" ] ||
+			return
+	done
+}
+
+no_room() {
+	local rc
+
+	mkdir "$notes/small"
+	mount -t tmpfs -o size=26m tmpfs "$notes/small"
+	cp "$images/plain.cpio" "$notes/small/a"
+	head -c 30M /dev/zero >"$notes/small/fill" 2>/dev/null
+	says 1 'No space' "$VMFORK" bake "$notes/small/a" &&
+		cmp "$images/plain.cpio" "$notes/small/a" &&
+		[ "$(ls -A "$notes/small")" = "a"$'\n'"fill" ]
+	rc=$?
+	umount "$notes/small"
+	return "$rc"
+}
+
+forks_of_it() {
+	local said
+
+	export VMFORK_INITRD=$images/zstd.cpio
+	check "its guest has no agent" fails_to_arm
+	check "it is baked, with modules" is_state baked "$VMFORK_INITRD" \
+		--modules "$KERNEL" --signal mailbox
+	boot src || bail "no source"
+	check "its agent is the one that was baked" guest src \
+		'[ -x /usr/sbin/vmfork-agent ] && [ -c /dev/vmfork ]'
+	check "a snapshot" vmfork snapshot src ready
+	said=$(vmfork fork ready -n $FORKS --name web --json)
+	check "its forks acknowledge" holds "$said" ".acked == $FORKS and
+		all(.forks[]; .verified)"
+	check "a fork has its own network" has_own_network web-1
+}
+
+fails_to_arm() {
+	! vmfork run mute --timeout 8 && vmfork stop mute
+	! vmfork ps --json | grep -q mute
+}
+
+for tool in mke2fs debugfs qemu-img zstd lz4 xz cpio; do
+	command -v $tool >/dev/null || bail "there is no $tool"
+done
+{ make_root && make_images; } || bail "no images"
+for image in "$images"/*; do
+	check "${image##*/}" comes_and_goes "$image"
+done
+archives_of_others
+refusals
+check "killed, a file system" killed "$images/disk.ext4"
+check "killed, an archive" killed "$images/xz.cpio"
+check "no room for a copy" no_room
+forks_of_it
+done_testing
