@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 300
+# time: 480
 #
 # The agent is baked into images of all kinds and taken out again, and into the
 # initramfs of a guest that has none: forks of that one acknowledge.
