@@ -29,12 +29,22 @@ static double mean(const struct ack_table *table, unsigned int variant,
 	return (double)stats_mean(room, num) / 1000;
 }
 
+/* The end of what is drawn: of a floor that is only looked at, when it is seen. */
+static enum ack_metric last_of(const struct ack_table *table,
+			       unsigned int variant)
+{
+	return ack_median(table, variant, ACK_RECONFIGURE_US) == ACK_UNKNOWN
+		       ? ACK_SEEN_US
+		       : ACK_RECONFIGURE_US;
+}
+
 static void write_bar(FILE *to, const struct ack_table *table,
 		      unsigned int variant, int64_t *room)
 {
+	enum ack_metric last = last_of(table, variant);
 	double part[PART_NUM], rest, mail;
 
-	rest = mean(table, variant, ACK_RECONFIGURE_US, room);
+	rest = mean(table, variant, last, room);
 	mail = mean(table, variant, ACK_MAIL_US, room);
 	part[PART_SIGNAL] = mean(table, variant, ACK_SIGNAL_US, room);
 	part[PART_MAIL] = mail > part[PART_SIGNAL] ? mail - part[PART_SIGNAL]
@@ -47,8 +57,7 @@ static void write_bar(FILE *to, const struct ack_table *table,
 	fprintf(to, "\"%s\"", table->variants[variant].name);
 	for (int i = 0; i < PART_NUM; i++)
 		fprintf(to, " %.3f", part[i]);
-	fprintf(to, " %.3f\n",
-		(double)ack_median(table, variant, ACK_RECONFIGURE_US) / 1000);
+	fprintf(to, " %.3f\n", (double)ack_median(table, variant, last) / 1000);
 }
 
 static void write_script(FILE *to, const struct ack_table *table, int64_t *room)
@@ -61,7 +70,7 @@ static void write_script(FILE *to, const struct ack_table *table, int64_t *room)
 		    "set ylabel 'since the resumption, ms'\n"
 		    "set yrange [0:*]\n$bars << END\n");
 	for (unsigned int i = 0; i < table->num_variants; i++)
-		if (ack_median(table, i, ACK_RECONFIGURE_US) != ACK_UNKNOWN)
+		if (ack_median(table, i, last_of(table, i)) != ACK_UNKNOWN)
 			write_bar(to, table, i, room);
 	fprintf(to, "END\nplot ");
 	for (int i = 0; i < PART_NUM; i++)

@@ -26,7 +26,10 @@ measure all ack --arm off,on -n "$ITERATIONS" --plot "$notes/plot.svg" \
 "$vmfork" stop src >/dev/null
 measure apply apply ready -n "$ITERATIONS"
 
-# Cold forks need files that a page cache can forget.
+# Cold forks need files that a page cache can forget. One state directory has the
+# link of a network, so the other one gives it up.
+"$vmfork" rmi ready >/dev/null
+"$vmfork" net rm default >/dev/null
 disk=$(mktemp -d "$DISK/vmfork-results.XXXXXX")
 clean_disk() {
 	VMFORK_STATE=$disk "$vmfork" stop --all >/dev/null 2>&1
