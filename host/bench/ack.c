@@ -82,8 +82,9 @@ static int take_one(struct ack_table *table, const struct ack_sources *s,
 		row->value[m] = ACK_UNKNOWN;
 	if (ret < 0)
 		vf_err_set(err, -ret, "interrupted");
-	else if (v->cold)
-		ret = cold_drop(s->state, site.snapshot, err);
+	else if (s->plan->cold)
+		ret = (v->cold ? cold_drop : cold_undo)(s->state, site.snapshot,
+							err);
 	if (!ret)
 		ret = v->kind->take(row, &site, err);
 	if (ret == -ECANCELED)

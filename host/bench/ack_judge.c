@@ -170,12 +170,23 @@ static void judge_cold(struct targets *t, const struct ack_table *table)
 	}
 }
 
+/* Of all variants with its source. */
+static bool is_first_of(const struct ack_table *table, unsigned int variant)
+{
+	for (unsigned int i = 0; i < variant; i++)
+		if (!*table->variants[i].why &&
+		    table->variants[i].source ==
+			    table->variants[variant].source)
+			return false;
+	return true;
+}
+
 static void judge_armed(struct targets *t, const struct ack_table *table)
 {
 	for (unsigned int i = 0; i < table->num_variants; i++) {
 		const struct ack_variant *v = &table->variants[i];
 
-		if (v->armed && !*v->why)
+		if (v->armed && !*v->why && is_first_of(table, i))
 			target_add(t, (double)v->spun_us / 1000, " ms", SPUN_MS,
 				   "6. the source spun for its snapshot: %s",
 				   v->name);

@@ -2,12 +2,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cache.h"
 #include "base/cleanup.h"
 #include "bench/cold.h"
 #include "core/chain.h"
+
+#define READ_BYTES (1 << 20)
 
 static int drop_file(int dir_fd, const char *name, struct vf_err *err)
 {
@@ -25,14 +29,35 @@ static int drop_file(int dir_fd, const char *name, struct vf_err *err)
 		return vf_err_errno(err, (int)kept, "%s", name);
 	if (!kept)
 		return 0;
-	vf_err_set(err, EBUSY, "%s: %lld KiB stay in the page cache", name,
+	vf_err_set(err, EBUSY,
+		   "%s: %lld KiB stay in the page cache, it is not cold", name,
 		   (long long)kept * 4);
 	vf_err_hint(err, "what maps it has to end first: its source, its "
 			 "forks, a pool of it");
 	return -EBUSY;
 }
 
-static int drop_dir(int dir_fd, struct vf_err *err)
+/* Holes as well: a page of one that is not there is a fault like any other. */
+static int read_file(int dir_fd, const char *name, struct vf_err *err)
+{
+	__close int fd = openat(dir_fd, name,
+				O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	__free char *buf = malloc(READ_BYTES);
+	struct stat st;
+	ssize_t n = 1;
+
+	if (!buf)
+		return vf_err_errno(err, ENOMEM, "%s", name);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	while (S_ISREG(st.st_mode) && n > 0)
+		n = read(fd, buf, READ_BYTES);
+	return n < 0 ? vf_err_errno(err, errno, "%s", name) : 0;
+}
+
+typedef int file_fn(int dir_fd, const char *name, struct vf_err *err);
+
+static int each_file(int dir_fd, file_fn *fn, struct vf_err *err)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	__closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -46,7 +71,22 @@ static int drop_dir(int dir_fd, struct vf_err *err)
 	}
 	while (!ret && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
-			ret = drop_file(dir_fd, entry->d_name, err);
+			ret = fn(dir_fd, entry->d_name, err);
+	return ret;
+}
+
+/* Of a snapshot and all that it builds on. */
+static int each_link(const struct chain *chain, file_fn *fn, struct vf_err *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < chain->num; i++) {
+		const struct snapshot *s = &chain->links[i].snapshot;
+
+		ret = each_file(s->dir_fd, fn, err);
+		if (ret < 0)
+			vf_err_wrap(err, "snapshot %s", s->name);
+	}
 	return ret;
 }
 
@@ -64,13 +104,20 @@ int cold_drop(const struct vf_state *state, const struct snapshot *snapshot,
 		vf_err_hint(err, "a state directory on a disk is needed: "
 				 "--state DIR");
 	}
-	for (unsigned int i = 0; !ret && i < chain.num; i++) {
-		const struct snapshot *s = &chain.links[i].snapshot;
+	if (!ret)
+		ret = each_link(&chain, drop_file, err);
+	chain_close(&chain);
+	return ret;
+}
 
-		ret = drop_dir(s->dir_fd, err);
-		if (ret < 0)
-			vf_err_wrap(err, "snapshot %s: not cold", s->name);
-	}
+int cold_undo(const struct vf_state *state, const struct snapshot *snapshot,
+	      struct vf_err *err)
+{
+	struct chain chain;
+	int ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);
+
+	if (!ret)
+		ret = each_link(&chain, read_file, err);
 	chain_close(&chain);
 	return ret;
 }

@@ -20,4 +20,16 @@
 int cold_drop(const struct vf_state *state, const struct snapshot *snapshot,
 	      struct vf_err *err);
 
+/**
+ * cold_undo() - Have the page cache know all of a snapshot, after forks that were
+ * cold
+ * @state:	state directory
+ * @snapshot:	snapshot
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int cold_undo(const struct vf_state *state, const struct snapshot *snapshot,
+	      struct vf_err *err);
+
 #endif

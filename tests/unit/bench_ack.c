@@ -225,6 +225,7 @@ static void armed_is_judged(void **state)
 
 	fix->table.variants[armed].armed = true;
 	fix->table.variants[armed].spun_us = 5500;
+	fix->table.variants[armed].source = 1;
 	add(fix, plain, 1, ACK_RECONFIGURE_US, 100);
 	add(fix, armed, 1, ACK_RECONFIGURE_US, 80);
 	add(fix, other, 1, ACK_RECONFIGURE_US, 90);
