@@ -83,36 +83,58 @@ int ack_request_take(struct ack_row *row, const struct ack_site *site,
 	return ack_take_way(row, site, &way, err);
 }
 
+/* A fork that is told over its console. */
+struct told_over {
+	const struct vf_state *state;
+	int fd; /* kept, for what the shell echoes waits in it */
+};
+
+static int open_console(struct told_over *t, const char *name,
+			struct vf_err *err)
+{
+	struct vm vm;
+	int ret = vm_open(&vm, t->state, name, err);
+
+	if (!ret) {
+		t->fd = vf_unix_connect(vm.run_fd, VMM_CONSOLE_SOCKET, -1,
+					vf_now_us() + CONSOLE_US);
+		if (t->fd < 0)
+			ret = vf_err_errno(err, t->fd, "VM %s: console", name);
+	}
+	vm_close(&vm);
+	return ret;
+}
+
 /*
  * In its favour: the connection is there, and the commands are on the line, as
- * the guest is resumed. What the shell echoes waits in the socket.
+ * the guest is resumed.
  */
 static int send_commands(const struct fork_job *job, struct vmm *vmm, void *ctx,
 			 struct vf_err *err)
 {
 	char commands[IPSCRIPT_BYTES], line[SCRIPT_BYTES];
-	int *fd = ctx;
+	struct told_over *t = ctx;
 	int ret = ipscript_write(commands, &job->letter.identity.link[0]);
 
 	(void)vmm;
-	if (!ret) {
-		*fd = vf_unix_connect(job->vm.run_fd, VMM_CONSOLE_SOCKET, -1,
-				      vf_now_us() + CONSOLE_US);
-		ret = *fd < 0 ? *fd : 0;
-	}
+	if (ret < 0)
+		return vf_err_errno(err, ret, "console");
+	ret = open_console(t, job->vm.name, err);
+	if (ret < 0)
+		return ret;
 	snprintf(line, sizeof(line), "%s; echo >/run/standin\n", commands);
-	if (!ret)
-		ret = vf_write_all(*fd, line, strlen(line));
+	ret = vf_write_all(t->fd, line, strlen(line));
 	return ret < 0 ? vf_err_errno(err, ret, "console") : 0;
 }
 
 int ack_shell_take(struct ack_row *row, const struct ack_site *site,
 		   struct vf_err *err)
 {
-	__close int fd = -1;
-	const struct ack_way way = { .resuming = send_commands, .ctx = &fd };
+	struct told_over t = { .state = site->state, .fd = -1 };
+	const struct ack_way way = { .resuming = send_commands, .ctx = &t };
 	int ret = ack_take_way(row, site, &way, err);
 
+	vf_close_fd(&t.fd);
 	/* its program hears of the mail when all is done */
 	row->value[ACK_SIGNAL_US] = ACK_UNKNOWN;
 	row->value[ACK_MAIL_US] = ACK_UNKNOWN;
