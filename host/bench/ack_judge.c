@@ -9,7 +9,6 @@
 #define LEAST_MOST 1.5
 #define IP_MOST	   (1.0 / 3)
 #define COLD_MOST  (1.0 / 3)
-#define SPUN_MS	   5
 #define ARMED_MOST 1.05 /* never slower: this much two runs of one differ */
 
 unsigned int ack_samples(const struct ack_table *table, unsigned int variant,
@@ -187,7 +186,7 @@ static void judge_armed(struct targets *t, const struct ack_table *table)
 		const struct ack_variant *v = &table->variants[i];
 
 		if (v->armed && !*v->why && is_first_of(table, i))
-			target_add(t, (double)v->spun_us / 1000, " ms", SPUN_MS,
+			target_add(t, (double)v->spun_us / 1000, " ms", 0,
 				   "6. the source spun for its snapshot: %s",
 				   v->name);
 		for (unsigned int k = 0; v->armed && k < table->num_variants;

@@ -25,6 +25,7 @@ measure all ack --arm off,on -n "$ITERATIONS" --plot "$notes/plot.svg" \
 "$vmfork" snapshot src ready >/dev/null
 "$vmfork" stop src >/dev/null
 measure apply apply ready -n "$ITERATIONS"
+measure arm arm ready -n "$some"
 
 # Cold forks need files that a page cache can forget. One state directory has the
 # link of a network, so the other one gives it up.
@@ -122,6 +123,13 @@ def parts: [{ what: "waking up", us: .signal_us.p50 },
 + " \($most.us | ms) go into \($most.what): that dominates."' "$notes/all.json"
 }
 
+agents() {
+	jq -r "$filters"'table(["agent", "n", "mean", "p50", "p90", "max"];
+		select(.name | startswith("agent"))
+		| [.name, (.n | tostring)] + ([.mean_us, .p50_us, .p90_us,
+			.max_us] | map(ms)))' "$notes/arm.json"
+}
+
 # Each line: what, measured, target, whether it is met.
 targets() {
 	jq -rn "$filters"'
@@ -131,12 +139,14 @@ def line: [.name, (.value | round3) + .unit,
 		else "at most \(.allowed | round3)\(.unit)" end),
 	(if .met == null then "" elif .met then "yes" else "no" end)] | row;
 (["what", "measured", "target", "met"] | row), "| --- | --- | --- | --- |",
-(($all[0].targets + $cold[0].targets) | sort_by(.name)[] | line),
-($apply[0].ratios[] | { name: "3. \(.name)", value: .p50, unit: "",
-	allowed, met: (.p50 <= .allowed) } | line)' \
+def ratios(n): .ratios[] | { name: "\(n). \(.name)", value: .p50, unit: "", allowed,
+	met: (.p50 <= .allowed) };
+([$all[0].targets[], $cold[0].targets[], ($apply[0] | ratios(3)),
+	($arm[0] | ratios(6))] | sort_by(.name)[] | line)' \
 		--slurpfile all "$notes/all.json" \
 		--slurpfile cold "$notes/cold.json" \
-		--slurpfile apply "$notes/apply.json"
+		--slurpfile apply "$notes/apply.json" \
+		--slurpfile arm "$notes/arm.json"
 }
 
 # --- the text ----------------------------------------------------------------
@@ -168,6 +178,13 @@ TEXT
 	parts all
 	missing all
 	printf '\n%s\n' "$(dominates)"
+	cat <<'TEXT'
+
+What arming costs the source, by its agent's own account, and what the agent uses
+while it waits:
+
+TEXT
+	agents
 	cat <<'TEXT'
 
 ## Method
@@ -252,6 +269,8 @@ TEXT
   in the guest that is its own.
 - The mailbox module, and a VMClock driver for a kernel that has none, are loaded in
   all guests of a signal, in none of what they are held against.
+- For how long a source spun before it was paused is by its own clock: a processor that
+  the host withheld is in it.
 - The guest is small and idle, with one interface.
 TEXT
 } >"$notes/text"
