@@ -53,7 +53,7 @@ static int make_vm(struct batch *b, struct worker *w, const char *name,
 	int ret;
 
 	if (!b->num_entries)
-		return vm_create(vm, b->state, name, err);
+		return vm_create_locked(vm, b->state, name, err);
 	entry = &b->entries[b->num_entries - 1];
 	ret = ready_move(entry, b->state, name, err);
 	if (ret < 0)
@@ -64,21 +64,25 @@ static int make_vm(struct batch *b, struct worker *w, const char *name,
 	return 0;
 }
 
-/* As above, where a dead VM of that name may be in the way. */
+/* As above, where a dead VM of that name may be in the way: not under the lock. */
 static int replace_vm(struct batch *b, struct worker *w, const char *name,
-		      struct vf_err *err)
+		      int *lock_fd, struct vf_err *err)
 {
 	int ret = make_vm(b, w, name, err);
 
 	if (ret != -EEXIST)
 		return ret;
+	close(vf_steal_fd(lock_fd));
 	ret = reap_dead(b->state, name, err);
-	return ret < 0 ? ret : make_vm(b, w, name, err);
+	if (ret < 0)
+		return ret;
+	*lock_fd = state_lock(b->state, err);
+	return *lock_fd < 0 ? *lock_fd : make_vm(b, w, name, err);
 }
 
 /* Reserve one name, the next free one if the user did not choose a prefix. */
 static int name_job(struct batch *b, struct worker *w, unsigned int *number,
-		    struct vf_err *err)
+		    int *lock_fd, struct vf_err *err)
 {
 	const char *prefix = b->request->prefix;
 	char name[2 * VF_NAME_MAX];
@@ -90,7 +94,7 @@ static int name_job(struct batch *b, struct worker *w, unsigned int *number,
 		snprintf(name, sizeof(name), "%s-%u",
 			 prefix ? prefix : b->snapshot->name, ++*number);
 		if (prefix)
-			return replace_vm(b, w, name, err);
+			return replace_vm(b, w, name, lock_fd, err);
 		ret = make_vm(b, w, name, err);
 		/* another command may have taken it since */
 		if (ret != -EEXIST)
@@ -103,10 +107,13 @@ static int name_jobs(struct batch *b, struct vf_err *err)
 	unsigned int number =
 		b->request->prefix ? 0
 				   : last_number(b->state, b->snapshot->name);
+	__close int lock_fd = state_lock(b->state, err);
 
+	if (lock_fd < 0)
+		return lock_fd;
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
-		int ret = name_job(b, &b->workers[i], &number, err);
+		int ret = name_job(b, &b->workers[i], &number, &lock_fd, err);
 
 		if (ret < 0)
 			return ret;

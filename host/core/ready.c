@@ -21,7 +21,7 @@ int ready_create(struct vm *vm, const struct vf_state *pool, struct vf_err *err)
 	if (ret < 0)
 		return vf_err_errno(err, ret, "random numbers");
 	snprintf(name, sizeof(name), READY_PREFIX "%016" PRIx64, number);
-	return vm_create(vm, pool, name, err);
+	return vm_create_locked(vm, pool, name, err);
 }
 
 /* Is the snapshot still there, and the same? Return: 1, 0, -errno */

@@ -26,7 +26,7 @@
 /**
  * ready_create() - Begin an entry
  * @vm:		out: entry, see vm_create()
- * @pool:	state_pool()
+ * @pool:	state_pool(), locked
  * @err:	error
  *
  * Return: 0 or -errno

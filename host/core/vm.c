@@ -35,19 +35,15 @@ static int run_open(const struct vf_state *state, const char *name)
 	return fd;
 }
 
-int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
-	      struct vf_err *err)
+int vm_create_locked(struct vm *vm, const struct vf_state *state,
+		     const char *name, struct vf_err *err)
 {
-	__close int lock_fd = -1;
 	int ret;
 
 	*vm = (struct vm){ .run_fd = -1 };
 	ret = vm_check_name(name, err);
 	if (ret < 0)
 		return ret;
-	lock_fd = state_lock(state, err);
-	if (lock_fd < 0)
-		return lock_fd;
 	if (mkdirat(state->vms_fd, name, 0700) < 0) {
 		if (errno == EEXIST)
 			return vf_err_set(err, EEXIST, "VM %s: exists", name);
@@ -60,6 +56,15 @@ int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
 	if (ret < 0)
 		vf_remove_tree(state->vms_fd, name);
 	return ret;
+}
+
+int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
+	      struct vf_err *err)
+{
+	__close int lock_fd = state_lock(state, err);
+
+	*vm = (struct vm){ .run_fd = -1 };
+	return lock_fd < 0 ? lock_fd : vm_create_locked(vm, state, name, err);
 }
 
 void vm_close(struct vm *vm)

@@ -93,6 +93,18 @@ int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
 	      struct vf_err *err);
 
 /**
+ * vm_create_locked() - vm_create() for who holds the lock of the state
+ * @vm:		see vm_create()
+ * @state:	state directory, locked
+ * @name:	name
+ * @err:	error
+ *
+ * Return: see vm_create()
+ */
+int vm_create_locked(struct vm *vm, const struct vf_state *state,
+		     const char *name, struct vf_err *err);
+
+/**
  * vm_open() - Read a VM's record
  * @vm:		out: VM; vm_close() it, also after a failure
  * @state:	state directory
