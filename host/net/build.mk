@@ -21,4 +21,5 @@ net_srcs := \
 	host/net/subnet.c \
 	host/net/sysctl.c \
 	host/net/tap.c \
+	host/net/tc.c \
 	host/net/wish.c

@@ -25,6 +25,7 @@
 #include "net/pool.h"
 #include "net/port.h"
 #include "net/shape.h"
+#include "net/tc.h"
 
 #define CHECK_TIMEOUT_US 10000000
 
@@ -118,32 +119,31 @@ static int check_shaping(struct check *check, struct vf_err *err)
 }
 
 static int qdisc_try(struct check *check, const char *kind, const void *options,
-		     size_t len, struct vf_err *err)
+		     size_t len, const char *lacks, struct vf_err *err)
 {
 	struct tcmsg tcm = { .tcm_parent = TC_H_ROOT,
 			     .tcm_ifindex = if_nametoindex(check->port.tap) };
-	struct nl_msg *msg;
+	struct nl_msg *msg = tc_add(&check->rtnl, RTM_NEWQDISC,
+				    NLM_F_CREATE | NLM_F_REPLACE, &tcm, kind);
+	int added = msg ? 0 : -ENOMEM;
 
-	msg = rtnl_add(&check->rtnl, RTM_NEWQDISC,
-		       NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, "qdisc %s",
-		       kind);
-	if (!msg || nlmsg_append(msg, &tcm, sizeof(tcm), NLMSG_ALIGNTO) < 0 ||
-	    nla_put_string(msg, TCA_KIND, kind) < 0 ||
-	    (len && nla_put(msg, TCA_OPTIONS, len, options) < 0))
-		return vf_err_errno(err, ENOMEM, "qdisc %s", kind);
-	return rtnl_commit(&check->rtnl, RTNL_STRICT, err);
+	if (msg && len)
+		added = nla_put(msg, TCA_OPTIONS, (int)len, options);
+	return tc_commit(&check->rtnl, added, lacks, err);
 }
 
 static int check_netem(struct check *check, struct vf_err *err)
 {
 	struct tc_netem_qopt options = { .limit = 1000 };
 
-	return qdisc_try(check, "netem", &options, sizeof(options), err);
+	return qdisc_try(check, "netem", &options, sizeof(options),
+			 "netem qdisc (CONFIG_NET_SCH_NETEM)", err);
 }
 
 static int check_fq_codel(struct check *check, struct vf_err *err)
 {
-	return qdisc_try(check, "fq_codel", NULL, 0, err);
+	return qdisc_try(check, "fq_codel", NULL, 0,
+			 "fq_codel qdisc (CONFIG_NET_SCH_FQ_CODEL)", err);
 }
 
 /* Without a rate, which would need a rate table, it does nothing; no matter. */
@@ -170,7 +170,8 @@ static int check_police(struct check *check, struct vf_err *err)
 	nla_nest_end(msg, options);
 	nla_nest_end(msg, act);
 	nla_nest_end(msg, tab);
-	return rtnl_commit(&check->rtnl, RTNL_STRICT, err);
+	return tc_commit(&check->rtnl, 0,
+			 "police action (CONFIG_NET_ACT_POLICE)", err);
 nla_put_failure:
 	return vf_err_errno(err, ENOMEM, "action police");
 }

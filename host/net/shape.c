@@ -14,6 +14,7 @@
 #include "net/network.h"
 #include "net/port.h"
 #include "net/shape.h"
+#include "net/tc.h"
 
 #define SUFFIX "i"
 
@@ -68,19 +69,6 @@ static struct net_port device_of(const struct net_port *port)
 
 	strcpy(device.tap + len, SUFFIX);
 	return device;
-}
-
-static struct nl_msg *tc_add(struct rtnl *rtnl, int type, int flags,
-			     const struct tcmsg *tcm, const char *kind)
-{
-	struct nl_msg *msg =
-		rtnl_add(rtnl, type, NLM_F_ACK | flags, "%s", kind);
-
-	if (!msg ||
-	    nlmsg_append(msg, (void *)tcm, sizeof(*tcm), NLMSG_ALIGNTO) < 0 ||
-	    nla_put_string(msg, TCA_KIND, kind) < 0)
-		return NULL;
-	return msg;
 }
 
 /* Token bucket filter: net/sched/sch_tbf.c, tbf_change(). */
@@ -204,26 +192,11 @@ nla_put_failure:
 	return -ENOMEM;
 }
 
-/* Send what was added; what the kernel does not know it lacks. */
-static int commit(struct rtnl *rtnl, int added, const char *lacks,
-		  struct vf_err *err)
-{
-	int ret;
-
-	if (added < 0)
-		return vf_err_errno(err, added, "shaping");
-	ret = rtnl_commit(rtnl, RTNL_STRICT, err);
-	if (ret == -ENOENT || ret == -EOPNOTSUPP)
-		return vf_err_set(err, EOPNOTSUPP, "this kernel has no %s",
-				  lacks);
-	return ret;
-}
-
 static int bucket_set(struct rtnl *rtnl, int ifindex, uint64_t bits,
 		      struct vf_err *err)
 {
-	return commit(rtnl, tbf_add(rtnl, ifindex, bits),
-		      "tbf qdisc (CONFIG_NET_SCH_TBF)", err);
+	return tc_commit(rtnl, tbf_add(rtnl, ifindex, bits),
+			 "tbf qdisc (CONFIG_NET_SCH_TBF)", err);
 }
 
 /* What a port was given, to be taken away again if the rest fails. */
@@ -246,8 +219,8 @@ static int device_make(struct rtnl *rtnl, const struct net_port *device,
 		return ret < 0 ? ret
 			       : vf_err_errno(err, EEXIST, "ifb %s",
 					      device->tap);
-	ret = commit(rtnl, device_add(rtnl, device), "ifb device (CONFIG_IFB)",
-		     err);
+	ret = tc_commit(rtnl, device_add(rtnl, device),
+			"ifb device (CONFIG_IFB)", err);
 	if (!ret)
 		ret = port_find(rtnl, device, err);
 	if (ret > 0 || ret == -EEXIST)
@@ -272,15 +245,15 @@ static int limit_out(struct rtnl *rtnl, const struct net_port *port,
 	done->device = true;
 	ret = bucket_set(rtnl, device_ifindex, bits, err);
 	if (!ret)
-		ret = commit(rtnl, ingress_add(rtnl, ifindex),
-			     "ingress qdisc (CONFIG_NET_SCH_INGRESS)", err);
+		ret = tc_commit(rtnl, ingress_add(rtnl, ifindex),
+				"ingress qdisc (CONFIG_NET_SCH_INGRESS)", err);
 	if (ret < 0)
 		return ret;
 	done->ingress = true;
-	return commit(rtnl, redirect_add(rtnl, ifindex, device_ifindex),
-		      "u32 classifier with mirred action "
-		      "(CONFIG_NET_CLS_U32, CONFIG_NET_ACT_MIRRED)",
-		      err);
+	return tc_commit(rtnl, redirect_add(rtnl, ifindex, device_ifindex),
+			 "u32 classifier with mirred action "
+			 "(CONFIG_NET_CLS_U32, CONFIG_NET_ACT_MIRRED)",
+			 err);
 }
 
 static void steps_undo(struct rtnl *rtnl, const struct net_port *port,

@@ -3,8 +3,13 @@
 #include "netns/net_frame.h"
 
 #include <errno.h>
+#include <linux/if_link.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <netlink/attr.h>
 
 #include "net/shape.h"
+#include "net/tc.h"
 
 /* A network with one port, its TAP open. */
 struct shaped {
@@ -146,6 +151,98 @@ static void test_gc(void **state)
 	shaped_teardown(&s);
 }
 
+/* What is asked of the kernel in each of the ways that shaping asks. */
+enum ask { ASK_QDISC, ASK_FILTER, ASK_ACTION, ASK_LINK, ASK_NUM };
+
+static int filter_add(struct rtnl *rtnl, int ifindex, const char *kind,
+		      const char *action)
+{
+	struct tcmsg tcm = { .tcm_parent = TC_H_MAKE(TC_H_INGRESS, 0),
+			     .tcm_ifindex = ifindex,
+			     .tcm_info = TC_H_MAKE(2 << 16, htons(ETH_P_ALL)) };
+	struct tc_u32_sel sel = { .flags = TC_U32_TERMINAL };
+	struct nlattr *options, *actions, *first;
+	struct nl_msg *msg = tc_add(rtnl, RTM_NEWTFILTER,
+				    NLM_F_CREATE | NLM_F_EXCL, &tcm, kind);
+
+	options = msg ? nla_nest_start(msg, TCA_OPTIONS) : NULL;
+	if (!options || nla_put(msg, TCA_U32_SEL, sizeof(sel), &sel) < 0)
+		return -ENOMEM;
+	actions = action ? nla_nest_start(msg, TCA_U32_ACT) : NULL;
+	if (actions) {
+		first = nla_nest_start(msg, 1);
+		if (!first || nla_put_string(msg, TCA_ACT_KIND, action) < 0)
+			return -ENOMEM;
+		nla_nest_end(msg, first);
+		nla_nest_end(msg, actions);
+	}
+	nla_nest_end(msg, options);
+	return 0;
+}
+
+static int link_add(struct rtnl *rtnl, const char *kind)
+{
+	struct ifinfomsg none = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg = rtnl_add_link(
+		rtnl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &none, "link");
+	struct nlattr *info = msg ? nla_nest_start(msg, IFLA_LINKINFO) : NULL;
+
+	if (!info || nla_put_string(msg, IFLA_INFO_KIND, kind) < 0)
+		return -ENOMEM;
+	nla_nest_end(msg, info);
+	return 0;
+}
+
+static int ask_add(struct rtnl *rtnl, enum ask ask, int ifindex)
+{
+	struct tcmsg root = { .tcm_parent = TC_H_ROOT, .tcm_ifindex = ifindex };
+
+	switch (ask) {
+	case ASK_QDISC:
+		return tc_add(rtnl, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL,
+			      &root, "none")
+			       ? 0
+			       : -ENOMEM;
+	case ASK_FILTER:
+		return filter_add(rtnl, ifindex, "none", NULL);
+	case ASK_ACTION:
+		return filter_add(rtnl, ifindex, "u32", "none");
+	case ASK_LINK:
+		return link_add(rtnl, "none");
+	case ASK_NUM:
+		break;
+	}
+	return -EINVAL;
+}
+
+/* What no kernel has is named; what was there stays. */
+static void test_lacking(void **state)
+{
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	struct shaped s;
+
+	shaped_setup(&s, state);
+	assert_ok(s.env, shape_apply(&s.port, &out, &s.env->err));
+	assert_ok(s.env, rtnl_open(&rtnl, NETLINK_ROUTE, &s.env->err));
+	for (int ask = 0; ask < ASK_NUM; ask++) {
+		int added =
+			ask_add(&rtnl, ask, (int)if_nametoindex(s.port.tap));
+
+		assert_int_equal(added, 0);
+		assert_int_equal(tc_commit(&rtnl, added,
+					   "such thing (CONFIG_NONE)",
+					   &s.env->err),
+				 -EOPNOTSUPP);
+		assert_string_equal(
+			s.env->err.msg,
+			"this kernel has no such thing (CONFIG_NONE)");
+	}
+	assert_int_equal(tc_commit(&rtnl, -ENOMEM, "it", &s.env->err), -ENOMEM);
+	assert_true(holds(&s, "tc qdisc show dev ${tap}i root |"
+			      " grep -q 'tbf .*rate 20Mbit'"));
+	shaped_teardown(&s);
+}
+
 /* The source port of the next datagram that the gateway gets. */
 static uint16_t heard_port(int fd)
 {
@@ -207,13 +304,10 @@ static void test_pinned_routed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		env_test(test_apply),
-		env_test(test_one_way),
-		env_test(test_foreign),
-		env_test(test_no_tap),
-		env_test(test_gc),
-		env_test(test_pinned_bridge),
-		env_test(test_pinned_routed),
+		env_test(test_apply),	      env_test(test_one_way),
+		env_test(test_foreign),	      env_test(test_no_tap),
+		env_test(test_lacking),	      env_test(test_gc),
+		env_test(test_pinned_bridge), env_test(test_pinned_routed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
