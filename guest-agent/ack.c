@@ -81,6 +81,7 @@ void ack_set_peer(struct ack *ack, const struct vmfork_mail *mail,
 
 	ack->kind = VMFORK_ACK_NONE;
 	ack->has_peer = false;
+	ack->tells_stages = id && id->guest.tells_stages;
 	memset(&ack->peer, 0, sizeof(ack->peer));
 	memcpy(ack->restore_id, mail->restore_id, VMFORK_ID_LEN);
 	memcpy(ack->nonce, mail->nonce, VMFORK_ID_LEN);
@@ -105,11 +106,51 @@ void ack_begin(struct ack *ack, enum vmfork_ack_kind kind)
 	ack->give_up_ns = monotonic_ns() + VMFORK_ACK_GIVE_UP_S * NS_PER_S;
 }
 
+static void fill(struct vmfork_ack *msg, const struct ack *ack,
+		 enum vmfork_ack_kind kind, const struct vmfork_status *status)
+{
+	*msg = (struct vmfork_ack){
+		.kind = (uint16_t)kind,
+		.generation = status->generation,
+		.stage = status->stage,
+		.signal = status->signal,
+		.error = status->error,
+		.step = status->step,
+		.detail = status->detail,
+	};
+	memcpy(msg->restore_id, ack->restore_id, VMFORK_ID_LEN);
+	memcpy(msg->nonce, ack->nonce, VMFORK_ID_LEN);
+	memcpy(msg->time_ns, status->time_ns, sizeof(msg->time_ns));
+}
+
+/* One that does not leave is as good as one that is lost. */
+static void leave(const struct ack *ack, struct vmfork_ack *msg, uint64_t now)
+{
+	msg->sent_ns = now;
+	vmfork_ack_seal(msg);
+	sendto(ack->fd, msg, sizeof(*msg), MSG_DONTWAIT, &ack->peer.addr,
+	       ack->peer_len);
+}
+
+void ack_tell_stages(const struct ack *ack, const struct vmfork_status *status,
+		     enum vmfork_stage from)
+{
+	struct vmfork_ack msg;
+
+	if (!ack->has_peer || !ack->tells_stages)
+		return;
+	for (uint32_t stage = from; stage <= status->stage; stage++) {
+		fill(&msg, ack, VMFORK_ACK_STAGE, status);
+		msg.stage = stage;
+		leave(ack, &msg, monotonic_ns());
+	}
+}
+
 uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 		  uint64_t gpa, uint64_t arm_seq)
 {
-	struct vmfork_ack msg = { 0 };
 	uint64_t now = monotonic_ns(), next;
+	struct vmfork_ack msg;
 
 	if (!ack->has_peer || ack->kind == VMFORK_ACK_NONE)
 		return 0;
@@ -117,24 +158,11 @@ uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 		ack->kind = VMFORK_ACK_NONE;
 		return 0;
 	}
-	msg.kind = (uint16_t)ack->kind;
-	memcpy(msg.restore_id, ack->restore_id, VMFORK_ID_LEN);
-	memcpy(msg.nonce, ack->nonce, VMFORK_ID_LEN);
+	fill(&msg, ack, ack->kind, status);
 	msg.gpa = gpa;
 	msg.arm_seq = arm_seq;
-	msg.generation = status->generation;
-	msg.stage = status->stage;
-	msg.signal = status->signal;
-	msg.error = status->error;
-	msg.step = status->step;
-	msg.detail = status->detail;
 	msg.attempt = ack->attempt++;
-	memcpy(msg.time_ns, status->time_ns, sizeof(msg.time_ns));
-	msg.sent_ns = now;
-	vmfork_ack_seal(&msg);
-	/* One that does not leave is as good as one that is lost. */
-	sendto(ack->fd, &msg, sizeof(msg), MSG_DONTWAIT, &ack->peer.addr,
-	       ack->peer_len);
+	leave(ack, &msg, now);
 	next = now + ack->pause_ns;
 	ack->pause_ns *= 2;
 	if (ack->pause_ns > MAX_PAUSE_NS)

@@ -12,9 +12,10 @@
 
 struct ack {
 	int fd;
-	uint16_t port; /* ours: header.hint_port */
-	bool is_dual;  /* an IPv6 socket that speaks IPv4, too */
-	bool has_peer; /* the mail named somebody to tell */
+	uint16_t port;	   /* ours: header.hint_port */
+	bool is_dual;	   /* an IPv6 socket that speaks IPv4, too */
+	bool has_peer;	   /* the mail named somebody to tell */
+	bool tells_stages; /* it wants to hear of each stage */
 	union {
 		struct sockaddr addr;
 		struct sockaddr_in in;
@@ -72,6 +73,18 @@ void ack_begin(struct ack *ack, enum vmfork_ack_kind kind);
  */
 uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 		  uint64_t gpa, uint64_t arm_seq);
+
+/**
+ * ack_tell_stages() - Say once that stages were reached, if the mail asks for it
+ * @ack:	ack
+ * @status:	what it shall say
+ * @from:	the first of them; the last one is that of @status
+ *
+ * Before the network is new nothing gets through: what was reached by then is
+ * told with that. Nobody answers.
+ */
+void ack_tell_stages(const struct ack *ack, const struct vmfork_status *status,
+		     enum vmfork_stage from);
 
 /**
  * ack_receive() - Read all datagrams that are waiting

@@ -212,6 +212,9 @@ static void restore_end(struct agent *agent, int ret)
 {
 	if (ret < 0)
 		publish(agent);
+	if (!ret)
+		ack_tell_stages(&agent->ack, status_of(agent),
+				VMFORK_STAGE_SIGNAL);
 	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_APPLIED);
 	if (!ret)
 		announce(agent);
@@ -435,6 +438,7 @@ static void settled(struct agent *agent)
 	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
 	publish(agent);
 	report_now(agent); /* who is told looks there */
+	ack_tell_stages(&agent->ack, status, VMFORK_STAGE_SETTLED);
 	if (status->signal != VMFORK_SIGNAL_BOOT)
 		tell(agent, VMFORK_ACK_SETTLED);
 }
@@ -451,6 +455,7 @@ void restore_answered(struct agent *agent, enum vmfork_ack_kind kind)
 		return;
 	status_reach(status, VMFORK_STAGE_ACKED, monotonic_ns());
 	publish(agent);
+	ack_tell_stages(&agent->ack, status, VMFORK_STAGE_ACKED);
 	if (!agent->is_armed)
 		restore_arm(agent);
 	if (settle_is_over(&agent->settle))

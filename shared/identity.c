@@ -69,6 +69,9 @@ static void guest_encode(struct attr_writer *w,
 	if (guest->payload_len)
 		attr_put(w, VMFORK_A_PAYLOAD | M, guest->payload,
 			 guest->payload_len);
+	/* who does not know of them may leave them out */
+	if (guest->tells_stages)
+		attr_put(w, VMFORK_A_STAGES, NULL, 0);
 }
 
 int identity_encode(const struct vmfork_identity *id, void *payload,
@@ -286,6 +289,9 @@ static int mail_read(struct vmfork_identity *id, const struct attr *a,
 	case VMFORK_A_PAYLOAD:
 		guest->payload = a->value;
 		guest->payload_len = a->len;
+		return 0;
+	case VMFORK_A_STAGES:
+		guest->tells_stages = true;
 		return 0;
 	case VMFORK_A_UNSPEC:
 	case VMFORK_A_NUM:

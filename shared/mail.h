@@ -76,6 +76,7 @@ struct identity_guest {
 	bool has_entropy;
 	bool has_hooks;
 	bool keep_tcp;
+	bool tells_stages;
 	uint8_t machine_id[VMFORK_ID_LEN];
 	struct vmfork_clock clock;
 	uint8_t entropy[VMFORK_ENTROPY_LEN];

@@ -67,6 +67,7 @@ static const struct rule mail_rows[] = {
 	[VMFORK_A_KEEP_TCP] = { "keep-tcp", LEN(0) },
 	[VMFORK_A_HOOKS] = { "hooks", LEN(sizeof(struct vmfork_hooks)) },
 	[VMFORK_A_PAYLOAD] = { "payload", LENS(1, VMFORK_GUEST_PAYLOAD_MAX) },
+	[VMFORK_A_STAGES] = { "stages", LEN(0) },
 };
 const struct rules rules_mail = ROWS(mail_rows, VMFORK_A_NUM);
 

@@ -9,6 +9,11 @@
  * kind set to VMFORK_ACK_ANSWER and its answer field to the kind that it
  * answers; after VMFORK_ACK_GIVE_UP_S seconds the status part of the mailbox
  * alone tells. A repeated datagram differs from the first in attempt and crc.
+ *
+ * Where the mail has VMFORK_A_STAGES, there is a VMFORK_ACK_STAGE more for each
+ * stage that is reached, its stage field saying which. Nothing gets through
+ * before the network is new, so the first three come together, right before
+ * VMFORK_ACK_APPLIED. They are neither repeated nor answered: some may be lost.
  */
 #ifndef VMFORK_ACK_H
 #define VMFORK_ACK_H
@@ -27,6 +32,7 @@ enum vmfork_ack_kind {
 	VMFORK_ACK_SETTLED, /* all is done and the page is armed again */
 	VMFORK_ACK_FAILED,  /* error and step say why; old network kept */
 	VMFORK_ACK_ANSWER,  /* host to guest */
+	VMFORK_ACK_STAGE,   /* a stage was reached */
 	VMFORK_ACK_NUM
 };
 

@@ -82,6 +82,7 @@
  *	VMFORK_A_KEEP_TCP	empty: leave connections of dropped addresses
  *	VMFORK_A_HOOKS		struct vmfork_hooks: how post-restore hooks run
  *	VMFORK_A_PAYLOAD	1 to 2048 bytes for the workload
+ *	VMFORK_A_STAGES		empty: a datagram for each stage as well
  *
  * Clock and entropy are of the moment: mail at boot has none of them.
  *

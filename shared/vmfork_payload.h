@@ -26,6 +26,7 @@ enum vmfork_attr_mail {
 	VMFORK_A_KEEP_TCP,
 	VMFORK_A_HOOKS,
 	VMFORK_A_PAYLOAD,
+	VMFORK_A_STAGES,
 	VMFORK_A_NUM
 };
 

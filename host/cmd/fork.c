@@ -116,6 +116,7 @@ struct order {
 	const char *prefetch; /* as it stands on the command line */
 	bool no_wait;
 	bool refill;
+	bool stages;
 	unsigned int timeout_s;
 };
 
@@ -286,6 +287,8 @@ static int check_order(struct cmd *cmd, const struct order *order,
 	if (!request->post && asked)
 		return cmd_usage_error(
 			cmd, err, "--%s: nobody is told with --no-mail", asked);
+	if (request->wait == FORK_WAIT_NONE && order->stages)
+		return cmd_usage_error(cmd, err, "--stages: nobody listens");
 	if (request->wait < FORK_WAIT_SETTLED)
 		return 0;
 	return told_check_wait(cmd, &order->told, order->timeout_s, err);
@@ -313,6 +316,7 @@ static int parse_order(struct cmd *cmd, struct order *order, struct vf_err *err)
 		ret = parse_links(cmd, order, err);
 	if (!ret)
 		ret = told_parse(cmd, &request->told, &order->told, err);
+	request->told.all.tells_stages = order->stages;
 	return ret < 0 ? ret : check_order(cmd, order, err);
 }
 
@@ -342,6 +346,8 @@ static int parse_options(struct cmd *cmd, struct order *order, int *argc,
 		  "no mail: they keep their parent's network, reach nobody" },
 		{ "prefetch", 0, OPT_STRING, &order->prefetch, "WHAT",
 		  "read ahead: auto, off, list, or a size (auto)" },
+		{ "stages", 0, OPT_FLAG, &order->stages, NULL,
+		  "have them tell of each stage, in stages_us" },
 		{ "trace", 0, OPT_STRING, &order->trace, "FILE",
 		  "write the stages of all forks as a trace for Perfetto" },
 		{ "", 0, OPT_TABLE, links, NULL, NULL },

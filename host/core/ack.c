@@ -110,6 +110,10 @@ static void case_note(struct ack_case *c, const struct vmfork_ack *ack,
 			return;
 		c->failed = true;
 		break;
+	case VMFORK_ACK_STAGE:
+		if (ack->stage < VMFORK_STAGE_NUM && !c->stage_us[ack->stage])
+			c->stage_us[ack->stage] = received_us;
+		return;
 	case VMFORK_ACK_NONE:
 	case VMFORK_ACK_ANSWER:
 	case VMFORK_ACK_NUM:
@@ -156,7 +160,10 @@ static int receive(struct ack_desk *desk, struct ack_case *cases,
 		return 0;
 	memcpy(&ack, buf, sizeof(ack));
 	c = find_case(cases, num, &ack, &from);
-	if (c && ack.kind != VMFORK_ACK_ANSWER)
+	/* what is not repeated needs no answer */
+	if (c && ack.kind == VMFORK_ACK_STAGE)
+		case_note(c, &ack, now_us, 0);
+	else if (c && ack.kind != VMFORK_ACK_ANSWER)
 		case_note(c, &ack, now_us, answer(desk, &ack, &from));
 	return 0;
 }

@@ -25,8 +25,10 @@ struct ack_case {
 	bool acked;   /* VMFORK_ACK_ARMED or VMFORK_ACK_APPLIED */
 	bool settled;
 	bool failed;	       /* VMFORK_ACK_FAILED: error and step say why */
-	struct vmfork_ack ack; /* the last valid one */
-	int64_t answered_us;   /* when the first answer to it left */
+	struct vmfork_ack ack; /* the last valid one, but for those of stages */
+	int64_t stage_us
+		[VMFORK_STAGE_NUM]; /* when each one's came; 0: did not */
+	int64_t answered_us;	    /* when the first answer to it left */
 };
 
 struct ack_desk {

@@ -69,6 +69,7 @@ struct fork_job {
 	int64_t clock_error_us;
 	uint32_t signal;  /* enum vmfork_signal, as the guest told */
 	uint32_t reached; /* enum vmfork_stage, as the guest told */
+	int64_t stage_us[VMFORK_STAGE_NUM]; /* its datagram came; 0: none did */
 	pid_t pid;
 	int64_t cpu_acked_us; /* that its engine had used when it was heard */
 	struct prefetch_note prefetch; /* one for all of them */

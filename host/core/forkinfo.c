@@ -56,6 +56,23 @@ static json_t *machine_id_pack(const struct identity_guest *guest)
 	return json_string(id);
 }
 
+/* When the host had each stage's own datagram; null if it asked for none. */
+static json_t *stages_pack(const struct fork_job *job, int64_t start_us)
+{
+	json_t *json;
+
+	if (!job->letter.identity.guest.tells_stages)
+		return json_null();
+	json = json_object();
+	for (uint32_t i = VMFORK_STAGE_SIGNAL; i < VMFORK_STAGE_NUM; i++)
+		json_object_set_new(
+			json, vmfork_stage_name(i),
+			job->stage_us[i]
+				? json_integer(job->stage_us[i] - start_us)
+				: json_null());
+	return json;
+}
+
 json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 {
 	bool runs = job->outcome != FORK_FAILED;
@@ -68,6 +85,7 @@ json_t *fork_job_describe(const struct fork_job *job, int64_t start_us)
 	vf_hex(id, job->letter.restore_id, VMFORK_ID_LEN);
 	json = nics_describe(job->vm.nics, job->vm.num_nics);
 	json_object_set_new(json, "from_pool", json_boolean(job->from_pool));
+	json_object_set_new(json, "stages_us", stages_pack(job, start_us));
 	json_object_set_new(json, "prefetch", prefetch_pack(&job->prefetch));
 	json_object_update_new(
 		json,

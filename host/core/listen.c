@@ -365,6 +365,7 @@ static void conclude_job(struct batch *b, struct worker *w, int64_t deadline_us)
 
 	if (b->request->wait == FORK_WAIT_NONE)
 		return;
+	memcpy(job->stage_us, c->stage_us, sizeof(job->stage_us));
 	if (c->acked || c->failed) {
 		job->signal = c->ack.signal;
 		job->reached = c->ack.stage;

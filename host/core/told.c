@@ -104,6 +104,7 @@ void told_at_boot(struct identity_guest *guest)
 	guest->has_entropy = false;
 	guest->has_hooks = false;
 	guest->keep_tcp = false;
+	guest->tells_stages = false;
 	/* it may be a secret, and this mail stays for as long as the VM does */
 	guest->payload = NULL;
 	guest->payload_len = 0;

@@ -205,6 +205,12 @@ static void fork_add(struct place p, const struct fork_job *job)
 	p.tid = TRACK_GUEST;
 	if (tl->at_us[TIMELINE_RESUMED])
 		instant_add(&p, "runs", tl->at_us[TIMELINE_RESUMED], NULL);
+	p.tid = TRACK_HOST;
+	for (uint32_t i = 0; i < VMFORK_STAGE_NUM; i++)
+		if (job->stage_us[i])
+			instant_add(&p, "datagram", job->stage_us[i],
+				    json_pack("{s:s}", "stage",
+					      vmfork_stage_name(i)));
 	outcome_add(p, job);
 }
 

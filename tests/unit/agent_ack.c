@@ -95,6 +95,41 @@ static void test_pauses(void **state)
 	ack_close(&ack);
 }
 
+/* Only where the mail asks; each once, up to the stage that is reached. */
+static void test_stages(void **state)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct vmfork_status status = { .stage = VMFORK_STAGE_APPLIED };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(addr);
+	struct vmfork_ack msg;
+	struct ack ack;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+	setup(&ack);
+	ack.peer.in.sin_port = addr.sin_port;
+	ack_tell_stages(&ack, &status, VMFORK_STAGE_SIGNAL);
+	assert_int_equal(recv(fd, &msg, sizeof(msg), MSG_DONTWAIT), -1);
+	ack.tells_stages = true;
+	ack_tell_stages(&ack, &status, VMFORK_STAGE_SIGNAL);
+	for (uint32_t i = VMFORK_STAGE_SIGNAL; i <= VMFORK_STAGE_APPLIED; i++) {
+		assert_int_equal(recv(fd, &msg, sizeof(msg), 0), sizeof(msg));
+		assert_true(vmfork_ack_valid(&msg, sizeof(msg)));
+		assert_int_equal(msg.kind, VMFORK_ACK_STAGE);
+		assert_int_equal(msg.stage, i);
+		assert_memory_equal(msg.nonce, ack.nonce, VMFORK_ID_LEN);
+	}
+	assert_int_equal(recv(fd, &msg, sizeof(msg), MSG_DONTWAIT), -1);
+	/* what is being repeated still is */
+	assert_int_equal(ack.kind, VMFORK_ACK_APPLIED);
+	assert_int_equal(ack.attempt, 0);
+	close(fd);
+	ack_close(&ack);
+}
+
 static void send_to(const struct ack *ack, const void *buf, size_t len)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -131,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_pauses),
 		cmocka_unit_test(test_receive),
+		cmocka_unit_test(test_stages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

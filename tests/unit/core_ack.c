@@ -25,6 +25,7 @@
 #define STRANGER   2 /* its index among the sockets */
 #define SERVE_US   2000000
 #define NOTHING_US 20000
+#define FLOOD	   100
 
 struct fixture {
 	struct ack_desk desk;
@@ -131,6 +132,62 @@ static void nothing_came(struct fixture *fix)
 	}
 	for (int i = 0; i <= FORKS; i++)
 		assert_false(is_answered(fix, i, &answer));
+}
+
+/* Each stage counts once, from the fork itself, and is not answered. */
+static void stages(void **state)
+{
+	struct fixture *fix = *state;
+	struct vmfork_ack a = honest(fix, 0), answer;
+	struct ack_case *c = &fix->cases[0];
+	int64_t first_us;
+
+	a.kind = VMFORK_ACK_STAGE;
+	a.stage = VMFORK_STAGE_MAIL;
+	vmfork_ack_seal(&a);
+	send_from(fix, 1, &a, sizeof(a));
+	send_from(fix, STRANGER, &a, sizeof(a));
+	assert_int_equal(c->stage_us[VMFORK_STAGE_MAIL], 0);
+	send_from(fix, 0, &a, sizeof(a));
+	first_us = c->stage_us[VMFORK_STAGE_MAIL];
+	assert_true(first_us);
+	send_from(fix, 0, &a, sizeof(a));
+	assert_int_equal(c->stage_us[VMFORK_STAGE_MAIL], first_us);
+	a.stage = VMFORK_STAGE_NUM;
+	vmfork_ack_seal(&a);
+	send_from(fix, 0, &a, sizeof(a));
+	a.stage = VMFORK_STAGE_ACKED;
+	a.nonce[0] ^= 1;
+	vmfork_ack_seal(&a);
+	send_from(fix, 0, &a, sizeof(a));
+	assert_int_equal(c->stage_us[VMFORK_STAGE_ACKED], 0);
+	assert_false(c->timeline->has_guest);
+	assert_int_equal(c->ack.kind, VMFORK_ACK_NONE);
+	nothing_came(fix);
+	/* and it is heard all the same */
+	a = honest(fix, 0);
+	send_from(fix, 0, &a, sizeof(a));
+	assert_true(c->acked);
+	assert_true(is_answered(fix, 0, &answer));
+}
+
+/* Those of a guest that floods are taken in turns, and the ack among them. */
+static void stages_flood(void **state)
+{
+	struct fixture *fix = *state;
+	struct vmfork_ack a = honest(fix, 0), acked = a;
+
+	a.kind = VMFORK_ACK_STAGE;
+	a.stage = VMFORK_STAGE_SIGNAL;
+	vmfork_ack_seal(&a);
+	for (int i = 0; i < FLOOD; i++)
+		assert_int_equal(send(fix->fds[0], &a, sizeof(a), 0),
+				 sizeof(a));
+	assert_int_equal(send(fix->fds[0], &acked, sizeof(acked), 0),
+			 sizeof(acked));
+	for (int i = 0; i <= FLOOD && !fix->cases[0].acked; i++)
+		assert_int_equal(serve(fix, SERVE_US), 0);
+	assert_true(fix->cases[0].acked);
 }
 
 static void success(void **state)
@@ -356,6 +413,7 @@ int main(void)
 		ack_test(forged),    ack_test(replayed),
 		ack_test(malformed), ack_test(failure),
 		ack_test(settled),   ack_test(flood),
+		ack_test(stages),    ack_test(stages_flood),
 		ack_test(waits),     cmocka_unit_test(guests_errno),
 	};
 

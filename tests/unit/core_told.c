@@ -87,6 +87,7 @@ static void left_alone(void **state)
 static void at_boot(void **state)
 {
 	const struct told told = { .all = { .keep_tcp = true,
+					    .tells_stages = true,
 					    .has_hooks = true } };
 	struct identity_guest guest = tell(&told, "web-1"), boot = guest;
 
@@ -95,7 +96,8 @@ static void at_boot(void **state)
 	boot.payload_len = 6;
 	told_at_boot(&boot);
 	assert_false(boot.has_clock || boot.has_entropy || boot.has_hooks ||
-		     boot.keep_tcp || boot.payload || boot.payload_len);
+		     boot.keep_tcp || boot.tells_stages || boot.payload ||
+		     boot.payload_len);
 	assert_string_equal(boot.hostname, guest.hostname);
 	assert_memory_equal(boot.machine_id, guest.machine_id, VMFORK_ID_LEN);
 }

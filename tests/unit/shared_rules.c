@@ -65,6 +65,7 @@ static void guest_fill(struct identity_guest *guest)
 	guest->has_entropy = true;
 	memset(guest->entropy, 0x5a, VMFORK_ENTROPY_LEN);
 	guest->keep_tcp = true;
+	guest->tells_stages = true;
 	guest->has_hooks = true;
 	guest->hooks.policy = VMFORK_POLICY_FAIL;
 	guest->hooks.timeout_ms = VMFORK_HOOKS_MS_MAX;

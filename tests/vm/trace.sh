@@ -126,6 +126,23 @@ check "inspect --json keeps the numbers" same \
 	"$(vmfork inspect web-2 --json | jq -S .fork)"
 check "what is no fork has no bars" holds "$(vmfork inspect src)" '.name == "src"'
 
+check "datagrams of stages are not asked for" holds "$said" \
+	'all(.forks[]; .stages_us == null)'
+staged=$(vmfork fork ready --name staged --stages --json --trace "$notes/s")
+# shellcheck disable=SC2016 # jq's variables
+check "asked for, each has come, and no stage before it was reached" \
+	holds "$staged" '.forks[0] | .clock_error_us as $e | .timeline_us as $at
+	| .stages_us | keys == ["acked", "applied", "mail", "settled", "signal"]
+	and all(. > 0) and .signal <= .mail and .mail <= .applied
+	and .applied <= .acked and .acked <= .settled
+	and .applied + $e >= $at.applied and .acked + $e >= $at.acked'
+check "and is in the trace" same '["signal","mail","applied","acked","settled"]' \
+	"$(jq -c '[.traceEvents[] | select(.name == "datagram") | .args.stage]' \
+		"$notes/s")"
+check "which is sound" holds "$(cat "$notes/s")" "$sound"
+check_fails "of no use where nobody listens" 2 '--stages: nobody listens' \
+	vmfork fork ready --stages --wait none
+
 vmfork fork ready --name none --wait none --trace "$notes/none"
 check "a trace without a guest's answer" holds "$(cat "$notes/none")" "$sound"
 check "has no stages of the guest" tracks_have "$notes/none" guest '[]'
