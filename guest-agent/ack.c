@@ -146,6 +146,16 @@ void ack_tell_stages(const struct ack *ack, const struct vmfork_status *status,
 	}
 }
 
+/* Of those that come with an acknowledgement, right before it. */
+static void tell_reached(const struct ack *ack,
+			 const struct vmfork_status *status)
+{
+	if (ack->kind == VMFORK_ACK_APPLIED)
+		ack_tell_stages(ack, status, VMFORK_STAGE_SIGNAL);
+	else if (ack->kind == VMFORK_ACK_SETTLED)
+		ack_tell_stages(ack, status, VMFORK_STAGE_SETTLED);
+}
+
 uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 		  uint64_t gpa, uint64_t arm_seq)
 {
@@ -158,6 +168,8 @@ uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 		ack->kind = VMFORK_ACK_NONE;
 		return 0;
 	}
+	if (!ack->attempt)
+		tell_reached(ack, status);
 	fill(&msg, ack, ack->kind, status);
 	msg.gpa = gpa;
 	msg.arm_seq = arm_seq;

@@ -62,7 +62,7 @@ void ack_set_peer(struct ack *ack, const struct vmfork_mail *mail,
 void ack_begin(struct ack *ack, enum vmfork_ack_kind kind);
 
 /**
- * ack_send() - Make the next attempt
+ * ack_send() - Make the next attempt; with the first, tell the stages before it
  * @ack:	ack
  * @status:	what it shall say
  * @gpa:	of the page
@@ -80,8 +80,8 @@ uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
  * @status:	what it shall say
  * @from:	the first of them; the last one is that of @status
  *
- * Before the network is new nothing gets through: what was reached by then is
- * told with that. Nobody answers.
+ * Nobody answers. Before the network is new nothing gets through: what was
+ * reached by then is told with that, by ack_send().
  */
 void ack_tell_stages(const struct ack *ack, const struct vmfork_status *status,
 		     enum vmfork_stage from);

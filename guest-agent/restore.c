@@ -212,9 +212,6 @@ static void restore_end(struct agent *agent, int ret)
 {
 	if (ret < 0)
 		publish(agent);
-	if (!ret)
-		ack_tell_stages(&agent->ack, status_of(agent),
-				VMFORK_STAGE_SIGNAL);
 	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_APPLIED);
 	if (!ret)
 		announce(agent);
@@ -438,7 +435,6 @@ static void settled(struct agent *agent)
 	status_reach(status, VMFORK_STAGE_SETTLED, monotonic_ns());
 	publish(agent);
 	report_now(agent); /* who is told looks there */
-	ack_tell_stages(&agent->ack, status, VMFORK_STAGE_SETTLED);
 	if (status->signal != VMFORK_SIGNAL_BOOT)
 		tell(agent, VMFORK_ACK_SETTLED);
 }

@@ -326,8 +326,8 @@ enum vmfork_request_op {
 
 #define VMFORK_PREPARE_QUIESCE (1U << 0)
 
-/* What a snapshot may cost its source, who is waiting for the pause included. */
-#define VMFORK_ARM_US_MAX 4500
+/* With what it takes to ask, a snapshot costs its source 5 ms at most. */
+#define VMFORK_ARM_US_MAX 4000
 
 /* What a hook that fails, or does not end in time, means. */
 enum vmfork_policy {

@@ -104,5 +104,6 @@ struct bench_kind {
 
 extern const struct bench_kind bench_start; /* host's share of a fork */
 extern const struct bench_kind bench_apply; /* guest's reconfiguration */
+extern const struct bench_kind bench_arm;   /* armed snapshots, the source's */
 
 #endif

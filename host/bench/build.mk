@@ -12,6 +12,7 @@ bench_srcs := \
 	host/bench/ack_variants.c \
 	host/bench/ack_watch.c \
 	host/bench/apply.c \
+	host/bench/arm.c \
 	host/bench/bench.c \
 	host/bench/burst.c \
 	host/bench/burst_judge.c \

@@ -10,6 +10,7 @@
 static const struct bench_kind *const kinds[] = {
 	&bench_start,
 	&bench_apply,
+	&bench_arm,
 };
 
 static const struct bench_kind *find_kind(const char *name)
@@ -119,15 +120,17 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ 0 },
 	};
 	const struct usage usage = {
-		"start|apply SNAPSHOT | burst SNAPSHOT | pause | ack "
+		"start|apply|arm SNAPSHOT | burst SNAPSHOT | pause | ack "
 		"[SNAPSHOT]",
 		"Measure. start: the host's share of a fork against QEMU "
 		"started by hand;\napply: the guest's reconfiguration against "
 		"busybox ip commands, for which\nthe guest needs a root shell "
-		"on its console; burst: many forks at once; pause:\nwhat a "
-		"branch costs its source; ack: the handoff of each signal "
-		"(these three:\n'vmfork bench ack --help'). The first sample "
-		"of each variant is left out.\n"
+		"on its console, and so for arm: what an armed snapshot "
+		"costs the agent,\nand what waiting does; burst: many forks at "
+		"once; pause: what a branch costs\nits source; ack: the "
+		"handoff "
+		"of each signal (these three: 'vmfork bench ack\n--help'). The "
+		"first sample of each variant is left out.\n"
 		"Exits with 3 if a ratio is above what is allowed.",
 		opts,
 		2,
@@ -147,8 +150,8 @@ int cmd_bench(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	order.kind = find_kind(argv[0]);
 	if (!order.kind)
-		return cmd_usage_error(cmd, err, "'%s': not start or apply",
-				       argv[0]);
+		return cmd_usage_error(
+			cmd, err, "'%s': not start, apply or arm", argv[0]);
 	if (order.iterations < 1)
 		return cmd_usage_error(cmd, err, "--iterations: at least 1");
 	order.snapshot = argv[1];

@@ -118,7 +118,7 @@ int cmd_snapshot(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		{ "no-wait", 0, OPT_NEGATE, &order.wait, NULL,
 		  "return when the VM runs again, not when all is written" },
 		{ "arm", 0, OPT_FLAG, &order.request.hold.arm, NULL,
-		  "have the agent spin for it, 4.5 ms at most: forks wake up "
+		  "have the agent spin for it, 4 ms at most: forks wake up "
 		  "sooner (the default)" },
 		{ "no-arm", 0, OPT_NEGATE, &order.request.hold.arm, NULL,
 		  "leave it asleep: a signal wakes the forks" },

@@ -135,13 +135,16 @@ int hold_check(const struct hold *hold, int64_t paused_us, struct vf_err *err)
 int hold_end(struct hold *hold, struct vf_err *err)
 {
 	int64_t start_us = vf_now_us();
+	struct request_to to = hold->to;
 	struct request_answer answer;
 	int ret;
 
 	if (!hold->is_asked && !hold->is_spinning)
 		return 0;
-	ret = request_post(&hold->to, &release, &answer, err);
-	/* a spin has its own end, and nobody waits for that */
+	/* who spins looks, and who does so no more need not be woken for it */
+	if (!hold->is_asked)
+		to.addr = in6addr_any;
+	ret = request_post(&to, &release, &answer, err);
 	if (!ret && hold->is_asked)
 		/* who did not answer before may never do so */
 		ret = request_wait(&hold->to,

@@ -172,6 +172,7 @@ static int shoot_held(struct take *t, struct vf_err *err)
 
 	request_to_init(&to, t->vm, vmm, s->mailbox_gpa);
 	hold_init(&hold, &to, wish);
+	hold.can_arm &= !modes[s->mode]->is_soon || modes[s->mode]->is_soon(t);
 	ret = guard_start(&guard, t->vm, hold.wish || hold.can_arm ? to.gpa : 0,
 			  vmm, err);
 	if (ret < 0)

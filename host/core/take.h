@@ -42,6 +42,12 @@ struct take_mode {
 	int (*prepare)(struct take *t, struct vf_err *err);
 
 	/**
+	 * @is_soon: will the pause come while an agent spins that is asked to
+	 * right before? NULL: it will
+	 */
+	bool (*is_soon)(const struct take *t);
+
+	/**
 	 * @shoot: pause the VM and take what there is. It runs afterwards,
 	 * unless t->resumed says that it could not be made to.
 	 */

@@ -17,6 +17,14 @@
 #define COLLAPSE_SHORT_US 4000
 #define COLLAPSE_LONG_US  10000000
 
+/*
+ * What lies between an agent that says that it spins and QEMU's own pause: its
+ * look at each page, and all else. Where that takes longer than an agent spins,
+ * spinning would be in vain.
+ */
+#define PREPARE_US     2000
+#define PREPARE_GIB_US 3500
+
 struct live {
 	struct guard guard;
 	bool has_guard;
@@ -42,6 +50,13 @@ static void make_run(struct take *t)
 	t->resumed = vmm_revive(t->vmm, &err) == 0;
 	if (!t->resumed)
 		vf_log(VF_LOG_DEBUG, "VM %s: %s", t->s->source, err.msg);
+}
+
+static bool is_soon_live(const struct take *t)
+{
+	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
+
+	return PREPARE_US + (mib * PREPARE_GIB_US >> 10) < VMFORK_ARM_US_MAX;
 }
 
 /* Pause and begin to write. The engine chooses the moment. */
@@ -197,6 +212,7 @@ static void clean_live(struct take *t)
 
 const struct take_mode take_live = {
 	.prepare = prepare_live,
+	.is_soon = is_soon_live,
 	.shoot = shoot_live,
 	.settle = settle_live,
 	.clean = clean_live,

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # kernels: 6.12 (7.2)
 # time: 400
+# alone
 #
 # The agent spins for the moment of a snapshot: forks wake up in it, each with a
 # mail of its own; the source pays for milliseconds, whatever becomes of the
@@ -9,9 +10,11 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-TRIES=8	    # on a busy machine the pause may come too late
-SNAPSHOTS=5 # whose cost is measured
+TRIES=20    # on a busy machine the pause may come too late
+SNAPSHOTS=9 # whose cost is measured
 SPIN_MS=5   # that each may cost the source more than one that is not armed
+NOISE_US=1500 # what else a guest does in the time of a snapshot is not the same
+QUIET_US=20000 # a spin without an end is a second
 IDLE_S=20
 IDLE_PPM=1000 # of a processor
 
@@ -23,16 +26,23 @@ agent_us() { # VM: of a processor, so far
 		awk '{ print int($1 / 1000) }'
 }
 
-# Of the agent's, for each of so many: us.
+# The engine's thread that has used most is the guest's processor: us, so far. The
+# guest itself would count what its host withholds.
+vcpu_us() {
+	cat "/proc/$(vm_field src .pid)"/task/*/schedstat | sort -n |
+		awk 'END { print int($1 / 1000) }'
+}
+
+# The median, of so many, of what the guest's processor did meanwhile: us.
 snapshots_cost() { # OPTION...
 	local i from
 
-	from=$(agent_us src)
 	for ((i = 0; i < SNAPSHOTS; i++)); do
-		vmfork snapshot src cost --mode diff "$@" >&2 &&
-			vmfork rmi cost >&2 || return
-	done
-	echo $((($(agent_us src) - from) / SNAPSHOTS))
+		from=$(vcpu_us)
+		vmfork snapshot src cost --mode diff "$@" >&2 || return
+		echo $(($(vcpu_us) - from))
+		vmfork rmi cost >&2
+	done | sort -n | sed -n $(((SNAPSHOTS + 1) / 2))p
 }
 
 costs_little() {
@@ -40,8 +50,8 @@ costs_little() {
 
 	without=$(snapshots_cost --no-arm) && with=$(snapshots_cost --arm) ||
 		return
-	echo "agent: $with us for an armed snapshot, $without us for another"
-	[ $((with - without)) -le $((SPIN_MS * 1000)) ]
+	echo "processor: $with us with an armed snapshot, $without us with another"
+	[ $((with - without)) -le $((SPIN_MS * 1000 + NOISE_US)) ]
 }
 
 is_idle() { # VM
@@ -54,16 +64,17 @@ is_idle() { # VM
 	[ $us -le $((IDLE_S * IDLE_PPM)) ]
 }
 
-# What is done next costs the source's agent about one spin, and the ms that
-# asking it takes. To the guest a processor that its host withholds is in use.
-costs_one_spin() { # COMMAND...
+# Whatever becomes of what is done next: no spin goes on for ever. That it ends
+# in time has its own test, of the agent alone; here hosts withhold processors.
+is_quiet_after() { # COMMAND...
 	local us
 
-	us=$(agent_us src)
 	"$@" || return
+	us=$(agent_us src)
+	sleep 1 # the span that is measured
 	us=$(($(agent_us src) - us))
-	echo "$*: agent: $us us"
-	[ $us -le $((5 * SPIN_MS * 1000)) ]
+	echo "$*: agent: $us us in the second after it"
+	[ $us -le $QUIET_US ]
 }
 
 # --- snapshots ---------------------------------------------------------------
@@ -179,11 +190,11 @@ check "what it costs the source" costs_little
 check "an agent that waits costs nothing" is_idle src
 vmfork rmi by-diff by-full by-live branch plain >/dev/null
 check "killed before the pause: the source goes on" \
-	costs_one_spin killed_in_spin before
+	is_quiet_after killed_in_spin before
 check "killed in the pause: the source goes on" \
-	costs_one_spin killed_in_spin after
+	is_quiet_after killed_in_spin after
 vmfork gc
-check "no room for the image: the source goes on" costs_one_spin no_room
+check "no room for the image: the source goes on" is_quiet_after no_room
 check "and is armed again" armed src later
 check "an older agent" "$BUILD/tests/vm/older" src
 check "is not asked" holds "$(vmfork snapshot src old --json)" '.armed == false'

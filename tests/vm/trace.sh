@@ -140,7 +140,7 @@ check "and is in the trace" same '["signal","mail","applied","acked","settled"]'
 	"$(jq -c '[.traceEvents[] | select(.name == "datagram") | .args.stage]' \
 		"$notes/s")"
 check "which is sound" holds "$(cat "$notes/s")" "$sound"
-check_fails "of no use where nobody listens" 2 '--stages: nobody listens' \
+check_fails "of no use where nobody listens" 2 'stages: nobody listens' \
 	vmfork fork ready --stages --wait none
 
 vmfork fork ready --name none --wait none --trace "$notes/none"
