@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,14 @@
 #include "base/cpu.h"
 #include "base/io.h"
 
-#define CPUS_MAX    4096
-#define NICE_LEAST  19 /* of a session: sched(7) */
-#define NICE_NORMAL 0
-#define ROUNDS	    4
+#define CPUS_MAX      4096
+#define NICE_LEAST    19 /* of a session: sched(7) */
+#define NICE_NORMAL   0
+#define NICE_LEAD_MAX -15
+#define WEIGHT_LEAST  15 /* of these two nice values */
+#define WEIGHT_NORMAL 1024
+#define LEAD_TIMES    32 /* as much as all who yield, together */
+#define ROUNDS	      4
 
 static unsigned int count_allowed(void)
 {
@@ -234,6 +239,23 @@ bool cpu_yield(pid_t pid, bool on)
 		if (!set_policies(pid, on ? SCHED_IDLE : SCHED_OTHER))
 			break;
 	return works;
+}
+
+int cpu_lead_nice(unsigned int leading, unsigned int yielding)
+{
+	uint64_t wanted = (uint64_t)yielding * WEIGHT_LEAST * LEAD_TIMES;
+	uint64_t weight = (uint64_t)leading * WEIGHT_NORMAL;
+	int nice = NICE_NORMAL;
+
+	/* one step is a quarter more: sched_prio_to_weight[] */
+	for (; weight < wanted && nice > NICE_LEAD_MAX; nice--)
+		weight += weight / 4;
+	return nice;
+}
+
+bool cpu_lead(pid_t pid, int nice)
+{
+	return set_session(pid, nice);
 }
 
 bool cpu_hurry(void)

@@ -47,6 +47,28 @@ bool cpu_can_yield(void);
 bool cpu_yield(pid_t pid, bool on);
 
 /**
+ * cpu_lead_nice() - How far have those who are waited for to be raised?
+ * @leading:	how many of them run at a time
+ * @yielding:	how many others yield to them, cpu_yield()
+ *
+ * Where the kernel weighs sessions, even the least weight counts if there are
+ * enough of it: a hundred that yield would take a third of what three others do.
+ *
+ * Return: a nice value for cpu_lead(): 0 where it is well as it is, and not so low
+ * that all else on the machine would stand still
+ */
+int cpu_lead_nice(unsigned int leading, unsigned int yielding);
+
+/**
+ * cpu_lead() - Give a process's session more weight than others have
+ * @pid:	process, leader of a session of its own
+ * @nice:	of cpu_lead_nice(); cpu_yield() undoes it, on or off
+ *
+ * Return: true, or false if its session weighs what it did
+ */
+bool cpu_lead(pid_t pid, int nice);
+
+/**
  * cpu_hurry() - Go before all others, where that is permitted
  *
  * For what takes little itself and relieves the machine, such as to end what keeps

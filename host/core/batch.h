@@ -26,6 +26,7 @@ struct worker {
 	struct fork_job *job;
 	_Atomic enum wave_place place; /* changed under the batch's lock */
 	int64_t place_us;	       /* since when */
+	bool leads;		       /* others yield to it */
 	bool yields;		       /* to forks that were not heard yet */
 	int64_t yield_us;	       /* since when, or since when no more */
 	int tap_fds[VM_NICS_MAX];
@@ -60,6 +61,7 @@ struct batch {
 	int initrd_fd;
 	int wake_fd;	/* eventfd: a fork came to another place */
 	bool can_yield; /* forks may be made to, and to forget it */
+	int lead_nice;	/* of those that are not heard yet; 0: as usual */
 	_Atomic int64_t
 		heard_us; /* since when nobody is waited for with others */
 
@@ -208,7 +210,7 @@ int worker_resume(struct worker *w);
 /**
  * worker_yield() - A fork uses only what the others leave of the processors
  * @w:		fork, attached; not by two threads at once
- * @on:		false: not any more
+ * @on:		false: not any more; nor does it go before others
  */
 void worker_yield(struct worker *w, bool on);
 

@@ -108,6 +108,8 @@ static void plan(struct batch *b)
 		wave_init_all(&b->wave, num);
 	else
 		wave_init(&b->wave, num, waves, cpu_count());
+	if (b->can_yield && b->request->wait != FORK_WAIT_NONE)
+		b->lead_nice = cpu_lead_nice(b->wave.width, num);
 	for (unsigned int i = 0; i < num; i++)
 		if (b->workers[i].job->err.num)
 			batch_move(b, &b->workers[i], WAVE_OVER);

@@ -112,18 +112,22 @@ static void note_dead(struct batch *b, struct worker *w)
 /* One that takes too long holds up nobody. */
 static void note_late(struct batch *b, struct worker *w, int64_t now_us)
 {
+	bool is_late = false;
 	int64_t took_us;
 
 	pthread_mutex_lock(&b->lock);
 	took_us = now_us - w->place_us;
 	if (w->place == WAVE_GOING && took_us > wave_patience_us(&b->wave)) {
 		batch_move(b, w, WAVE_LATE);
+		is_late = true;
 	} else if (w->place == WAVE_LOADING &&
 		   took_us > wave_load_patience_us(&b->wave)) {
 		batch_move(b, w, WAVE_STUCK);
 		crew_reinforce(b);
 	}
 	pthread_mutex_unlock(&b->lock);
+	if (is_late)
+		worker_yield(w, false);
 }
 
 static void note_heard(struct batch *b, struct worker *w)
@@ -167,6 +171,8 @@ static void share(struct batch *b)
 		if (!b->heard_us || c->settled) {
 			worker_yield(w, true);
 		} else if (!w->yields) {
+			/* one of the last led, and need not any more */
+			worker_yield(w, false);
 			front += now_us - share_us(w) < FRONT_MS * 1000;
 		} else if (front < b->wave.width) {
 			worker_yield(w, false);

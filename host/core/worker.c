@@ -48,6 +48,15 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 	return 0;
 }
 
+/* Until it is heard, or too late: those that were heard are many. */
+static void lead(struct worker *w)
+{
+	int nice = w->batch->lead_nice;
+
+	if (nice && process_wait(&w->vmm.proc, 0) < 0)
+		w->leads = cpu_lead(w->job->pid, nice);
+}
+
 static int load(struct worker *w, struct vf_err *err)
 {
 	struct batch *b = w->batch;
@@ -56,6 +65,8 @@ static int load(struct worker *w, struct vf_err *err)
 
 	batch_began(w->job, TIMELINE_SPAWNED);
 	ret = spawn_engine(w, err);
+	if (!ret)
+		lead(w);
 	/* an engine takes its time to start; one look is enough for all */
 	if (!ret && w == b->workers)
 		chain_warm(&b->chain);
@@ -85,6 +96,7 @@ static int take(struct worker *w, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	job->pid = w->vmm.proc.pid;
+	lead(w);
 	batch_reached(job, TIMELINE_READY);
 	ret = batch_boot_letter(b, w, &boot, err);
 	return ret < 0 ? ret : ready_relabel(&job->vm, &w->vmm, &boot, err);
@@ -145,14 +157,17 @@ static int resume(struct worker *w, struct vf_err *err)
 
 void worker_yield(struct worker *w, bool on)
 {
-	if (w->yields == on)
+	if (w->yields == on && !w->leads)
 		return;
 	w->yields = on;
+	w->leads = false;
 	w->yield_us = vf_now_us();
 	if (process_wait(&w->vmm.proc, 0) == 0)
 		return;
 	if (!cpu_yield(w->job->pid, on) && !on)
-		vf_log(VF_LOG_WARN, "VM %s: it still yields to others",
+		vf_log(VF_LOG_WARN,
+		       "VM %s: its share of the processors is not "
+		       "what others have",
 		       w->job->vm.name);
 }
 

@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <cmocka.h>
 // clang-format on
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -83,15 +86,13 @@ static void test_count(void **state)
 	assert_true(cpu_count() <= (unsigned int)CPU_COUNT(&set));
 }
 
-static void test_yield(void **state)
+/* Return: the leader of a session of its own, which does nothing */
+static pid_t session_start(void)
 {
 	int ready[2];
 	pid_t pid;
 	char c;
 
-	(void)state;
-	if (!cpu_can_yield())
-		skip();
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -105,14 +106,66 @@ static void test_yield(void **state)
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	close(ready[0]);
 	close(ready[1]);
+	return pid;
+}
+
+/* Where the kernel weighs sessions: what this one weighs. */
+static void assert_session(pid_t pid, int nice)
+{
+	char path[32], text[64] = "", *at;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	at = strstr(text, " nice ");
+	assert_non_null(at);
+	assert_int_equal(atoi(at + 6), nice);
+}
+
+static void test_yield(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	if (!cpu_can_yield())
+		skip();
+	pid = session_start();
 	cpu_yield(pid, true);
 	assert_int_equal(sched_getscheduler(pid), SCHED_IDLE);
+	assert_session(pid, 19);
 	cpu_yield(pid, false);
 	assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
+	assert_session(pid, 0);
+	/* who goes first is made equal in the same way, or yields */
+	assert_true(cpu_lead(pid, -7));
+	assert_session(pid, -7);
+	cpu_yield(pid, false);
+	assert_session(pid, 0);
+	assert_true(cpu_lead(pid, -7));
+	cpu_yield(pid, true);
+	assert_session(pid, 19);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	/* one that has gone is no error */
 	cpu_yield(pid, true);
+	assert_true(cpu_lead(pid, -7));
+}
+
+static void test_lead_nice(void **state)
+{
+	(void)state;
+	/* few are no burden, nor are many on a large machine */
+	assert_int_equal(cpu_lead_nice(3, 2), 0);
+	assert_int_equal(cpu_lead_nice(65, 100), 0);
+	/* 1.25^12 is 14.6, and 15 times as much is wanted */
+	assert_int_equal(cpu_lead_nice(3, 100), -13);
+	assert_in_range(-cpu_lead_nice(3, 25), 5, 8);
+	/* the rest of the machine is left something */
+	assert_int_equal(cpu_lead_nice(3, 1000000), -15);
 }
 
 /* As a command does that was given a policy of its own. Return: it is kept */
@@ -195,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_quota_old),
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_yield),
+		cmocka_unit_test(test_lead_nice),
 		cmocka_unit_test(test_other_policy),
 		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_no_privilege),
