@@ -33,9 +33,10 @@ measure arm arm ready -n "$some"
 "$vmfork" net rm default >/dev/null
 disk=$(mktemp -d "$DISK/vmfork-results.XXXXXX")
 clean_disk() {
-	VMFORK_STATE=$disk "$vmfork" stop --all >/dev/null 2>&1
-	rm -rf "$disk"
+	VMFORK_STATE=$disk "$vmfork" stop --all >/dev/null 2>&1 || :
+	VMFORK_STATE=$notes/state # where it failed it may be the other one
 	results_clean
+	rm -rf "$disk"
 }
 trap clean_disk EXIT
 VMFORK_STATE=$disk measure cold ack --signal auto --arm on --cold -n "$some" \
