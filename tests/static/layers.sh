@@ -10,6 +10,7 @@
 layers() {
 	cat <<-'TABLE'
 		shared
+		shared/example	shared
 		host/base
 		host/net	base shared
 		host/vmm	base shared
