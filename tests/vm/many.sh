@@ -53,9 +53,9 @@ distinct() { # JSON NUM
 many() {
 	local one two
 
-	one=$(stood_in $LIMIT fork ready -n $MANY) && all_run "$one" $MANY &&
-		two=$(stood_in $LIMIT fork ready -n $MORE) &&
-		all_run "$two" $MORE || return
+	one=$(stood_in "$LIMIT" fork ready -n "$MANY") && all_run "$one" "$MANY" &&
+		two=$(stood_in "$LIMIT" fork ready -n "$MORE") &&
+		all_run "$two" "$MORE" || return
 	distinct "$(printf '%s' "$one" "$two" | jq -s '{forks: map(.forks[])}')" \
 		$((MANY + MORE))
 }
@@ -64,8 +64,8 @@ many() {
 many_are_attached() {
 	local want=$((MANY + MORE + 1))
 
-	same $want "$(ip -o link show group 0x766d66 | grep -Ec ': vf[0-9a-f]{6}[:@]')" &&
-		same $want "$(ip route show proto static type unicast |
+	same "$want" "$(ip -o link show group 0x766d66 | grep -Ec ': vf[0-9a-f]{6}[:@]')" &&
+		same "$want" "$(ip route show proto static type unicast |
 			grep -Ec ' dev vf[0-9a-f]{6} ')" || return
 	nft -j list set inet vmfork vfb-many.ip4 | jq -e \
 		".nftables[] | select(.set).set.elem | length == $want"

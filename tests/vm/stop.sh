@@ -24,6 +24,7 @@ is_stopping() { # VM
 }
 
 let_go() {
+	# shellcheck disable=SC2016 # the inner shell expands
 	timeout 20 bash -c ': >"$1"' - "$notes/hold"
 }
 
@@ -48,13 +49,13 @@ names() { # PREFIX NUM
 others_go_on() {
 	local said
 
-	vmfork fork ready -n $FORKS --name web >/dev/null || return
-	stop_held $(names web $FORKS) || return
+	vmfork fork ready -n "$FORKS" --name web >/dev/null || return
+	stop_held $(names web "$FORKS") || return
 	said=$(vmfork fork ready -n 2 --name other --json) &&
 		holds "$said" '.acked == 2' && vmfork gc &&
 		goes_on "$stopper" && is_stopping web-1 && let_go &&
 		ended "$stopper" || return
-	same "$(names web $FORKS | sort)" "$(sort "$notes/stopped")" &&
+	same "$(names web "$FORKS" | sort)" "$(sort "$notes/stopped")" &&
 		reachable other-1 && reachable other-2 &&
 		vmfork stop other-1 other-2 && left_nothing
 }
@@ -107,10 +108,10 @@ killed_early() {
 	vmfork fork ready --name web >/dev/null || return
 	sleep 300 &
 	reaper=$!
-	mark web-1 $reaper
+	mark web-1 "$reaper"
 	vmfork gc && is_stopping web-1 && reachable web-1 || return
-	kill $reaper
-	wait $reaper
+	kill "$reaper"
+	wait "$reaper"
 	[ "$(vm_field web-1 .state)" = dead ] && reachable web-1 &&
 		vmfork gc | grep -qx 'VM web-1' && gc_restores
 }
@@ -128,9 +129,9 @@ not_claimed() {
 	vmfork fork ready --name web --json >"$notes/forked"
 	[ -d "$STATE/pool/$entry" ] && [ -z "$(vmfork pool drain --all)" ]
 	local rc=$?
-	kill $reaper
-	wait $reaper
-	[ $rc = 0 ] && vmfork gc && vmfork stop web-1 && left_nothing
+	kill "$reaper"
+	wait "$reaper"
+	[ "$rc" = 0 ] && vmfork gc && vmfork stop web-1 && left_nothing
 }
 
 mkfifo "$notes/hold"
