@@ -199,7 +199,7 @@ static int read_link(struct ext4 *fs, const char *path, char *target,
 	snprintf(command, sizeof(command), "stat \"/%s\"\n", path);
 	if (!ret)
 		ret = ext4_run(fs, command, false, &out, err);
-	if (ret < 0)
+	if (ret)
 		return ret;
 	at = strstr(out, mark);
 	end = at ? strrchr(at, '"') : NULL;
@@ -217,7 +217,7 @@ static int read_link(struct ext4 *fs, const char *path, char *target,
 int ext4_look(struct ext4 *fs, const char *path, struct view_node *node,
 	      struct vf_err *err)
 {
-	struct entry entry;
+	struct entry entry = { 0 };
 	int ret;
 
 	*node = (struct view_node){ .type = VIEW_DIR };
@@ -244,7 +244,7 @@ int ext4_read(struct ext4 *fs, const char *path, size_t max, char **out,
 	__close int fd = memfd_create("vmfork-bake", MFD_CLOEXEC);
 	char command[PATH_MAX + 64];
 	__free char *said = NULL, *buf = NULL;
-	struct entry entry;
+	struct entry entry = { 0 };
 	struct stat st;
 	int ret = ext4_path_check(path, err);
 

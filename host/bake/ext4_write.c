@@ -194,7 +194,7 @@ static int take(struct script *script, struct ext4 *fs, const json_t *item,
 {
 	const char *path = baked_item_path(item);
 	const char *kept = baked_item_kept(item);
-	struct view_node node;
+	struct view_node node = { .type = VIEW_NONE };
 	int ret = ext4_path_check(path, err);
 
 	if (!ret && kept)

@@ -177,7 +177,7 @@ static int plan_busybox(struct plan *plan, const struct init_wish *wish,
 	__free char *inittab = NULL;
 	struct view_node node;
 	char plain[PATH_MAX], text[TEXT_MAX], modules[TEXT_MAX / 2] = "";
-	size_t len, at;
+	size_t len = 0, at;
 	bool glued;
 	int ret = view_resolve(plan->view, INITTAB, plain, &node, err);
 

@@ -33,6 +33,7 @@
 	x(write_set_format_raw)
 /* clang-format on */
 
+/* a name is declared: NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define LIB_MEMBER(name) typeof(&archive_##name) name;
 
 struct lib {

@@ -135,7 +135,7 @@ static int apply(struct target *target, struct plan *plan, struct vf_err *err)
 
 	plan_note(plan, "archive",
 		  json_pack("{s:I,s:I,s:I}", "cut", (json_int_t)pack->cut,
-			    "size", (json_int_t)(pack->cut + pack->zeros),
+			    "size", (json_int_t)pack->cut + pack->zeros,
 			    "mtime_ns", (json_int_t)pack->mtime_ns));
 	ret = plan_seal(plan, err);
 	return ret ? ret : pack_tail(pack, plan, err);

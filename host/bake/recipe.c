@@ -142,7 +142,7 @@ static int modules_release(const struct source *source, const char *word,
 	__source_file struct source_file file = { 0 };
 	int ret = modules_read(source, word, "version", &file, err);
 
-	if (ret < 0)
+	if (ret)
 		return ret;
 	file.data[strcspn(file.data, "\n")] = '\0';
 	if (strspn(file.data, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv"

@@ -156,7 +156,7 @@ int view_resolve(struct view *view, const char *path, char *plain,
 
 bool view_has(struct view *view, const char *path, enum view_type type)
 {
-	struct view_node node;
+	struct view_node node = { .type = VIEW_NONE };
 	char plain[PATH_MAX];
 	struct vf_err err;
 
