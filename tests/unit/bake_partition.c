@@ -16,6 +16,7 @@
 #define SIZE (1 << 20)
 
 static uint8_t disk[SIZE];
+static const char gpt_magic[8] = { 'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T' };
 
 static void put(size_t at, uint64_t value, size_t len)
 {
@@ -62,7 +63,7 @@ static void a_gpt(void **state)
 	put(510, 0xaa55, 2);
 	put(446 + 4, 0xee, 1);
 	put(446 + 8, 1, 4);
-	memcpy(disk + 512, "EFI PART", 8);
+	memcpy(disk + 512, gpt_magic, sizeof(gpt_magic));
 	put(512 + 72, 2, 8);
 	put(512 + 80, 128, 4);
 	put(512 + 84, 128, 4);
