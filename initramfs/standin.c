@@ -39,14 +39,39 @@ static void status_end(struct standin *s)
 	s->page->status.seq++;
 }
 
+static int handle(struct standin *s, uint64_t now_ns)
+{
+	switch (s->page->request.op) {
+	case VMFORK_REQUEST_PROBE:
+	case VMFORK_REQUEST_RELEASE:
+		s->spin_end_ns = 0;
+		return 0;
+	case VMFORK_REQUEST_ARM:
+		if (!s->wake->can_spin)
+			break;
+		s->spin_end_ns = now_ns + s->page->request.spin_us * 1000ULL;
+		return 0;
+	}
+	return EOPNOTSUPP;
+}
+
 static void answer_request(struct standin *s, uint32_t counter)
 {
-	bool probe = s->page->request.op == VMFORK_REQUEST_PROBE;
+	uint64_t now_ns = page_now_ns();
 
 	status_begin(s);
-	s->page->status.request_result = probe ? 0 : EOPNOTSUPP;
-	s->page->status.request_ns = page_now_ns();
+	s->page->status.request_result = (uint32_t)handle(s, now_ns);
+	s->page->status.spinning = s->spin_end_ns != 0;
+	s->page->status.request_ns = now_ns;
 	s->page->status.request_seen = counter;
+	status_end(s);
+}
+
+void standin_spun(struct standin *s)
+{
+	s->spin_end_ns = 0;
+	status_begin(s);
+	s->page->status.spinning = 0;
 	status_end(s);
 }
 
@@ -169,7 +194,8 @@ static int arm(struct standin *s)
 	struct vmfork_header header = {
 		.gpa = page_address(s->page),
 		.arm_seq = ARM_SEQ,
-		.capabilities = VMFORK_CAP_REQUEST,
+		.capabilities = VMFORK_CAP_REQUEST |
+				(s->wake->can_spin ? VMFORK_CAP_ARM : 0),
 	};
 
 	if (!header.gpa)

@@ -17,6 +17,7 @@ struct standin;
 /* How it notices. */
 struct standin_wake {
 	const char *name;
+	bool can_spin; /* for the moment of a snapshot, if it is asked to */
 	/* before the page is armed; 0 or -errno */
 	int (*open)(struct standin *s);
 	/* Return: enum vmfork_signal once there is mail, or -errno */
@@ -36,6 +37,7 @@ struct standin {
 	volatile struct vmfork_mailbox *page;
 	struct vmfork_mail mail; /* as it was taken */
 	struct vmfork_identity id;
+	uint64_t spin_end_ns; /* 0: it does not */
 	int wake_fd;
 	int rtnl_fd;
 	int udp_fd;
@@ -69,5 +71,11 @@ const struct standin_way *standin_way_find(const char *name);
  * Return: true if so
  */
 bool standin_has_mail(struct standin *s);
+
+/**
+ * standin_spun() - It spins no longer, and says so
+ * @s:		stand-in
+ */
+void standin_spun(struct standin *s);
 
 #endif

@@ -5,47 +5,68 @@
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "page.h"
 #include "standin.h"
 
+#define REST_NS 1000000 /* between looks of who may be asked to spin */
+#define LOOKS	1024
 #define LOOK_MS 200 /* at requests, and for mail that no signal told of */
 #define KMSG	"/dev/kmsg"
 #define FIFO	"/run/standin" /* who writes to it has done all the rest */
 
 /*
- * As quick as can be, like an agent that is armed and waits for a snapshot. It
- * counts where no stage has its time: so the host sees that it runs at all.
+ * Before others, the thread of ACPI's interrupt included, as the agent is; not so
+ * what it starts. musl has no such call.
  */
-static int spin_open(struct standin *s)
-{
-	(void)s;
-	/* first but not alone: real time would be taken away now and then */
-	return setpriority(PRIO_PROCESS, 0, -20) < 0 ? -errno : 0;
-}
-
-static int spin_wait(struct standin *s)
-{
-	do
-		s->page->status.time_ns[VMFORK_STAGE_NONE]++;
-	while (!standin_has_mail(s));
-	/* a snapshot may be of the moment between the two */
-	s->page->status.time_ns[VMFORK_STAGE_NONE]++;
-	return VMFORK_SIGNAL_CHECK;
-}
-
-/* Before others, as the agent is; not so what it starts. musl has no such call. */
 static int come_first(void)
 {
-	const struct sched_param param = { .sched_priority = 1 };
+	const struct sched_param param = { .sched_priority = 51 };
 
 	return syscall(SYS_sched_setscheduler, 0,
 		       SCHED_FIFO | SCHED_RESET_ON_FORK, &param) < 0
 		       ? -errno
 		       : 0;
+}
+
+static int spin_open(struct standin *s)
+{
+	(void)s;
+	return come_first();
+}
+
+/* It counts where no stage has its time: so the host sees that it runs at all. */
+static bool look(struct standin *s)
+{
+	s->page->status.time_ns[VMFORK_STAGE_NONE]++;
+	return standin_has_mail(s);
+}
+
+/* As quick as can be: what goes on in a fork is this loop. */
+static int spin_wait(struct standin *s)
+{
+	const struct timespec rest = { .tv_nsec = REST_NS };
+
+	while (!look(s)) {
+		int looks = 0;
+
+		if (!s->spin_end_ns)
+			nanosleep(&rest, NULL);
+		/* a look at the clock may take as long as all of these */
+		while (s->spin_end_ns && looks < LOOKS && !look(s))
+			looks++;
+		if (looks == LOOKS && page_now_ns() > s->spin_end_ns)
+			standin_spun(s);
+	}
+	if (!s->spin_end_ns)
+		return VMFORK_SIGNAL_CHECK;
+	/* a snapshot may be of the moment between the two */
+	s->page->status.time_ns[VMFORK_STAGE_NONE]++;
+	return VMFORK_SIGNAL_ARMED;
 }
 
 /* What is read is only a hint. */
@@ -107,9 +128,9 @@ static int told_wait(struct standin *s)
 }
 
 static const struct standin_wake wakes[] = {
-	{ "spin", spin_open, spin_wait },
-	{ "vmgenid", vmgenid_open, vmgenid_wait },
-	{ "told", told_open, told_wait },
+	{ "spin", true, spin_open, spin_wait },
+	{ "vmgenid", false, vmgenid_open, vmgenid_wait },
+	{ "told", false, told_open, told_wait },
 };
 
 const struct standin_wake *standin_wake_find(const char *name)

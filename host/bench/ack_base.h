@@ -6,10 +6,11 @@
  * real mail and sends a real acknowledgement: all of them are made, patched,
  * resumed and heard like any fork, and end with the same datagram.
  *
- *	floor-code	when can any guest code be seen to run? A guest that
- *			counts, watched
- *	floor-request	a guest that watches for its mail without a pause, makes
- *			one request over netlink, and is heard
+ *	floor-code	when can any guest code be seen to run? The next one,
+ *			which counts as it spins, watched
+ *	floor-request	a guest that spins for the snapshot, so that the first
+ *			it sees is its mail, makes one request over netlink, and
+ *			is heard
  *	floor-vmgenid	the same of one that sleeps until VMGenID wakes it
  *	ip		woken by VMGenID, busybox's ip commands
  *	dhcp		woken by VMGenID, busybox's udhcpc, and its udhcpd here

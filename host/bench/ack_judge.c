@@ -185,7 +185,8 @@ static void judge_armed(struct targets *t, const struct ack_table *table)
 	for (unsigned int i = 0; i < table->num_variants; i++) {
 		const struct ack_variant *v = &table->variants[i];
 
-		if (v->armed && !*v->why && is_first_of(table, i))
+		if (v->armed && v->kind->role == ACK_ROLE_SIGNAL && !*v->why &&
+		    is_first_of(table, i))
 			target_add(t, (double)v->spun_us / 1000, " ms", 0,
 				   "6. the source spun for its snapshot: %s",
 				   v->name);

@@ -159,10 +159,10 @@ static int is_meant(const struct ack_sources *s,
 	struct ack_row row = { 0 };
 	int ret;
 
-	if (v->kind->role != ACK_ROLE_SIGNAL)
-		return 1;
 	if (v->armed && !source->snapshot.armed)
 		return 0;
+	if (v->kind->role != ACK_ROLE_SIGNAL)
+		return 1;
 	ret = v->kind->take(&row, &site, err);
 	return ret < 0 ? ret : row.signal != VMFORK_SIGNAL_CHECK;
 }

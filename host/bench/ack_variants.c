@@ -70,6 +70,9 @@ int ack_variants(struct ack_table *table, const struct ack_plan *plan)
 		const struct ack_variant plain = {
 			.kind = kind,
 			.prefetch = &plan->prefetches[0],
+			/* below the floor there is nothing */
+			.armed = kind->role == ACK_ROLE_FIRST ||
+				 kind->role == ACK_ROLE_LEAST,
 		};
 
 		if (kind->role == ACK_ROLE_SIGNAL)
