@@ -132,32 +132,44 @@ int hold_check(const struct hold *hold, int64_t paused_us, struct vf_err *err)
 			  "the guest was paused too late: it had gone on");
 }
 
+void hold_end_spin(struct hold *hold)
+{
+	struct request_to to = hold->to;
+	struct request_answer answer;
+	struct vf_err err;
+
+	/* what else is held is released by one that is awaited */
+	if (!hold->is_spinning || hold->is_asked)
+		return;
+	/* who spins looks, and who does so no more need not be woken for it */
+	to.addr = in6addr_any;
+	if (request_post(&to, &release, &answer, &err) < 0)
+		vf_log(VF_LOG_DEBUG, "it spins on: %s", err.msg);
+	hold->is_spinning = false;
+}
+
 int hold_end(struct hold *hold, struct vf_err *err)
 {
 	int64_t start_us = vf_now_us();
-	struct request_to to = hold->to;
 	struct request_answer answer;
 	int ret;
 
-	if (!hold->is_asked && !hold->is_spinning)
-		return 0;
-	/* who spins looks, and who does so no more need not be woken for it */
+	hold_end_spin(hold);
 	if (!hold->is_asked)
-		to.addr = in6addr_any;
-	ret = request_post(&to, &release, &answer, err);
-	if (!ret && hold->is_asked)
+		return 0;
+	ret = request_post(&hold->to, &release, &answer, err);
+	if (!ret)
 		/* who did not answer before may never do so */
 		ret = request_wait(&hold->to,
 				   hold->until_us ? RELEASE_MS + ANSWER_MS
 						  : ANSWER_MS,
 				   &answer, err);
-	if (!ret && hold->is_asked && answer.error)
+	if (!ret && answer.error)
 		ret = vf_err_set(err, EREMOTEIO, "it failed: %s",
 				 strerror(answer.error));
 	if (ret < 0)
 		return vf_err_wrap(err, "releasing the guest");
-	if (hold->is_asked)
-		hold->release_us = vf_now_us() - start_us;
+	hold->release_us = vf_now_us() - start_us;
 	hold->is_asked = false;
 	hold->is_spinning = false;
 	return 0;

@@ -80,6 +80,15 @@ void hold_arm(struct hold *hold, struct request_answer *answer);
 int hold_check(const struct hold *hold, int64_t paused_us, struct vf_err *err);
 
 /**
+ * hold_end_spin() - Have the agent spin no more, also of a guest that is paused
+ * @hold:	hold; nothing is done if it was not asked to
+ *
+ * Where the image is taken before the guest goes on, it need not spin until the
+ * engine has said so. That this failed does not matter: see hold_end().
+ */
+void hold_end_spin(struct hold *hold);
+
+/**
  * hold_end() - Let the guest, which runs, go on
  * @hold:	hold
  * @err:	error

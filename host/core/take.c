@@ -80,6 +80,7 @@ int take_resume(struct take *t, int ret, struct vf_err *err)
 
 	/* nothing may keep the source from going on */
 	t->vmm->cancel_fd = -1;
+	hold_end_spin(t->hold);
 	resume_ret = t->vmm->ops->resume(t->vmm, &t->pause.resumed_us, &why);
 	t->resumed = resume_ret == 0;
 	if (resume_ret < 0 && !ret) {
