@@ -93,7 +93,14 @@ $(BUILD)/tests/vm/standin: tests/vm/standin.c
 	$(Q)$(CC) -D_GNU_SOURCE $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) \
 		-static -o $@ $^
 
-tests-vm: $(vm_host) $(vm_preload) $(vm_guest) $(BUILD)/tests/vm/standin modules-all
+# As a user would build it.
+$(BUILD)/tests/vm/post: shared/example/post.c $(BUILD)/libvmfork.a
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Ishared $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+tests-vm: $(vm_host) $(vm_preload) $(vm_guest) $(BUILD)/tests/vm/post $(BUILD)/tests/vm/standin \
+	modules-all
 
 # Builds of the same tree in another directory share what was fetched.
 $(BUILD)/san/deps:
