@@ -176,6 +176,21 @@ static int file_check(const json_t *item, struct view *view, struct vf_err *err)
 	return 0;
 }
 
+/* Is the file that was there before still to be had? An archive has it anyway. */
+static int kept_check(const json_t *item, struct view *view, struct vf_err *err)
+{
+	const char *kept = baked_item_kept(item);
+	struct view_node node;
+	int ret;
+
+	if (!kept || !view->ops->keeps)
+		return 0;
+	ret = view_look(view, kept, &node, err);
+	if (!ret && node.type != VIEW_FILE)
+		return vf_err_set(err, ENOENT, "/%s: is gone", kept);
+	return ret;
+}
+
 int baked_item_check(const json_t *item, struct view *view, struct vf_err *err)
 {
 	static const struct {
@@ -201,7 +216,8 @@ int baked_item_check(const json_t *item, struct view *view, struct vf_err *err)
 	if (node.type == VIEW_LINK &&
 	    strcmp(node.target, item_string(item, "target")) != 0)
 		return changed(item, err);
-	return node.type == VIEW_FILE ? file_check(item, view, err) : 0;
+	ret = node.type == VIEW_FILE ? file_check(item, view, err) : 0;
+	return ret ? ret : kept_check(item, view, err);
 }
 
 int baked_check(const json_t *manifest, struct view *view, struct vf_err *err)

@@ -111,7 +111,9 @@ static int read_(struct view *view, const char *path, size_t max, char **out,
 	return read_regular(fd, path, max, out, len, err);
 }
 
-static const struct view_ops view_ops = { .look = look, .read = read_ };
+static const struct view_ops view_ops = { .look = look,
+					  .read = read_,
+					  .keeps = true };
 
 static int own(int fd, const struct item *item)
 {

@@ -59,39 +59,51 @@ static int is_same(int a_fd, const char *a, int b_fd, const char *b)
 	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/*
+ * Without a file that was kept there is either nothing to do, nothing was replaced
+ * then, or somebody removed it.
+ */
+static int restore_from(struct dir *dir, int above_fd, const char *name,
+			int kept_fd, const char *kept, const json_t *item,
+			struct vf_err *err)
+{
+	const char *path = baked_item_path(item);
+	struct view *view = &dir->target.view;
+	__free char *buf = NULL;
+	size_t len;
+	int ret = view->ops->read(view, path, PLAN_FILE_MAX, &buf, &len, err);
+
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	if (kept && is_ours(item, buf, len))
+		ret = renameat(kept_fd, kept, above_fd, name) < 0 ? -errno : 0;
+	else
+		ret = cut(above_fd, name, item, buf, len);
+	return ret < 0 && ret != -ENOENT ? vf_err_errno(err, ret, "/%s", path)
+					 : 0;
+}
+
 static int restore(struct dir *dir, int above_fd, const char *name,
 		   const json_t *item, struct vf_err *err)
 {
 	const char *path = baked_item_path(item), *kept;
 	__close int kept_fd = dir_above(dir, baked_item_kept(item), &kept);
-	struct view *view = &dir->target.view;
-	__free char *buf = NULL;
 	struct stat st;
-	size_t len;
-	int ret;
+	int ret = kept_fd;
 
-	/* nothing was kept, so nothing was replaced */
-	if (kept_fd == -ENOENT)
-		return 0;
-	if (kept_fd < 0)
-		return vf_err_errno(err, kept_fd, "/%s", baked_item_kept(item));
-	if (fstatat(kept_fd, kept, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0
-				       : vf_err_errno(err, errno, "/%s", path);
-	if (!is_same(above_fd, name, kept_fd, kept)) {
-		ret = view->ops->read(view, path, PLAN_FILE_MAX, &buf, &len,
-				      err);
-		if (ret < 0 && ret != -ENOENT)
-			return ret;
-		if (!ret && is_ours(item, buf, len))
-			ret = renameat(kept_fd, kept, above_fd, name) < 0
-				      ? -errno
-				      : 0;
-		else if (!ret)
-			ret = cut(above_fd, name, item, buf, len);
-		if (ret < 0 && ret != -ENOENT)
-			return vf_err_errno(err, ret, "/%s", path);
-	}
+	if (ret >= 0)
+		ret = fstatat(kept_fd, kept, &st, AT_SYMLINK_NOFOLLOW) < 0
+			      ? -errno
+			      : 0;
+	if (ret < 0 && ret != -ENOENT)
+		return vf_err_errno(err, ret, "/%s", baked_item_kept(item));
+	if (ret < 0 || !S_ISREG(st.st_mode))
+		return restore_from(dir, above_fd, name, -1, NULL, item, err);
+	if (!is_same(above_fd, name, kept_fd, kept))
+		ret = restore_from(dir, above_fd, name, kept_fd, kept, item,
+				   err);
+	if (ret < 0)
+		return ret;
 	ret = drop(kept_fd, kept, 0);
 	return ret < 0 ? vf_err_errno(err, ret, "/%s", path) : 0;
 }

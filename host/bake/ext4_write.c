@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "bake/baked.h"
 #include "bake/ext4.h"
@@ -150,7 +151,10 @@ int ext4_apply(struct ext4 *fs, const struct plan *plan, struct vf_err *err)
 	return ret;
 }
 
-/* Somebody changed it since: his changes stay, without what was added. */
+/*
+ * Somebody changed it since, or what was kept of it is gone: it stays, without
+ * what was added.
+ */
 static int cut(struct script *script, struct ext4 *fs, const json_t *baked,
 	       struct vf_err *err)
 {
@@ -169,9 +173,10 @@ static int cut(struct script *script, struct ext4 *fs, const json_t *baked,
 		fprintf(script->file, "rm \"/%s\"\n", item.path);
 		go_above(script, item.path);
 		ret = add_file(script, &item, err);
-		set_fields(script, &item, 0);
+		set_fields(script, &item, (int64_t)time(NULL));
+		/* a directory in which it stands is freed, yet keeps its name */
+		fprintf(script->file, "cd \"/\"\n");
 	}
-	fprintf(script->file, "rm \"/%s\"\n", baked_item_kept(baked));
 	free(item.data);
 	return ret;
 }
@@ -189,34 +194,49 @@ static bool is_ours(struct ext4 *fs, const json_t *item)
 		       crc32c(0, buf, len);
 }
 
-static int take(struct script *script, struct ext4 *fs, const json_t *item,
-		struct vf_err *err)
+/* A file that was there, and the name that it has meanwhile. */
+static int restore(struct script *script, struct ext4 *fs, const json_t *item,
+		   bool is_there, struct vf_err *err)
 {
 	const char *path = baked_item_path(item);
 	const char *kept = baked_item_kept(item);
 	struct view_node node = { .type = VIEW_NONE };
+	int ret = ext4_path_check(kept, err);
+
+	if (!ret)
+		ret = ext4_look(fs, kept, &node, err);
+	if (ret < 0)
+		return ret;
+	if (is_there && node.type == VIEW_FILE && is_ours(fs, item)) {
+		fprintf(script->file,
+			"rm \"/%s\"\nln \"/%s\" \"/%s\"\nunlink \"/%s\"\n",
+			path, kept, path, kept);
+		return 0;
+	}
+	if (is_there)
+		ret = cut(script, fs, item, err);
+	if (!ret && node.type == VIEW_FILE)
+		fprintf(script->file, "rm \"/%s\"\n", kept);
+	return ret;
+}
+
+static int take(struct script *script, struct ext4 *fs, const json_t *item,
+		struct vf_err *err)
+{
+	const char *path = baked_item_path(item);
+	struct view_node node = { .type = VIEW_NONE };
 	int ret = ext4_path_check(path, err);
 
-	if (!ret && kept)
-		ret = ext4_path_check(kept, err);
 	if (!ret)
 		ret = ext4_look(fs, path, &node, err);
 	if (ret < 0)
 		return ret;
-	if (node.type == VIEW_NONE)
-		fprintf(script->file, "%s%s%s", kept ? "rm \"/" : "",
-			kept ? kept : "", kept ? "\"\n" : "");
-	else if (!strcmp(baked_item_type(item), "dir"))
-		fprintf(script->file, "rmdir \"/%s\"\n", path);
-	else if (!kept)
-		fprintf(script->file, "rm \"/%s\"\n", path);
-	else if (is_ours(fs, item))
-		fprintf(script->file,
-			"rm \"/%s\"\nln \"/%s\" \"/%s\"\nunlink \"/%s\"\n",
-			path, kept, path, kept);
-	else
-		ret = cut(script, fs, item, err);
-	return ret;
+	if (baked_item_kept(item))
+		return restore(script, fs, item, node.type != VIEW_NONE, err);
+	if (node.type != VIEW_NONE)
+		fprintf(script->file, "%s \"/%s\"\n",
+			node.type == VIEW_DIR ? "rmdir" : "rm", path);
+	return 0;
 }
 
 /* What is still there of the directories. */

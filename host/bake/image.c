@@ -48,7 +48,9 @@ static int read_(struct view *view, const char *path, size_t max, char **out,
 	return ext4_read(&image_of(view)->fs, path, max, out, len, err);
 }
 
-static const struct view_ops view_ops = { .look = look, .read = read_ };
+static const struct view_ops view_ops = { .look = look,
+					  .read = read_,
+					  .keeps = true };
 
 static int convert(int from_fd, const char *from, int to_fd, const char *to,
 		   struct vf_err *err)

@@ -33,6 +33,8 @@ struct view_ops {
 	/* The contents of a regular file there; they end with a NUL. */
 	int (*read)(struct view *view, const char *path, size_t max, char **out,
 		    size_t *len, struct vf_err *err);
+	/* Has a file that gets a line more another name meanwhile? */
+	bool keeps;
 };
 
 /* Embedded in what implements it. */

@@ -173,6 +173,31 @@ static void inittab_lines(void **state)
 	comes_and_goes(fix);
 }
 
+/* What was kept is gone: the line is cut out all the same. */
+static void kept_is_gone(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/usr/lib/vmfork/kept-inittab",
+		 fix->root);
+	for (int again = 0; again < 2; again++) {
+		comes_to(fix, BAKE_INSTALL, "baked");
+		assert_int_equal(unlink(path), 0);
+		comes_to(fix, BAKE_CHECK, "damaged");
+		if (again)
+			comes_to(fix, BAKE_INSTALL, "baked");
+		comes_to(fix, BAKE_REMOVE, "removed");
+		text_of(fix, "etc/inittab", ROOT_INITTAB);
+	}
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	comes_to(fix, BAKE_REMOVE, "removed");
+	text_of(fix, "etc/inittab", ROOT_INITTAB);
+	assert_int_equal(rmdir(path), 0);
+}
+
 static void other_options_replace(void **state)
 {
 	struct fixture *fix = *state;
@@ -474,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		bake_test(each_init),
 		bake_test(inittab_lines),
+		bake_test(kept_is_gone),
 		bake_test(other_options_replace),
 		bake_test(hooks),
 		bake_test(bad_roots),
