@@ -16,13 +16,13 @@
 #include "log.h"
 #include "monotonic.h"
 #include "notify.h"
+#include "priority.h"
 #include "ready.h"
 #include "restore.h"
 
 #define CHECK_NS   (1 * NS_PER_S)
 #define REFRESH_NS (500 * NS_PER_MS)
 #define WATCH_NS   (5 * NS_PER_MS) /* other descriptors wait at most so long */
-#define PRIORITY   51 /* the kernel's threads of interrupts have 50 */
 
 /* A wake is a hint: the sources say whether it was a restore, the mail which. */
 static void look(struct agent *agent)
@@ -213,7 +213,7 @@ static int network_open(struct agent *agent)
 static void set_policy(int policy)
 {
 	struct sched_param param = {
-		.sched_priority = policy == SCHED_FIFO ? PRIORITY : 0,
+		.sched_priority = policy == SCHED_FIFO ? VMFORK_PRIORITY : 0,
 	};
 
 	/* musl has no sched_setscheduler(): POSIX means processes by it */

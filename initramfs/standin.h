@@ -20,7 +20,10 @@ struct standin_wake {
 	bool can_spin; /* for the moment of a snapshot, if it is asked to */
 	/* before the page is armed; 0 or -errno */
 	int (*open)(struct standin *s);
-	/* Return: enum vmfork_signal once there is mail, or -errno */
+	/*
+	 * Return: enum vmfork_signal once there is mail (none if a line told),
+	 * or -errno
+	 */
 	int (*wait)(struct standin *s);
 };
 

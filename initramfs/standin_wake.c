@@ -11,11 +11,16 @@
 #include <unistd.h>
 
 #include "page.h"
+#include "priority.h"
 #include "standin.h"
 
 #define REST_NS 1000000 /* between looks of who may be asked to spin */
 #define LOOKS	1024
-#define LOOK_MS 200 /* at requests, and for mail that no signal told of */
+/*
+ * At requests, which nobody makes of who cannot spin, and for mail that no signal
+ * told of. All forks of a snapshot have what is left of it: so it is long.
+ */
+#define LOOK_MS 5000
 #define KMSG	"/dev/kmsg"
 #define FIFO	"/run/standin" /* who writes to it has done all the rest */
 
@@ -25,7 +30,7 @@
  */
 static int come_first(void)
 {
-	const struct sched_param param = { .sched_priority = 51 };
+	const struct sched_param param = { .sched_priority = VMFORK_PRIORITY };
 
 	return syscall(SYS_sched_setscheduler, 0,
 		       SCHED_FIFO | SCHED_RESET_ON_FORK, &param) < 0
@@ -123,7 +128,7 @@ static int told_wait(struct standin *s)
 			return -errno;
 		/* mail alone is no reason: the network is the old one */
 		if (standin_has_mail(s) && num > 0)
-			return VMFORK_SIGNAL_CHECK;
+			return VMFORK_SIGNAL_NONE;
 	}
 }
 
