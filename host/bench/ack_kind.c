@@ -46,34 +46,38 @@ static int check_mailbox(const struct ack_kind *kind, const struct vm *guest,
 #define MODULES "vmfork.load=vmfork_mailbox,vmfork_vmclock "
 
 /* An agent that is told of its restore by that signal. */
-#define SIGNAL(signal, checked)                                   \
+#define SIGNAL(called, by, checked)                               \
 	{                                                         \
-		.name = signal, .role = ACK_ROLE_SIGNAL,          \
-		.words = MODULES "vmfork.agent=--signal," signal, \
-		.check = checked, .take = ack_take,               \
+		.name = called, .role = ACK_ROLE_SIGNAL,          \
+		.words = MODULES "vmfork.agent=--signal," called, \
+		.signal = by, .check = checked, .take = ack_take, \
 	}
 
 /* Something else in the agent's place: see ack_base.h. */
-#define BASE(kind, what, before, taken)                                     \
-	{                                                                   \
-		.name = kind, .role = what, .words = "", .prepare = before, \
-		.take = taken,                                              \
+#define BASE(kind, what, by, before, taken)                            \
+	{                                                              \
+		.name = kind, .role = what, .words = "", .signal = by, \
+		.prepare = before, .take = taken,                      \
 	}
 
 const struct ack_kind ack_kinds[] = {
-	SIGNAL("mailbox", check_mailbox),
-	SIGNAL("vmclock", check_signal),
-	SIGNAL("vmclock-spin", check_signal),
-	SIGNAL("vmgenid", check_signal),
-	SIGNAL("auto", NULL),
-	BASE("floor-code", ACK_ROLE_FIRST, ack_request_prepare, ack_code_take),
-	BASE("floor-request", ACK_ROLE_LEAST, ack_request_prepare,
-	     ack_request_take),
-	BASE("floor-vmgenid", ACK_ROLE_OTHER, ack_vmgenid_prepare,
-	     ack_request_take),
-	BASE("ip", ACK_ROLE_IP, ack_ip_prepare, ack_take),
-	BASE("dhcp", ACK_ROLE_OTHER, ack_dhcp_prepare, ack_dhcp_take),
-	BASE("shell", ACK_ROLE_OTHER, ack_shell_prepare, ack_shell_take),
+	SIGNAL("mailbox", VMFORK_SIGNAL_MAILBOX, check_mailbox),
+	SIGNAL("vmclock", VMFORK_SIGNAL_VMCLOCK, check_signal),
+	SIGNAL("vmclock-spin", VMFORK_SIGNAL_VMCLOCK_SPIN, check_signal),
+	SIGNAL("vmgenid", VMFORK_SIGNAL_VMGENID, check_signal),
+	SIGNAL("auto", VMFORK_SIGNAL_NONE, NULL),
+	BASE("floor-code", ACK_ROLE_FIRST, VMFORK_SIGNAL_ARMED,
+	     ack_request_prepare, ack_code_take),
+	BASE("floor-request", ACK_ROLE_LEAST, VMFORK_SIGNAL_ARMED,
+	     ack_request_prepare, ack_request_take),
+	BASE("floor-vmgenid", ACK_ROLE_OTHER, VMFORK_SIGNAL_VMGENID,
+	     ack_vmgenid_prepare, ack_request_take),
+	BASE("ip", ACK_ROLE_IP, VMFORK_SIGNAL_VMGENID, ack_ip_prepare,
+	     ack_take),
+	BASE("dhcp", ACK_ROLE_OTHER, VMFORK_SIGNAL_VMGENID, ack_dhcp_prepare,
+	     ack_dhcp_take),
+	BASE("shell", ACK_ROLE_OTHER, VMFORK_SIGNAL_NONE, ack_shell_prepare,
+	     ack_shell_take),
 };
 const unsigned int ack_kinds_num = ARRAY_SIZE(ack_kinds);
 

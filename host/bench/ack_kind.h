@@ -35,6 +35,9 @@ struct ack_kind {
 	/* of its source: words for the kernel's command line */
 	const char *words;
 
+	/* what wakes its forks, unless they are armed; none: whatever does */
+	enum vmfork_signal signal;
+
 	/**
 	 * @check: can it be here? Asked in a guest with the agent, whose
 	 * console has a shell; NULL: always. @why: out, untouched if it can.

@@ -130,10 +130,20 @@ static void forget(const struct ack_sources *s, struct ack_source *source)
 	source->is_ours = false;
 }
 
+/* Was it this that was to wake its forks? */
+static bool is_expected(const struct ack_variant *v, enum vmfork_signal signal)
+{
+	if (v->armed)
+		return signal == VMFORK_SIGNAL_ARMED;
+	if (v->kind->signal)
+		return signal == v->kind->signal;
+	return signal != VMFORK_SIGNAL_CHECK;
+}
+
 /*
  * Is it of the moment that is meant? An agent that was asked to spin may be too
  * late on a busy machine. One that was not may look for mail, as it does once a
- * second, before any signal comes: all forks of such a snapshot would tell so.
+ * second, before its signal comes: all forks of such a snapshot would tell so.
  * The fork that tries it leaves the list of what forks use of their image.
  *
  * Return: 1 or 0, -errno
@@ -161,10 +171,8 @@ static int is_meant(const struct ack_sources *s,
 
 	if (v->armed && !source->snapshot.armed)
 		return 0;
-	if (v->kind->role != ACK_ROLE_SIGNAL)
-		return 1;
 	ret = v->kind->take(&row, &site, err);
-	return ret < 0 ? ret : row.signal != VMFORK_SIGNAL_CHECK;
+	return ret < 0 ? ret : is_expected(v, row.signal);
 }
 
 static int take_meant(struct ack_sources *s, const struct vm *vm,
@@ -186,7 +194,7 @@ static int take_meant(struct ack_sources *s, const struct vm *vm,
 	if (!ret)
 		snprintf(v->why, sizeof(v->why),
 			 v->armed ? "its agent never spun in time"
-				  : "its forks find their mail unasked");
+				  : "its forks are woken by something else");
 	v->spun_us = source->snapshot.spun_us;
 	return ret < 0 ? ret : 0;
 }
