@@ -158,9 +158,19 @@ int64_t ack_median(const struct ack_table *table, unsigned int variant,
 		   enum ack_metric metric);
 
 /**
+ * ack_failures() - How many of a variant's forks failed
+ * @table:	table
+ * @variant:	index
+ *
+ * Return: how many, the first one included
+ */
+unsigned int ack_failures(const struct ack_table *table, unsigned int variant);
+
+/**
  * ack_judge() - Hold what was measured against what was hoped for
  * @table:	table
- * @targets:	out: those for which there are measurements
+ * @targets:	out: those that were asked for; what failed, or was not measured,
+ *		makes one that is not met
  */
 void ack_judge(const struct ack_table *table, struct targets *targets);
 

@@ -9,7 +9,6 @@
 #define LEAST_MOST 1.5
 #define IP_MOST	   (1.0 / 3)
 #define COLD_MOST  (1.0 / 3)
-#define ARMED_MOST 1.05 /* never slower: this much two runs of one differ */
 
 unsigned int ack_samples(const struct ack_table *table, unsigned int variant,
 			 enum ack_metric metric, int64_t *room)
@@ -27,13 +26,39 @@ unsigned int ack_samples(const struct ack_table *table, unsigned int variant,
 	return num;
 }
 
-int64_t ack_median(const struct ack_table *table, unsigned int variant,
-		   enum ack_metric metric)
+/* 0: the least. */
+static int64_t percentile(const struct ack_table *table, unsigned int variant,
+			  enum ack_metric metric, unsigned int percent)
 {
 	__free int64_t *room = calloc(table->num + 1, sizeof(*room));
 	unsigned int num = room ? ack_samples(table, variant, metric, room) : 0;
 
-	return num ? stats_percentile(room, num, 50) : ACK_UNKNOWN;
+	return num ? stats_percentile(room, num, percent) : ACK_UNKNOWN;
+}
+
+int64_t ack_median(const struct ack_table *table, unsigned int variant,
+		   enum ack_metric metric)
+{
+	return percentile(table, variant, metric, 50);
+}
+
+unsigned int ack_failures(const struct ack_table *table, unsigned int variant)
+{
+	unsigned int num = 0;
+
+	for (unsigned int i = 0; i < table->num; i++)
+		num += table->rows[i].variant == variant &&
+		       table->rows[i].failed;
+	return num;
+}
+
+/* Measured, and without a fork that failed: figures of the rest say too much. */
+static bool is_fit(const struct ack_table *table, unsigned int variant,
+		   enum ack_metric metric)
+{
+	return !*table->variants[variant].why &&
+	       !ack_failures(table, variant) &&
+	       ack_median(table, variant, metric) != ACK_UNKNOWN;
 }
 
 /* A user's fork, of a warm image: what the floors are held against. */
@@ -42,19 +67,17 @@ static bool is_plain(const struct ack_variant *v)
 	return v->kind->role == ACK_ROLE_SIGNAL && !v->cold;
 }
 
-/* The first variant of a role of which that was measured, or num_variants. */
-static unsigned int find_role(const struct ack_table *table, enum ack_role role,
-			      enum ack_metric metric)
+/* The variant of a role, or num_variants: it was not asked for. */
+static unsigned int find_role(const struct ack_table *table, enum ack_role role)
 {
 	unsigned int i = 0;
 
-	while (i < table->num_variants &&
-	       (table->variants[i].kind->role != role ||
-		ack_median(table, i, metric) == ACK_UNKNOWN))
+	while (i < table->num_variants && table->variants[i].kind->role != role)
 		i++;
 	return i;
 }
 
+/* Of users' forks that are fit, or num_variants. */
 static unsigned int find_best(const struct ack_table *table)
 {
 	unsigned int best = table->num_variants;
@@ -63,8 +86,8 @@ static unsigned int find_best(const struct ack_table *table)
 	for (unsigned int i = 0; i < table->num_variants; i++) {
 		int64_t us = ack_median(table, i, ACK_RECONFIGURE_US);
 
-		if (!is_plain(&table->variants[i]) || us == ACK_UNKNOWN ||
-		    us >= least_us)
+		if (!is_plain(&table->variants[i]) || us >= least_us ||
+		    !is_fit(table, i, ACK_RECONFIGURE_US))
 			continue;
 		best = i;
 		least_us = us;
@@ -72,40 +95,150 @@ static unsigned int find_best(const struct ack_table *table)
 	return best;
 }
 
-static void add_ratio(struct targets *t, const struct ack_table *table,
-		      enum ack_metric metric, unsigned int of,
-		      unsigned int against, double allowed, const char *what)
+/* Of users' forks one that is woken as @of is, and no better; or num_variants. */
+static unsigned int find_woken_alike(const struct ack_table *table,
+				     unsigned int of)
 {
-	int64_t of_us, against_us;
+	const struct ack_variant *v = &table->variants[of];
+	unsigned int i;
 
-	if (of == table->num_variants || against == table->num_variants)
+	for (i = 0; i < table->num_variants; i++) {
+		const struct ack_variant *o = &table->variants[i];
+
+		if (is_plain(o) && !o->armed &&
+		    o->kind->signal == v->kind->signal)
+			break;
+	}
+	return i;
+}
+
+/* What is compared, and what it may come to. */
+struct ratio {
+	const char *what;
+	enum ack_metric metric;
+	double allowed; /* 0: only stated */
+	bool is_floor;	/* below it there can be nothing */
+};
+
+static double ratio_at(const struct ack_table *table, enum ack_metric metric,
+		       unsigned int of, unsigned int against,
+		       unsigned int percent)
+{
+	int64_t of_us = percentile(table, of, metric, percent);
+	int64_t against_us = percentile(table, against, metric, percent);
+
+	return of_us > 0 && against_us > 0 ? (double)of_us / (double)against_us
+					   : 0;
+}
+
+/* Both were asked for: where they cannot be judged, that is said. */
+static void add_ratio(struct targets *t, const struct ack_table *table,
+		      const struct ratio *r, unsigned int of,
+		      unsigned int against)
+{
+	const struct ack_variant *v = table->variants;
+	const char *name = of < table->num_variants ? v[of].name : "none";
+	const char *why = NULL;
+	double value = 0;
+
+	if (of == table->num_variants || !is_fit(table, of, r->metric) ||
+	    !is_fit(table, against, r->metric))
+		why = "one of them failed, or was not measured";
+	else
+		value = ratio_at(table, r->metric, of, against, 50);
+	if (!why && !(value > 0))
+		why = "it took no time that could be measured";
+	else if (!why && r->is_floor && value < 1)
+		why = "what is below a floor has none";
+	if (why && r->allowed > 0)
+		target_void(t, value, r->allowed, why, "%s: %s over %s",
+			    r->what, name, v[against].name);
+	else if (!why)
+		target_add(t, value, "", r->allowed, "%s: %s over %s", r->what,
+			   name, v[against].name);
+}
+
+static void judge_least(struct targets *t, const struct ack_table *table,
+			unsigned int best)
+{
+	static const struct ratio acked = { "2. acked", ACK_RECONFIGURE_US,
+					    LEAST_MOST, true };
+	unsigned int least = find_role(table, ACK_ROLE_LEAST);
+	double minima;
+
+	if (least == table->num_variants)
 		return;
-	of_us = ack_median(table, of, metric);
-	against_us = ack_median(table, against, metric);
-	if (of_us > 0 && against_us > 0)
-		target_add(t, (double)of_us / (double)against_us, "", allowed,
-			   "%s: %s over %s", what, table->variants[of].name,
-			   table->variants[against].name);
+	add_ratio(t, table, &acked, best, least);
+	if (best == table->num_variants ||
+	    !is_fit(table, least, ACK_RECONFIGURE_US))
+		return;
+	minima = ratio_at(table, ACK_RECONFIGURE_US, best, least, 0);
+	if (minima > 0)
+		target_add(t, minima, "", 0, "2. acked, minima: %s over %s",
+			   table->variants[best].name,
+			   table->variants[least].name);
+}
+
+static void judge_first(struct targets *t, const struct ack_table *table)
+{
+	static const char what[] = "2. until any guest code is seen to run";
+	unsigned int first = find_role(table, ACK_ROLE_FIRST);
+
+	if (first == table->num_variants)
+		return;
+	if (is_fit(table, first, ACK_SEEN_US))
+		target_add(t,
+			   (double)ack_median(table, first, ACK_SEEN_US) / 1000,
+			   " ms", 0, "%s", what);
+	else
+		target_void(t, 0, 0, "it failed, or was not seen", "%s", what);
+}
+
+/*
+ * Held against who is woken by the same signal, if that was asked for; and, by
+ * its name, against the best.
+ */
+static void judge_ip(struct targets *t, const struct ack_table *table,
+		     unsigned int best)
+{
+	static const struct ratio alike[] = {
+		{ "3. apply in forks, same signal", ACK_APPLY_US, IP_MOST,
+		  false },
+		{ "3. acked, same signal", ACK_RECONFIGURE_US, 0, false },
+	};
+	static const struct ratio of_best[] = {
+		{ "3. apply in forks, the best", ACK_APPLY_US, IP_MOST, false },
+		{ "3. acked, the best", ACK_RECONFIGURE_US, 0, false },
+	};
+	unsigned int ip = find_role(table, ACK_ROLE_IP), same;
+
+	if (ip == table->num_variants)
+		return;
+	same = find_woken_alike(table, ip);
+	for (unsigned int i = 0; i < ARRAY_SIZE(alike); i++) {
+		if (same < table->num_variants)
+			add_ratio(t, table, &alike[i], same, ip);
+		add_ratio(t, table, &of_best[i], best, ip);
+	}
+}
+
+static bool has_plain(const struct ack_table *table)
+{
+	for (unsigned int i = 0; i < table->num_variants; i++)
+		if (is_plain(&table->variants[i]))
+			return true;
+	return false;
 }
 
 static void judge_floors(struct targets *t, const struct ack_table *table)
 {
-	const enum ack_metric acked = ACK_RECONFIGURE_US;
 	unsigned int best = find_best(table);
-	unsigned int first = find_role(table, ACK_ROLE_FIRST, ACK_SEEN_US);
 
-	add_ratio(t, table, acked, best,
-		  find_role(table, ACK_ROLE_LEAST, acked), LEAST_MOST,
-		  "2. acked");
-	if (first < table->num_variants)
-		target_add(t,
-			   (double)ack_median(table, first, ACK_SEEN_US) / 1000,
-			   " ms", 0, "2. until any guest code is seen to run");
-	add_ratio(t, table, ACK_APPLY_US, best,
-		  find_role(table, ACK_ROLE_IP, ACK_APPLY_US), IP_MOST,
-		  "3. apply in forks");
-	add_ratio(t, table, acked, best, find_role(table, ACK_ROLE_IP, acked),
-		  0, "3. acked");
+	judge_first(t, table);
+	if (!has_plain(table))
+		return;
+	judge_least(t, table, best);
+	judge_ip(t, table, best);
 }
 
 /* The other one that differs in nothing but what is asked; or num_variants. */
@@ -180,6 +313,36 @@ static bool is_first_of(const struct ack_table *table, unsigned int variant)
 	return true;
 }
 
+/* It cannot be here, which is told apart. */
+static bool is_out(const struct ack_table *table, unsigned int variant)
+{
+	return *table->variants[variant].why && !ack_failures(table, variant);
+}
+
+/*
+ * Armed against not, where nothing else differs: never slower. That its median is
+ * within the quicker three quarters of the others is as far as it can be told.
+ */
+static void judge_pair(struct targets *t, const struct ack_table *table,
+		       unsigned int armed, unsigned int other)
+{
+	const enum ack_metric acked = ACK_RECONFIGURE_US;
+	const struct ack_variant *v = &table->variants[armed];
+	const struct ack_variant *o = &table->variants[other];
+	struct ratio r = { "5. acked", acked, 1, false };
+	int64_t median_us;
+
+	if (o->kind != v->kind || o->armed || o->cold != v->cold ||
+	    o->prefetch != v->prefetch ||
+	    (is_out(table, armed) && is_out(table, other)))
+		return;
+	median_us = ack_median(table, other, acked);
+	if (median_us > 0)
+		r.allowed = (double)percentile(table, other, acked, 75) /
+			    (double)median_us;
+	add_ratio(t, table, &r, armed, other);
+}
+
 static void judge_armed(struct targets *t, const struct ack_table *table)
 {
 	for (unsigned int i = 0; i < table->num_variants; i++) {
@@ -191,20 +354,14 @@ static void judge_armed(struct targets *t, const struct ack_table *table)
 				   "6. the source spun for its snapshot: %s",
 				   v->name);
 		for (unsigned int k = 0; v->armed && k < table->num_variants;
-		     k++) {
-			const struct ack_variant *o = &table->variants[k];
-
-			if (o->kind == v->kind && !o->armed &&
-			    o->cold == v->cold && o->prefetch == v->prefetch)
-				add_ratio(t, table, ACK_RECONFIGURE_US, i, k,
-					  ARMED_MOST, "5. acked");
-		}
+		     k++)
+			judge_pair(t, table, i, k);
 	}
 }
 
 void ack_judge(const struct ack_table *table, struct targets *targets)
 {
-	targets->num = 0;
+	*targets = (struct targets){ 0 };
 	judge_floors(targets, table);
 	judge_cold(targets, table);
 	judge_armed(targets, table);

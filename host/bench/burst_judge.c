@@ -136,7 +136,7 @@ static bool is_first(const struct burst_table *table, unsigned int row)
 
 void burst_judge(const struct burst_table *table, struct targets *targets)
 {
-	targets->num = 0;
+	*targets = (struct targets){ 0 };
 	for (unsigned int i = 0; i < table->num; i++) {
 		unsigned int num = table->rows[i].num;
 

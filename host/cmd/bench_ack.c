@@ -154,6 +154,7 @@ static void print_report(const json_t *report)
 	static const struct column columns[] = {
 		{ .title = "VARIANT", .key = "name" },
 		{ .title = "N", .key = "n" },
+		{ .title = "FAILED", .key = "failed" },
 		{ .title = "TOTAL/P50", .key = "total_us.p50", .is_us = true },
 		{ .title = "ACKED/MEAN",
 		  .key = "reconfigure_us.mean",
@@ -209,6 +210,15 @@ static int tell(struct cmd *cmd, const struct ack_table *table,
 	return ret;
 }
 
+static unsigned int failures(const struct ack_table *table)
+{
+	unsigned int num = 0;
+
+	for (unsigned int i = 0; i < table->num_variants; i++)
+		num += ack_failures(table, i);
+	return num;
+}
+
 static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
@@ -217,6 +227,7 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	struct ack_table table;
 	int ret = ack_run(&table, state, &order->plan, err);
 	struct vf_err why;
+	bool has_failures;
 	int told = 0;
 
 	/* what took minutes is told, also if it was cut short */
@@ -228,10 +239,12 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		*err = why;
 		ret = told;
 	}
+	has_failures = failures(&table) > 0;
 	ack_table_exit(&table);
 	if (ret < 0)
 		return ret;
-	return targets_are_met(json_object_get(report, "targets"))
+	return !has_failures && targets_are_met(
+					json_object_get(report, "targets"))
 		       ? CMD_EXIT_DONE
 		       : CMD_EXIT_PARTLY;
 }
@@ -270,7 +283,7 @@ static int parse_and_run(struct cmd *cmd, int argc, char **argv,
 		"acknowledgement, one\nby one. Boots a guest of its own for "
 		"each signal, which needs a root shell on its\nconsole; with "
 		"a SNAPSHOT, measures forks of that alone. Exits with 3 if a "
-		"target is not met.",
+		"target is not met,\nor a fork failed.",
 		opts,
 		1,
 		2,

@@ -14,7 +14,10 @@
 static const struct ack_kind one = { .name = "one" };
 static const struct ack_kind two = { .name = "two" };
 static const struct ack_kind least = { "least", .role = ACK_ROLE_LEAST };
-static const struct ack_kind ip = { "ip", .role = ACK_ROLE_IP };
+static const struct ack_kind ip = { "ip", .role = ACK_ROLE_IP,
+				    .signal = VMFORK_SIGNAL_VMGENID };
+static const struct ack_kind vmgenid = { "vmgenid",
+					 .signal = VMFORK_SIGNAL_VMGENID };
 
 static const struct ack_prefetch off = { { PREFETCH_OFF, 0 }, "off" };
 static const struct ack_prefetch list = { { PREFETCH_LIST, 0 }, "list" };
@@ -168,22 +171,114 @@ static void best_is_judged(void **state)
 	add(fix, slow, 1, ACK_RECONFIGURE_US, 900);
 	add(fix, best, 1, ACK_RECONFIGURE_US, 300);
 	add(fix, cold, 1, ACK_RECONFIGURE_US, 200);
-	assert_null(find(fix, "2. acked: best over least"));
+	t = find(fix, "2. acked: best over least");
+	assert_non_null(t);
+	assert_non_null(t->why);
 	add(fix, floor, 1, ACK_RECONFIGURE_US, 150);
 	t = find(fix, "2. acked: best over least");
 	assert_non_null(t);
 	assert_float_equal(t->value, 2, 1e-9);
 	assert_float_equal(t->allowed, 1.5, 1e-9);
+	assert_null(t->why);
+	t = find(fix, "2. acked, minima: best over least");
+	assert_non_null(t);
+	assert_float_equal(t->value, 2, 1e-9);
 	add(fix, base, 1, ACK_RECONFIGURE_US, 600);
 	add(fix, base, 1, ACK_APPLY_US, 400);
 	add(fix, best, 1, ACK_APPLY_US, 100);
-	t = find(fix, "3. apply in forks: best over ip");
+	t = find(fix, "3. apply in forks, the best: best over ip");
 	assert_non_null(t);
 	assert_float_equal(t->value, 0.25, 1e-9);
 	assert_float_equal(t->allowed, 1.0 / 3, 1e-9);
-	t = find(fix, "3. acked: best over ip");
+	t = find(fix, "3. acked, the best: best over ip");
 	assert_non_null(t);
 	assert_float_equal(t->allowed, 0, 1e-9);
+}
+
+/* Who is woken by the same signal, and not armed, is held against ip. */
+static void same_signal_is_judged(void **state)
+{
+	struct fixture *fix = *state;
+	unsigned int armed = add_variant(fix, "armed", &vmgenid);
+	unsigned int plain = add_variant(fix, "plain", &vmgenid);
+	unsigned int base = add_variant(fix, "ip", &ip);
+	const struct target *t;
+
+	fix->table.variants[armed].armed = true;
+	add(fix, armed, 1, ACK_RECONFIGURE_US, 100);
+	add(fix, armed, 1, ACK_APPLY_US, 10);
+	add(fix, plain, 1, ACK_RECONFIGURE_US, 200);
+	add(fix, plain, 1, ACK_APPLY_US, 20);
+	add(fix, base, 1, ACK_RECONFIGURE_US, 400);
+	add(fix, base, 1, ACK_APPLY_US, 40);
+	t = find(fix, "3. apply in forks, same signal: plain over ip");
+	assert_non_null(t);
+	assert_float_equal(t->value, 0.5, 1e-9);
+	t = find(fix, "3. apply in forks, the best: armed over ip");
+	assert_non_null(t);
+	assert_float_equal(t->value, 0.25, 1e-9);
+}
+
+/* What is quicker than the floor is no proof, and met by nobody. */
+static void below_floor_is_void(void **state)
+{
+	struct fixture *fix = *state;
+	unsigned int best = add_variant(fix, "best", &one);
+	unsigned int floor = add_variant(fix, "least", &least);
+	const struct target *t;
+	json_t *json;
+
+	add(fix, best, 1, ACK_RECONFIGURE_US, 100);
+	add(fix, floor, 1, ACK_RECONFIGURE_US, 110);
+	t = find(fix, "2. acked: best over least");
+	assert_non_null(t);
+	assert_non_null(t->why);
+	json = targets_pack(&fix->targets);
+	assert_true(
+		json_is_false(json_object_get(json_array_get(json, 0), "met")));
+	json_decref(json);
+}
+
+/* One whose forks failed is not the best, and nothing is met with it. */
+static void failures_are_not_met(void **state)
+{
+	struct fixture *fix = *state;
+	unsigned int frail = add_variant(fix, "frail", &one);
+	unsigned int sound = add_variant(fix, "sound", &two);
+	unsigned int floor = add_variant(fix, "least", &least);
+	const struct target *t;
+
+	add(fix, frail, 1, ACK_RECONFIGURE_US, 100);
+	add(fix, frail, 2, ACK_RECONFIGURE_US, ACK_UNKNOWN);
+	fix->table.rows[1].failed = true;
+	add(fix, sound, 1, ACK_RECONFIGURE_US, 120);
+	add(fix, floor, 1, ACK_RECONFIGURE_US, 100);
+	assert_int_equal(ack_failures(&fix->table, frail), 1);
+	assert_int_equal(ack_failures(&fix->table, sound), 0);
+	t = find(fix, "2. acked: sound over least");
+	assert_non_null(t);
+	assert_null(t->why);
+	add(fix, sound, 2, ACK_RECONFIGURE_US, ACK_UNKNOWN);
+	fix->table.rows[4].failed = true;
+	t = find(fix, "2. acked: none over least");
+	assert_non_null(t);
+	assert_non_null(t->why);
+}
+
+/* One too many is not lost in silence. */
+static void too_many_targets(void **state)
+{
+	struct fixture *fix = *state;
+	json_t *json;
+
+	for (unsigned int i = 0; i <= TARGETS_MAX; i++)
+		target_add(&fix->targets, 1, "", 2, "%u", i);
+	assert_int_equal(fix->targets.num, TARGETS_MAX);
+	json = targets_pack(&fix->targets);
+	assert_int_equal(json_array_size(json), TARGETS_MAX + 1);
+	assert_true(json_is_false(
+		json_object_get(json_array_get(json, TARGETS_MAX), "met")));
+	json_decref(json);
 }
 
 /* Of what a cold image costs the list leaves a part. */
@@ -307,10 +402,18 @@ static void rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(medians),	      TEST(circumstances),
-		TEST(too_many),	      TEST(best_is_judged),
-		TEST(list_is_judged), TEST(armed_is_judged),
-		TEST(report),	      TEST(rows),
+		TEST(medians),
+		TEST(circumstances),
+		TEST(too_many),
+		TEST(best_is_judged),
+		TEST(list_is_judged),
+		TEST(armed_is_judged),
+		TEST(same_signal_is_judged),
+		TEST(below_floor_is_void),
+		TEST(failures_are_not_met),
+		TEST(too_many_targets),
+		TEST(report),
+		TEST(rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
