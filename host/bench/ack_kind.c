@@ -60,18 +60,24 @@ static int check_mailbox(const struct ack_kind *kind, const struct vm *guest,
 		.prepare = before, .take = taken,                      \
 	}
 
+#define FLOOR(kind, what, by, before, taken)                               \
+	{                                                                  \
+		.name = kind, .role = what, .words = "", .signal = by,     \
+		.has_parents_mac = true, .prepare = before, .take = taken, \
+	}
+
 const struct ack_kind ack_kinds[] = {
 	SIGNAL("mailbox", VMFORK_SIGNAL_MAILBOX, check_mailbox),
 	SIGNAL("vmclock", VMFORK_SIGNAL_VMCLOCK, check_signal),
 	SIGNAL("vmclock-spin", VMFORK_SIGNAL_VMCLOCK_SPIN, check_signal),
 	SIGNAL("vmgenid", VMFORK_SIGNAL_VMGENID, check_signal),
 	SIGNAL("auto", VMFORK_SIGNAL_NONE, NULL),
-	BASE("floor-code", ACK_ROLE_FIRST, VMFORK_SIGNAL_ARMED,
-	     ack_request_prepare, ack_code_take),
-	BASE("floor-request", ACK_ROLE_LEAST, VMFORK_SIGNAL_ARMED,
-	     ack_request_prepare, ack_request_take),
-	BASE("floor-vmgenid", ACK_ROLE_OTHER, VMFORK_SIGNAL_VMGENID,
-	     ack_vmgenid_prepare, ack_request_take),
+	FLOOR("floor-code", ACK_ROLE_FIRST, VMFORK_SIGNAL_ARMED,
+	      ack_request_prepare, ack_code_take),
+	FLOOR("floor-request", ACK_ROLE_LEAST, VMFORK_SIGNAL_ARMED,
+	      ack_request_prepare, ack_request_take),
+	FLOOR("floor-vmgenid", ACK_ROLE_OTHER, VMFORK_SIGNAL_VMGENID,
+	      ack_vmgenid_prepare, ack_request_take),
 	BASE("ip", ACK_ROLE_IP, VMFORK_SIGNAL_VMGENID, ack_ip_prepare,
 	     ack_take),
 	BASE("dhcp", ACK_ROLE_OTHER, VMFORK_SIGNAL_VMGENID, ack_dhcp_prepare,

@@ -38,6 +38,8 @@ struct ack_kind {
 	/* what wakes its forks, unless they are armed; none: whatever does */
 	enum vmfork_signal signal;
 
+	bool has_parents_mac; /* its forks: none before its source has ended */
+
 	/**
 	 * @check: can it be here? Asked in a guest with the agent, whose
 	 * console has a shell; NULL: always. @why: out, untouched if it can.

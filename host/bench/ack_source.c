@@ -144,6 +144,7 @@ static bool is_expected(const struct ack_variant *v, enum vmfork_signal signal)
  * Is it of the moment that is meant? An agent that was asked to spin may be too
  * late on a busy machine. One that was not may look for mail, as it does once a
  * second, before its signal comes: all forks of such a snapshot would tell so.
+ * Of forks with their parent's MAC the report alone tells.
  * The fork that tries it leaves the list of what forks use of their image.
  *
  * Return: 1 or 0, -errno
@@ -171,6 +172,8 @@ static int is_meant(const struct ack_sources *s,
 
 	if (v->armed && !source->snapshot.armed)
 		return 0;
+	if (v->kind->has_parents_mac)
+		return 1;
 	ret = v->kind->take(&row, &site, err);
 	return ret < 0 ? ret : is_expected(v, row.signal);
 }

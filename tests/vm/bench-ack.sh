@@ -10,7 +10,7 @@
 KINDS=floor-code,floor-request,floor-vmgenid,ip,dhcp,shell
 
 # All are there, and none failed. Of floor-code there is one sign of life; what is
-# done over a shell has no stages that its guest would know of.
+# done over a shell has no stages that its guest would know of, and no signal.
 # shellcheck disable=SC2016 # jq's variables
 contract='
 def one: .n == 1 and .min > 0 and .min == .max;
@@ -18,6 +18,9 @@ def has_all(list): . as $v | list | all(. as $key | $v | has($key));
 (.variants | map(.name)) == ("vmgenid," + $kinds | split(","))
 and .missing == []
 and (.variants | all(.n == 1 and .failed == 0 and (.seen_us | one)))
+and (.variants | all(.armed == (.kind | IN("vmgenid", "floor-code", "floor-request"))))
+and (.variants | all(.told == if .armed then { armed: 1 }
+	elif .kind == "shell" then {} else { vmgenid: 1 } end))
 and (.variants | map(select(.name == "floor-code"))
 	| all(has("reconfigure_us") or has("apply_us") | not))
 and (.variants | map(select(.name != "floor-code"))
@@ -47,16 +50,19 @@ rows_are_there() {
 
 # Nobody but the fork that was measured could speak without an address.
 rules_are_as_before() {
-	! nft list ruleset | grep -F 0.0.0.0
+	local rules
+
+	rules=$(nft list ruleset) && grep -q '^[[:blank:]]*set .*\.ip4 {' <<<"$rules" &&
+		! grep -F 0.0.0.0 <<<"$rules"
 }
 
-# A network with a lease cannot be removed.
 leaves_nothing() {
-	[ "$(vmfork ps --json)" = '[]' ] &&
-		[ "$(vmfork snapshots --json)" = '[]' ] &&
-		[ -z "$(vmfork gc)" ] && vmfork net rm default
+	[ "$(vmfork snapshots --json)" = '[]' ] && [ -z "$(vmfork gc)" ] && left_nothing
 }
 
+boot src || bail "no source"
+vmfork stop src >/dev/null
+note_state
 check "floors and baselines run through" all_are_measured
 check "their rows are kept" rows_are_there
 check "ports have no more rights than before" rules_are_as_before
