@@ -65,9 +65,11 @@ int pagelist_parse(const char *text, size_t len,
 	if (len < sizeof(head))
 		return -EBADMSG;
 	memcpy(&head, text, sizeof(head));
-	if (memcmp(head.magic, magic, sizeof(head.magic)) != 0 ||
-	    head.version != PAGELIST_VERSION ||
-	    (len - sizeof(head)) % sizeof(struct run) ||
+	if (memcmp(head.magic, magic, sizeof(head.magic)) != 0)
+		return -EBADMSG;
+	if (head.version != PAGELIST_VERSION)
+		return -EPROTONOSUPPORT;
+	if ((len - sizeof(head)) % sizeof(struct run) ||
 	    head.num != (len - sizeof(head)) / sizeof(struct run) ||
 	    head.crc32c != list_crc(text, len))
 		return -EBADMSG;

@@ -40,7 +40,8 @@ char *pagelist_pack(const struct extents *pages,
  * @memory_bytes: size of guest memory: no page is beyond it
  * @pages:	out; extents_exit() it, also after a failure
  *
- * Return: 0, -EBADMSG if it does not verify, -ENOMEM
+ * Return: 0, -EBADMSG if it does not verify, -EPROTONOSUPPORT if it is of a version
+ * that is not known here, -ENOMEM
  */
 int pagelist_parse(const char *text, size_t len,
 		   const char magic[PAGELIST_MAGIC_LEN], uint64_t memory_bytes,

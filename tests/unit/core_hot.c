@@ -115,7 +115,9 @@ static void wrong_lists_are_refused(void **state)
 		char byte = (char)(text[bit / 8] ^ 1 << bit % 8);
 
 		assert_int_equal(pwrite(fd, &byte, 1, bit / 8), 1);
-		assert_int_equal(load(f, HOT_ACKED), -EBADMSG);
+		/* the version stands behind the magic */
+		assert_int_equal(load(f, HOT_ACKED),
+				 bit / 32 == 2 ? -EPROTONOSUPPORT : -EBADMSG);
 		assert_int_equal(pwrite(fd, text + bit / 8, 1, bit / 8), 1);
 	}
 	assert_int_equal(load(f, HOT_ACKED), 5);

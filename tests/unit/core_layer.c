@@ -87,7 +87,10 @@ static void index_is_checked(void **state)
 		char byte = (char)(text[at] ^ 0x10);
 
 		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-		assert_int_equal(load(dir, BYTES), -EBADMSG);
+		/* the version stands behind the magic */
+		assert_int_equal(load(dir, BYTES), at >= 8 && at < 12
+							   ? -EPROTONOSUPPORT
+							   : -EBADMSG);
 		assert_int_equal(pwrite(fd, text + at, 1, at), 1);
 	}
 	for (ssize_t cut = len; cut-- > 0;) {
