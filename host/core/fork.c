@@ -158,6 +158,7 @@ static void finish_entries(struct batch *b)
 static void record_jobs(struct batch *b)
 {
 	int64_t from_us = vf_now_us();
+	struct prefetch_note note;
 
 	/* of those that nobody waits for, hardly one has spoken yet */
 	if (b->request->wait != FORK_WAIT_NONE)
@@ -167,11 +168,11 @@ static void record_jobs(struct batch *b)
 	rename_ports(b);
 	trace_note(&b->result->trace, "rename", from_us);
 	from_us = vf_now_us();
-	prefetch_end(&b->prefetch);
+	prefetch_stop(&b->prefetch, &note);
 	for (unsigned int i = 0; i < b->result->num; i++) {
 		struct fork_job *job = &b->result->jobs[i];
 
-		job->prefetch = b->prefetch.note;
+		job->prefetch = note;
 		if (job->outcome == FORK_FAILED)
 			continue;
 		process_faults(job->pid, &job->faults_minor,

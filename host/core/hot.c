@@ -25,14 +25,14 @@ static const struct {
 	[HOT_MARK] = { "mark", "hot.mark", 65536, 16384 },
 };
 
-const char *hot_name(enum hot_list list)
+int hot_check(const struct snapshot *snapshot, struct vf_err *err)
 {
-	return lists[list].name;
-}
-
-bool hot_is_possible(const struct snapshot *snapshot)
-{
-	return !cache_is_volatile(snapshot->dir_fd);
+	if (!cache_is_volatile(snapshot->dir_fd))
+		return 0;
+	return vf_err_set(err, ENOTSUP,
+			  "snapshot %s: lies in memory (tmpfs): there is "
+			  "nothing to read ahead",
+			  snapshot->name);
 }
 
 static int by_length(const void *a, const void *b)
@@ -189,6 +189,10 @@ int hot_load(const struct snapshot *snapshot, enum hot_list list,
 	if (ret == -EBADMSG)
 		vf_err_set(err, EBADMSG, "%s: does not verify",
 			   lists[list].file);
+	else if (ret == -EPROTONOSUPPORT)
+		vf_err_set(err, EPROTONOSUPPORT,
+			   "%s: another version of vmfork has written it",
+			   lists[list].file);
 	return ret < 0 ? vf_err_wrap(err, "snapshot %s", snapshot->name) : 0;
 }
 
@@ -226,12 +230,9 @@ int hot_mark(const struct vf_state *state, const struct snapshot *snapshot,
 		return vf_err_set(err, ESTALE,
 				  "VM %s: is no fork of snapshot %s", vm->name,
 				  snapshot->name);
-	if (!hot_is_possible(snapshot))
-		return vf_err_set(err, ENOTSUP,
-				  "snapshot %s: lies in memory (tmpfs): there "
-				  "is nothing to read ahead",
-				  snapshot->name);
-	ret = vm_attach(vm, &vmm, cancel_fd, err);
+	ret = hot_check(snapshot, err);
+	if (!ret)
+		ret = vm_attach(vm, &vmm, cancel_fd, err);
 	if (ret < 0)
 		return ret;
 	ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);

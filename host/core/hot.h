@@ -24,20 +24,13 @@
 enum hot_list { HOT_ACKED, HOT_MARK, HOT_NUM };
 
 /**
- * hot_name() - What a list is called
- * @list:	list
- *
- * Return: a literal
- */
-const char *hot_name(enum hot_list list);
-
-/**
- * hot_is_possible() - Would a list of a snapshot's be of any use?
+ * hot_check() - Would a list of a snapshot's be of any use?
  * @snapshot:	snapshot
+ * @err:	error
  *
- * Return: false if its image lies in memory
+ * Return: 0, -ENOTSUP if its image lies in memory
  */
-bool hot_is_possible(const struct snapshot *snapshot);
+int hot_check(const struct snapshot *snapshot, struct vf_err *err);
 
 /**
  * hot_bound() - Cut a list to what is brought in fast
@@ -83,7 +76,8 @@ int hot_save(const struct snapshot *snapshot, enum hot_list list,
  * @pages:	out; extents_exit() it, also after a failure
  * @err:	error
  *
- * Return: 0 or -errno, -ENOENT if there is none, -EBADMSG if it does not verify
+ * Return: 0 or -errno, -ENOENT if there is none, -EBADMSG if it does not verify,
+ * -EPROTONOSUPPORT if another version of the command has written it
  */
 int hot_load(const struct snapshot *snapshot, enum hot_list list,
 	     struct extents *pages, struct vf_err *err);
