@@ -104,7 +104,20 @@ int chain_read(const struct chain *chain, uint64_t page, uint8_t *buf,
 	       uint64_t num);
 
 /**
- * chain_locate() - Where a fork has its memory
+ * chain_mapped() - Where a fork has its memory, as the kernel tells
+ * @chain:	chain
+ * @vmm:	fork, which maps the base and need not be connected
+ * @memory:	out
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if it is not found: a file may have another number
+ * there than where it is opened (overlay file systems)
+ */
+int chain_mapped(const struct chain *chain, const struct vmm *vmm,
+		 struct vmm_memory *memory, struct vf_err *err);
+
+/**
+ * chain_locate() - The same; where the kernel does not tell, its engine does
  * @chain:	chain
  * @vmm:	fork, which maps the base
  * @memory:	out

@@ -127,12 +127,19 @@ static int write_parts(struct part *parts, unsigned int num, struct vf_err *err)
 	return ret;
 }
 
-int chain_locate(const struct chain *chain, struct vmm *vmm,
+int chain_mapped(const struct chain *chain, const struct vmm *vmm,
 		 struct vmm_memory *memory, struct vf_err *err)
 {
 	const struct chain_link *base = &chain->links[chain->num - 1];
-	int ret = vmm_memory_mapped(vmm, base->fd, chain_offset(chain),
-				    chain_bytes(chain), memory, err);
+
+	return vmm_memory_mapped(vmm, base->fd, chain_offset(chain),
+				 chain_bytes(chain), memory, err);
+}
+
+int chain_locate(const struct chain *chain, struct vmm *vmm,
+		 struct vmm_memory *memory, struct vf_err *err)
+{
+	int ret = chain_mapped(chain, vmm, memory, err);
 
 	/* not every file system has one number for a file, wherever one asks */
 	return ret == -ENOENT ? vmm->ops->memory(vmm, memory, err) : ret;

@@ -49,19 +49,27 @@ static int by_page(const void *a, const void *b)
 	return (x->page > y->page) - (x->page < y->page);
 }
 
+/*
+ * What is read for nothing is never more than what is used: a guest that touches
+ * a page here and there makes no long run of them.
+ */
 static void join_close(struct extents *pages)
 {
+	uint64_t used = pages->num ? pages->runs[0].num : 0;
 	size_t to = 0;
 
 	for (size_t i = 1; i < pages->num; i++) {
 		struct extent *last = &pages->runs[to];
 		const struct extent *run = &pages->runs[i];
-		uint64_t end = last->page + last->num;
+		uint64_t gap = run->page - last->page - last->num;
+		uint64_t joined = last->num + gap + run->num;
 
-		if (run->page - end <= GAP_PAGES) {
-			pages->pages += run->page - end;
-			last->num = run->page + run->num - last->page;
+		if (gap <= GAP_PAGES && joined <= 2 * (used + run->num)) {
+			pages->pages += gap;
+			last->num = joined;
+			used += run->num;
 		} else {
+			used = run->num;
 			pages->runs[++to] = *run;
 		}
 	}
@@ -108,12 +116,13 @@ static int add_base(struct extents *pages, const struct chain *chain,
 	return ret;
 }
 
-int hot_scan(struct vmm *vmm, const struct chain *chain, struct extents *pages,
-	     struct vf_err *err)
+int hot_scan(struct vmm *vmm, const struct chain *chain, bool may_ask,
+	     struct extents *pages, struct vf_err *err)
 {
 	struct extents touched = { 0 };
 	struct vmm_memory memory;
-	int ret = chain_locate(chain, vmm, &memory, err);
+	int ret = may_ask ? chain_locate(chain, vmm, &memory, err)
+			  : chain_mapped(chain, vmm, &memory, err);
 
 	*pages = (struct extents){ 0 };
 	if (!ret)
@@ -158,8 +167,9 @@ int hot_save(const struct snapshot *snapshot, enum hot_list list,
 	int ret = text ? 0 : -ENOMEM;
 
 	if (!ret && replace)
-		ret = hot_forget(snapshot, list);
-	if (!ret)
+		ret = vf_write_file(snapshot->dir_fd, lists[list].file, text,
+				    len, false, err);
+	else if (!ret)
 		ret = write_list(snapshot->dir_fd, lists[list].file, text, len);
 	return ret < 0 ? vf_err_errno(err, ret, "snapshot %s: hot pages",
 				      snapshot->name)
@@ -208,7 +218,8 @@ int hot_record(struct vmm *vmm, const struct chain *chain, enum hot_list list,
 	       bool replace, struct vf_err *err)
 {
 	struct extents pages;
-	int ret = hot_scan(vmm, chain, &pages, err);
+	/* who replaces has time, who records by the way has not */
+	int ret = hot_scan(vmm, chain, replace, &pages, err);
 
 	if (!ret) {
 		hot_bound(&pages, list);
@@ -223,6 +234,7 @@ int hot_mark(const struct vf_state *state, const struct snapshot *snapshot,
 	     const struct vm *vm, int cancel_fd, struct vf_err *err)
 {
 	struct chain chain = { 0 };
+	__close int lock_fd = -1;
 	struct vmm vmm;
 	int ret;
 
@@ -236,7 +248,10 @@ int hot_mark(const struct vf_state *state, const struct snapshot *snapshot,
 	if (ret < 0)
 		return ret;
 	ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);
+	/* marks are made one by one */
 	if (!ret)
+		ret = lock_fd = state_lock(state, err);
+	if (ret >= 0)
 		ret = hot_record(&vmm, &chain, HOT_MARK, true, err);
 	chain_close(&chain);
 	vm_detach(&vmm);

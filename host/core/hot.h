@@ -34,8 +34,9 @@ int hot_check(const struct snapshot *snapshot, struct vf_err *err);
 
 /**
  * hot_bound() - Cut a list to what is brought in fast
- * @pages:	list: runs that lie close to each other are joined; then, of too
- *		many, the longest ones are kept
+ * @pages:	list: runs that lie close to each other are joined, as long as at
+ *		least half of one is used; then, of too many, the longest ones are
+ *		kept
  * @list:	which one: HOT_ACKED 64 MiB in 4096 runs, HOT_MARK four times that
  */
 void hot_bound(struct extents *pages, enum hot_list list);
@@ -44,6 +45,8 @@ void hot_bound(struct extents *pages, enum hot_list list);
  * hot_scan() - Which pages of its image has a fork used?
  * @vmm:	fork, which need not be connected
  * @chain:	its snapshot
+ * @may_ask:	false: its engine is not asked where it has its memory, for which
+ *		one may have to wait; then on few file systems it is not found
  * @pages:	out, counted from memory's beginning, without those of layers,
  *		which are at hand in any fork; extents_exit() it, also after a
  *		failure
@@ -51,18 +54,18 @@ void hot_bound(struct extents *pages, enum hot_list list);
  *
  * Return: 0 or -errno
  */
-int hot_scan(struct vmm *vmm, const struct chain *chain, struct extents *pages,
-	     struct vf_err *err);
+int hot_scan(struct vmm *vmm, const struct chain *chain, bool may_ask,
+	     struct extents *pages, struct vf_err *err);
 
 /**
  * hot_save() - Keep a list
  * @snapshot:	snapshot
  * @list:	which one
  * @pages:	what it is to hold
- * @replace:	true: in place of one that is there; else that one stays
+ * @replace:	true: in place of one that is there, which stays if that fails,
+ *		not by two at once; false: one that is there stays, and of several
+ *		that do so at once the first one wins
  * @err:	error
- *
- * Of several that do so at once, one wins.
  *
  * Return: 0 or -errno
  */
@@ -96,7 +99,7 @@ int hot_forget(const struct snapshot *snapshot, enum hot_list list);
  * @vmm:	see hot_scan()
  * @chain:	its snapshot, which is the top one
  * @list:	which one
- * @replace:	see hot_save()
+ * @replace:	see hot_save(); false: the engine is not asked, see hot_scan()
  * @err:	error
  *
  * Return: 0 or -errno

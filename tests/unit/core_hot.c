@@ -139,17 +139,35 @@ static void close_runs_are_joined(void **state)
 	struct extents pages = { 0 };
 
 	(void)state;
-	extents_add(&pages, 10, 1);
-	extents_add(&pages, 19, 1); /* 8 between them */
-	extents_add(&pages, 29, 2); /* 9 */
+	extents_add(&pages, 10, 4);
+	extents_add(&pages, 22, 4); /* 8 between them */
+	extents_add(&pages, 35, 9); /* 9 */
 	hot_bound(&pages, HOT_ACKED);
 	assert_int_equal(pages.num, 2);
-	assert_int_equal(pages.pages, 12);
-	assert_int_equal(pages.runs[0].num, 10);
-	assert_int_equal(pages.runs[1].page, 29);
+	assert_int_equal(pages.pages, 25);
+	assert_int_equal(pages.runs[0].num, 16);
+	assert_int_equal(pages.runs[1].page, 35);
 	extents_exit(&pages);
 	hot_bound(&pages, HOT_ACKED);
 	assert_int_equal(pages.num, 0);
+}
+
+static void runs_are_used_by_half(void **state)
+{
+	struct extents pages = { 0 };
+
+	(void)state;
+	extents_add(&pages, 10, 2);
+	extents_add(&pages, 14, 1); /* 2 between them, 3 are used */
+	extents_add(&pages, 17, 1); /* 4 of 8 */
+	extents_add(&pages, 19, 1); /* 5 of 10 */
+	extents_add(&pages, 22, 1); /* 6 of 13 would be */
+	hot_bound(&pages, HOT_ACKED);
+	assert_int_equal(pages.num, 2);
+	assert_int_equal(pages.pages, 11);
+	assert_int_equal(pages.runs[0].num, 10);
+	assert_int_equal(pages.runs[1].page, 22);
+	extents_exit(&pages);
 }
 
 static void check_bounds(const struct extents *pages, size_t max_runs,
@@ -186,8 +204,24 @@ static void greed_is_bounded(void **state)
 	extents_exit(&pages);
 }
 
+/* A page here and there does not put out what is used as a whole. */
+static void sparse_pages_yield(void **state)
+{
+	struct extents pages = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < 200000; i++)
+		extents_add(&pages, i * 9, 1);
+	extents_add(&pages, 10 * 200000, 1000);
+	hot_bound(&pages, HOT_ACKED);
+	check_bounds(&pages, 4096, 16384);
+	assert_int_equal(pages.runs[pages.num - 1].page, 10 * 200000);
+	assert_int_equal(pages.runs[pages.num - 1].num, 1000);
+	extents_exit(&pages);
+}
+
 /* Of too many, those are kept of which one read brings in most. */
-static void the_densest_are_kept(void **state)
+static void the_longest_are_kept(void **state)
 {
 	struct extents pages = { 0 };
 
@@ -232,7 +266,7 @@ static void layers_are_left_out(void **state)
 		   chain.links[1].fd, 0);
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	memset(mem + 90 * EXTENT_PAGE, 1, 60 * EXTENT_PAGE);
-	assert_int_equal(hot_scan(&vmm, &chain, &pages, &err), 0);
+	assert_int_equal(hot_scan(&vmm, &chain, false, &pages, &err), 0);
 	assert_int_equal(pages.num, 2);
 	assert_int_equal(pages.runs[0].page, 90);
 	assert_int_equal(pages.runs[0].num, 6);
@@ -251,8 +285,10 @@ int main(void)
 		list_test(lists_come_back),
 		list_test(wrong_lists_are_refused),
 		cmocka_unit_test(close_runs_are_joined),
+		cmocka_unit_test(runs_are_used_by_half),
 		cmocka_unit_test(greed_is_bounded),
-		cmocka_unit_test(the_densest_are_kept),
+		cmocka_unit_test(sparse_pages_yield),
+		cmocka_unit_test(the_longest_are_kept),
 		list_test(layers_are_left_out),
 	};
 
