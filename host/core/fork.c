@@ -175,8 +175,10 @@ static void record_jobs(struct batch *b)
 		job->prefetch = note;
 		if (job->outcome == FORK_FAILED)
 			continue;
-		process_faults(job->pid, &job->faults_minor,
-			       &job->faults_major);
+		/* an engine has had some: this one was not heard */
+		if (!job->faults_minor)
+			process_faults(job->pid, &job->faults_minor,
+				       &job->faults_major);
 		keep_record(b, job);
 	}
 	trace_note(&b->result->trace, "records", from_us);

@@ -73,7 +73,7 @@ struct fork_job {
 	pid_t pid;
 	int64_t cpu_acked_us; /* that its engine had used when it was heard */
 	struct prefetch_note prefetch; /* one for all of them */
-	uint64_t faults_major;
+	uint64_t faults_major; /* of its engine, from its start until then */
 	uint64_t faults_minor;
 };
 

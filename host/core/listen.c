@@ -141,6 +141,8 @@ static void note_heard(struct batch *b, struct worker *w)
 		return;
 	if (c->acked) {
 		usage_cpu_us(w->job->pid, &w->job->cpu_acked_us);
+		process_faults(w->job->pid, &w->job->faults_minor,
+			       &w->job->faults_major);
 		prefetch_record(&b->prefetch, &w->vmm);
 	}
 	pthread_mutex_lock(&b->lock);
