@@ -115,9 +115,10 @@ int cmd_snapshots(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	const struct usage usage = {
 		"[hot SNAPSHOT [FORK]]",
 		"List the snapshots; or a snapshot's hot pages, which its "
-		"forks "
-		"read ahead:\nwhat the first one used until it was acked, and "
-		"what FORK had used by the\nmoment in which it was named here.",
+		"forks read ahead:\n"
+		"what the first one used until it was acked, and what FORK had "
+		"used by the\n"
+		"moment in which it was named here.",
 		opts,
 		0,
 		3,
