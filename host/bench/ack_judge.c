@@ -273,8 +273,12 @@ static void judge_list(struct targets *t, const struct ack_table *table,
 	unsigned int cold = find_pair(table, list, v->armed, true, false);
 	int64_t warm_us, cold_us, list_us;
 
-	if (warm == table->num_variants || cold == table->num_variants)
+	if (warm == table->num_variants || cold == table->num_variants) {
+		target_add(t, 0, "", 0,
+			   "4. not judged, nothing to hold it against: %s",
+			   v->kind->name);
 		return;
+	}
 	warm_us = ack_median(table, warm, ACK_RECONFIGURE_US);
 	cold_us = ack_median(table, cold, ACK_RECONFIGURE_US);
 	list_us = ack_median(table, list, ACK_RECONFIGURE_US);
@@ -284,6 +288,9 @@ static void judge_list(struct targets *t, const struct ack_table *table,
 				   (double)(cold_us - warm_us),
 			   "", COLD_MOST,
 			   "4. of what cold costs, left with the list: %s",
+			   v->kind->name);
+	else
+		target_add(t, 0, "", 0, "4. not judged, cold costs nothing: %s",
 			   v->kind->name);
 	target_add(t, (double)ack_median(table, cold, ACK_FAULTS_MAJOR), "", 0,
 		   "4. major faults, cold: %s", v->kind->name);

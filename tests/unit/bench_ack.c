@@ -298,6 +298,8 @@ static void list_is_judged(void **state)
 	add(fix, cold, 1, ACK_RECONFIGURE_US, 200);
 	add(fix, read, 1, ACK_RECONFIGURE_US, 120);
 	assert_null(find(fix, name));
+	assert_non_null(
+		find(fix, "4. not judged, nothing to hold it against: one"));
 	add(fix, warm, 1, ACK_RECONFIGURE_US, 100);
 	t = find(fix, name);
 	assert_non_null(t);
@@ -307,6 +309,7 @@ static void list_is_judged(void **state)
 	add(fix, warm, 1, ACK_RECONFIGURE_US, 500);
 	add(fix, warm, 1, ACK_RECONFIGURE_US, 500);
 	assert_null(find(fix, name));
+	assert_non_null(find(fix, "4. not judged, cold costs nothing: one"));
 }
 
 /* Armed is held against unarmed where nothing else differs. */
