@@ -83,8 +83,8 @@ static int take_one(struct ack_table *table, const struct ack_sources *s,
 	if (ret < 0)
 		vf_err_set(err, -ret, "interrupted");
 	else if (s->plan->cold)
-		ret = (v->cold ? cold_drop : cold_undo)(s->state, site.snapshot,
-							err);
+		ret = (v->cold ? cold_drop : cold_end)(s->state, site.snapshot,
+						       err);
 	if (!ret)
 		ret = v->kind->take(row, &site, err);
 	if (ret == -ECANCELED)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,8 +11,16 @@
 #include "base/cleanup.h"
 #include "bench/cold.h"
 #include "core/chain.h"
+#include "core/vm.h"
 
 #define READ_BYTES (1 << 20)
+
+/* Kernel and initrd are other snapshots' as well, and read before a fork runs. */
+static bool is_own(const char *name)
+{
+	return strcmp(name, VM_KERNEL_FILE) != 0 &&
+	       strcmp(name, VM_INITRD_FILE) != 0;
+}
 
 static int drop_file(int dir_fd, const char *name, struct vf_err *err)
 {
@@ -43,6 +52,7 @@ static int read_file(int dir_fd, const char *name, struct vf_err *err)
 	__close int fd = openat(dir_fd, name,
 				O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	__free char *buf = malloc(READ_BYTES);
+	int64_t missing = 0;
 	struct stat st;
 	ssize_t n = 1;
 
@@ -52,7 +62,19 @@ static int read_file(int dir_fd, const char *name, struct vf_err *err)
 		return vf_err_errno(err, errno, "%s", name);
 	while (S_ISREG(st.st_mode) && n > 0)
 		n = read(fd, buf, READ_BYTES);
-	return n < 0 ? vf_err_errno(err, errno, "%s", name) : 0;
+	if (n < 0)
+		return vf_err_errno(err, errno, "%s", name);
+	if (S_ISREG(st.st_mode))
+		missing = cache_missing(fd, 0, (uint64_t)st.st_size);
+	if (missing < 0)
+		return vf_err_errno(err, (int)missing, "%s", name);
+	if (!missing)
+		return 0;
+	vf_err_set(err, EBUSY,
+		   "%s: %lld KiB are not in the page cache, it is not warm",
+		   name, (long long)missing * 4);
+	vf_err_hint(err, "there is too little memory that is free");
+	return -EBUSY;
 }
 
 typedef int file_fn(int dir_fd, const char *name, struct vf_err *err);
@@ -70,7 +92,7 @@ static int each_file(int dir_fd, file_fn *fn, struct vf_err *err)
 		return ret;
 	}
 	while (!ret && (entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.' && is_own(entry->d_name))
 			ret = fn(dir_fd, entry->d_name, err);
 	return ret;
 }
@@ -110,8 +132,8 @@ int cold_drop(const struct vf_state *state, const struct snapshot *snapshot,
 	return ret;
 }
 
-int cold_undo(const struct vf_state *state, const struct snapshot *snapshot,
-	      struct vf_err *err)
+int cold_end(const struct vf_state *state, const struct snapshot *snapshot,
+	     struct vf_err *err)
 {
 	struct chain chain;
 	int ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);

@@ -11,8 +11,9 @@
  * @snapshot:	snapshot
  * @err:	error
  *
- * All files of it, and nothing else: neither the engine's program nor other
- * snapshots. That nothing is left is checked.
+ * Its own files, and nothing else: neither the engine's program, the kernel and
+ * the initrd, which are others' as well, nor the images that its disks' layers
+ * build on. That nothing is left is checked.
  *
  * Return: 0 or -errno, -EBUSY if something keeps a part of it (a VM that maps
  * it), -ENOTSUP if it lies in memory
@@ -21,15 +22,17 @@ int cold_drop(const struct vf_state *state, const struct snapshot *snapshot,
 	      struct vf_err *err);
 
 /**
- * cold_undo() - Have the page cache know all of a snapshot, after forks that were
- * cold
+ * cold_end() - Have the page cache know all of a snapshot, as if it had never been
+ * dropped
  * @state:	state directory
  * @snapshot:	snapshot
  * @err:	error
  *
- * Return: 0 or -errno
+ * That nothing is missing is checked.
+ *
+ * Return: 0 or -errno, -EBUSY if there is no room for it
  */
-int cold_undo(const struct vf_state *state, const struct snapshot *snapshot,
-	      struct vf_err *err);
+int cold_end(const struct vf_state *state, const struct snapshot *snapshot,
+	     struct vf_err *err);
 
 #endif
