@@ -42,6 +42,25 @@ made_cold() { # SNAPSHOT
 	done
 }
 
+# Pages of its image that are in the page cache.
+cached() { # SNAPSHOT
+	fincore -n -o PAGES "$VMFORK_STATE/snapshots/$1/memory" | tr -d ' '
+}
+
+# Waits for the disk of a cold fork until it was heard, least of three.
+waits() { # SNAPSHOT [OPTION]...
+	local i least='' num
+
+	for i in 1 2 3; do
+		vmfork stop --all >/dev/null
+		made_cold "$1" || return
+		num=$(vmfork fork "$1" --name f --wait network --json "${@:2}" |
+			jq '.forks[0].faults.major')
+		[ -n "$least" ] && [ "$least" -le "$num" ] || least=$num
+	done
+	echo "$least"
+}
+
 hot() { # SNAPSHOT FILTER, of an object of its lists
 	holds "$(vmfork snapshots hot "$1" --json |
 		jq -c 'map({ (.list): . }) | add // {}')" "$2"
@@ -72,6 +91,9 @@ vmfork stop src >/dev/null
 check "an image in memory has nothing to be read ahead" forked quick \
 	'.mode == "memory" and .bytes == 0'
 check "and no list" hot quick '. == {}'
+check "one that is asked for is an error" says 1 \
+	"snapshot quick: lies in memory" \
+	"$VMFORK" fork quick --prefetch list
 check "nor can one be marked" says 1 "snapshot quick: lies in memory" \
 	"$VMFORK" snapshots hot quick f-1
 vmfork stop --all >/dev/null
@@ -105,11 +127,17 @@ vmfork stop --all >/dev/null
 check "all of it is after one fork" forked ready \
 	'.mode == "cached" and .bytes == 0'
 check "a cold fork has the list read ahead" cold ready \
-	".mode == \"list\" and .bytes == $list and .us > 0"
+	".mode == \"list\" and .bytes == $list and .rest_bytes == 0 and .us > 0"
 check "one that is asked for as well" cold ready \
 	".mode == \"list\" and .bytes == $list" --prefetch list
 check "off reads nothing ahead" cold ready \
-	'.mode == "none" and .bytes == 0' --prefetch off
+	'.mode == "none" and .bytes == 0 and .rest_bytes == 0' --prefetch off
+with=$(waits ready --prefetch list)
+listed=$(cached ready)
+without=$(waits ready --prefetch off)
+echo "major faults: $with with the list, $without without"
+check "with the list a fork waits less often" [ "$((2 * with))" -lt "$without" ]
+check "and the list is in the page cache" [ "$((listed * 4096))" -ge "$list" ]
 check "around the mailbox, as much as there is" cold ready \
 	'.mode == "around" and .bytes <= 134217728 and .bytes > 67108864' \
 	--prefetch 1G
