@@ -1,98 +1,16 @@
 // SPDX-License-Identifier: MIT
 // time: 300
-/*
- * A directory is baked and is as it was when that is removed, whatever happens in
- * between: at each system call the command is killed, and each one fails.
- */
+/* A directory is baked, and is as it was when that is removed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
-#include "unit/bake_root.h"
-
-struct fixture {
-	struct scratch dir;
-	char root[128];
-	char source[128];
-	char outside[128];
-	struct bake_request request;
-	json_t *report;
-	struct vf_err err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *fix = calloc(1, sizeof(*fix));
-
-	if (!fix || scratch_init(&fix->dir) < 0)
-		return -1;
-	*state = fix;
-	snprintf(fix->root, sizeof(fix->root), "%s/root", fix->dir.path);
-	snprintf(fix->source, sizeof(fix->source), "%s/source", fix->dir.path);
-	snprintf(fix->outside, sizeof(fix->outside), "%s/outside",
-		 fix->dir.path);
-	fix->request =
-		(struct bake_request){ .target = fix->root, .signal = "auto" };
-	if (root_source(fix->source) < 0 || mkdir(fix->root, 0755) < 0 ||
-	    root_file(fix->root, "etc/inittab", ROOT_INITTAB) < 0 ||
-	    mkdir(fix->outside, 0755) < 0)
-		return -1;
-	return root_file(fix->root, "bin/busybox", "busybox");
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fix = *state;
-	int ret = scratch_exit(&fix->dir);
-
-	json_decref(fix->report);
-	free(fix);
-	return ret;
-}
-
-/* Return: what bake_run() returned */
-static int run(struct fixture *fix, enum bake_action action)
-{
-	json_decref(fix->report);
-	fix->report = NULL;
-	fix->err = (struct vf_err){ 0 };
-	fix->request.action = action;
-	return bake_run(&fix->request, &fix->report, &fix->err);
-}
-
-static void comes_to(struct fixture *fix, enum bake_action action,
-		     const char *state)
-{
-	int ret = run(fix, action);
-
-	if (ret < 0)
-		fail_msg("%s", fix->err.msg);
-	assert_string_equal(
-		json_string_value(json_object_get(fix->report, "state")),
-		state);
-}
-
-static void refuses(struct fixture *fix, enum bake_action action, int error,
-		    const char *words)
-{
-	__free char *before = root_list(fix->dir.path), *after = NULL;
-
-	assert_int_equal(run(fix, action), error);
-	if (!strstr(fix->err.msg, words))
-		fail_msg("'%s' has no '%s'", fix->err.msg, words);
-	after = root_list(fix->dir.path);
-	assert_string_equal(before, after);
-}
+#include "unit/bake_fixture.h"
 
 static void comes_and_goes(struct fixture *fix)
 {
@@ -133,18 +51,6 @@ static void each_init(void **state)
 	assert_string_equal(
 		json_string_value(json_object_get(fix->report, "init")),
 		"systemd");
-}
-
-static void text_of(struct fixture *fix, const char *name, const char *wanted)
-{
-	__free char *text = NULL;
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", fix->root, name);
-	assert_int_equal(
-		vf_read_file(AT_FDCWD, path, 1 << 20, &text, NULL, &fix->err),
-		0);
-	assert_string_equal(text, wanted);
 }
 
 static void inittab_lines(void **state)
@@ -385,113 +291,6 @@ static void manifests_of_others(void **state)
 	refuses(fix, BAKE_REMOVE, -ESTALE, "/etc/inittab");
 }
 
-/* Memory that cannot be given back is no fault that anybody handles. */
-static bool is_memory(unsigned long call)
-{
-	return call == SYS_mmap || call == SYS_munmap || call == SYS_brk;
-}
-
-/*
- * Run it in a child up to its n-th system call: there it is killed, or the call
- * fails.
- * Return: 0 if it ended before, else 1
- */
-static int run_to(struct fixture *fix, enum bake_action action, int n,
-		  int error)
-{
-	struct user_regs_struct regs;
-	int status, count = 0, entry = 1;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		_exit(run(fix, action) < 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	ptrace(PTRACE_SETOPTIONS, pid, 0,
-	       PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-	for (;; entry = !entry) {
-		ptrace(PTRACE_SYSCALL, pid, 0, 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (!WIFSTOPPED(status))
-			return count >= n;
-		if (count == n && error) { /* on the way out */
-			ptrace(PTRACE_GETREGS, pid, 0, &regs);
-			regs.rax = (unsigned long)-error;
-			ptrace(PTRACE_SETREGS, pid, 0, &regs);
-			ptrace(PTRACE_DETACH, pid, 0, 0);
-			waitpid(pid, &status, 0);
-			return 1;
-		}
-		if (!entry || ++count < n)
-			continue;
-		if (!error) {
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return 1;
-		}
-		ptrace(PTRACE_GETREGS, pid, 0, &regs);
-		if (is_memory(regs.orig_rax)) {
-			ptrace(PTRACE_DETACH, pid, 0, 0);
-			waitpid(pid, &status, 0);
-			return 1;
-		}
-		regs.orig_rax = (unsigned long)-1;
-		ptrace(PTRACE_SETREGS, pid, 0, &regs);
-	}
-}
-
-static void killed_anywhere(void **state)
-{
-	struct fixture *fix = *state;
-	__free char *before = NULL;
-	int n;
-
-	fix->request.modules = "6.12";
-	before = root_list(fix->dir.path);
-	for (n = 1; run_to(fix, BAKE_INSTALL, n, 0); n++) {
-		__free char *after = NULL;
-
-		/* one in two is baked before it is removed */
-		if (n % 2)
-			assert_int_equal(run(fix, BAKE_INSTALL), 0);
-		assert_int_equal(run(fix, BAKE_REMOVE), 0);
-		after = root_list(fix->dir.path);
-		assert_string_equal(before, after);
-	}
-	assert_true(n > 100);
-	for (n = 1; run_to(fix, BAKE_REMOVE, n, 0); n++) {
-		__free char *after = NULL;
-
-		if (n % 2)
-			assert_int_equal(run(fix, BAKE_INSTALL), 0);
-		assert_int_equal(run(fix, BAKE_REMOVE), 0);
-		after = root_list(fix->dir.path);
-		assert_string_equal(before, after);
-		comes_to(fix, BAKE_INSTALL, "baked");
-	}
-	assert_true(n > 100);
-}
-
-static void failing_anywhere(void **state)
-{
-	static const int errors[] = { EIO, ENOSPC };
-	struct fixture *fix = *state;
-	__free char *before = root_list(fix->dir.path);
-	int n;
-
-	for (n = 1; run_to(fix, BAKE_INSTALL, n, errors[n % 2]); n++) {
-		__free char *after = NULL;
-
-		assert_int_equal(run(fix, BAKE_REMOVE), 0);
-		after = root_list(fix->dir.path);
-		assert_string_equal(before, after);
-	}
-	assert_true(n > 100);
-}
-
 #define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -509,8 +308,6 @@ int main(void)
 		bake_test(links_that_lead_nowhere),
 		bake_test(other_names_of_a_file),
 		bake_test(manifests_of_others),
-		bake_test(killed_anywhere),
-		bake_test(failing_anywhere),
 	};
 
 	return cmocka_run_group_tests_name("bake_dir", tests, NULL, NULL);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// time: 300
+/*
+ * A directory is as it was, or as it should be, whatever happens to a bake: at each
+ * system call the command is killed, and each one fails.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include "unit/bake_fixture.h"
+
+/* Memory that cannot be given back is no fault that anybody handles. */
+static bool is_memory(unsigned long call)
+{
+	return call == SYS_mmap || call == SYS_munmap || call == SYS_brk;
+}
+
+/*
+ * Run it in a child up to its n-th system call: there it is killed, or the call
+ * fails.
+ * Return: 0 if it ended before, else 1
+ */
+static int run_to(struct fixture *fix, enum bake_action action, int n,
+		  int error)
+{
+	struct user_regs_struct regs;
+	int status, count = 0, entry = 1;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		_exit(run(fix, action) < 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	ptrace(PTRACE_SETOPTIONS, pid, 0,
+	       PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	for (;; entry = !entry) {
+		ptrace(PTRACE_SYSCALL, pid, 0, 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			return count >= n;
+		if (count == n && error) { /* on the way out */
+			ptrace(PTRACE_GETREGS, pid, 0, &regs);
+			regs.rax = (unsigned long)-error;
+			ptrace(PTRACE_SETREGS, pid, 0, &regs);
+			ptrace(PTRACE_DETACH, pid, 0, 0);
+			waitpid(pid, &status, 0);
+			return 1;
+		}
+		if (!entry || ++count < n)
+			continue;
+		if (!error) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return 1;
+		}
+		ptrace(PTRACE_GETREGS, pid, 0, &regs);
+		if (is_memory(regs.orig_rax)) {
+			ptrace(PTRACE_DETACH, pid, 0, 0);
+			waitpid(pid, &status, 0);
+			return 1;
+		}
+		regs.orig_rax = (unsigned long)-1;
+		ptrace(PTRACE_SETREGS, pid, 0, &regs);
+	}
+}
+
+static void killed_anywhere(void **state)
+{
+	struct fixture *fix = *state;
+	__free char *before = NULL;
+	int n;
+
+	fix->request.modules = "6.12";
+	before = root_list(fix->dir.path);
+	for (n = 1; run_to(fix, BAKE_INSTALL, n, 0); n++) {
+		__free char *after = NULL;
+
+		/* one in two is baked before it is removed */
+		if (n % 2)
+			assert_int_equal(run(fix, BAKE_INSTALL), 0);
+		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+	}
+	assert_true(n > 100);
+	for (n = 1; run_to(fix, BAKE_REMOVE, n, 0); n++) {
+		__free char *after = NULL;
+
+		if (n % 2)
+			assert_int_equal(run(fix, BAKE_INSTALL), 0);
+		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+		comes_to(fix, BAKE_INSTALL, "baked");
+	}
+	assert_true(n > 100);
+}
+
+static void failing_anywhere(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct fixture *fix = *state;
+	__free char *before = root_list(fix->dir.path);
+	int n;
+
+	for (n = 1; run_to(fix, BAKE_INSTALL, n, errors[n % 2]); n++) {
+		__free char *after = NULL;
+
+		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+	}
+	assert_true(n > 100);
+}
+
+#define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		bake_test(killed_anywhere),
+		bake_test(failing_anywhere),
+	};
+
+	return cmocka_run_group_tests_name("bake_fault", tests, NULL, NULL);
+}
