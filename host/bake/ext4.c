@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Looking into an ext4 file system. ext4.h holds the contract. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #define OUT_MAX		  (4 << 20)
 #define TIMEOUT_MS	  600000 /* a large image, a busy machine */
 #define PATH_SIGNS	  "._+@:~-/"
+#define LIST_SLASHES	  7
 
 bool ext4_is_there(int fd, off_t offset)
 {
@@ -60,11 +62,19 @@ static void name_of(const struct ext4 *fs, char *name, size_t size)
 		 (long long)fs->offset);
 }
 
-/* Run one of the tools, its errors among its words. */
-static int run(char *const argv[], char **out, struct vf_err *err)
+/* In units of 512 bytes: no file that is read is larger. */
+static_assert(PLAN_FILE_MAX == 32768 * 512, "the limit of what is read");
+#define LIMIT "ulimit -f 32768; "
+#define EXEC  "exec \"$@\" 2>&1"
+
+/*
+ * Run one of the tools, its errors among its words. One that only looks may write
+ * no larger file either, whatever the image makes of it.
+ */
+static int run(char *const argv[], bool write, char **out, struct vf_err *err)
 {
 	char *with[16] = { (char *)"sh", (char *)"-c",
-			   (char *)"exec \"$@\" 2>&1", (char *)"sh" };
+			   (char *)(write ? EXEC : LIMIT EXEC), (char *)"sh" };
 	int ret;
 
 	for (size_t i = 0; argv[i]; i++)
@@ -98,30 +108,61 @@ int ext4_run(struct ext4 *fs, const char *commands, bool write, char **out,
 		return vf_err_errno(err, ret, "debugfs");
 	name_of(fs, name, sizeof(name));
 	snprintf(file, sizeof(file), "/proc/%d/fd/%d", getpid(), fd);
-	ret = run(argv, out, err);
+	ret = run(argv, write, out, err);
 	return ret < 0 ? ret : 0;
 }
 
 int ext4_check(struct ext4 *fs, struct vf_err *err)
 {
 	char name[64];
-	char *const argv[] = { (char *)"e2fsck", (char *)"-fp", name, NULL };
+	/* what could be stored better is no damage */
+	char *const argv[] = { (char *)"e2fsck",
+			       (char *)"-fp",
+			       (char *)"-E",
+			       (char *)"no_optimize_extents",
+			       name,
+			       NULL };
 	__free char *out = NULL;
 	int ret;
 
 	name_of(fs, name, sizeof(name));
-	ret = run(argv, &out, err);
+	ret = run(argv, true, &out, err);
 	if (ret < 0)
 		return ret;
-	/* 1: what was wrong is right now */
-	if (ret <= 1)
+	/* 1: what was wrong is right now, but nothing may be, of ours least */
+	if (!ret)
 		return 0;
 	vf_err_set(err, EUCLEAN,
 		   "its file system is damaged: e2fsck -fp "
 		   "exits with %d",
 		   ret);
-	vf_err_hint(err, "repair it with e2fsck first");
+	vf_err_hint(err, "repair it with e2fsck -f first");
 	return -EUCLEAN;
+}
+
+/*
+ * A hostile image may have names that no kernel makes, with what ends a field in
+ * them. After banner and command each line is whole, or a lone one says why there
+ * is none.
+ */
+static bool list_is_good(const char *text)
+{
+	const char *line = strstr(text, "debugfs: ls -p"), *end;
+	int bad = 0, num = 0;
+
+	for (line = line ? strchr(line, '\n') : NULL; line; line = end) {
+		int slashes = 0;
+
+		end = strchr(++line, '\n');
+		for (const char *c = line; *c && c != end; c++) {
+			bad += (unsigned char)*c < ' ';
+			slashes += *c == '/';
+		}
+		/* an empty one ends it */
+		num += *line && line != end;
+		bad += *line && line != end && slashes != LIST_SLASHES;
+	}
+	return bad == 0 || num == 1;
 }
 
 /* A directory's names: "/INODE/MODE/UID/GID/NAME/SIZE/", a line each. */
@@ -141,6 +182,10 @@ static int list(struct ext4 *fs, const char *dir, const char **text,
 		ret = ext4_run(fs, command, false, &out, err);
 		if (ret < 0)
 			return ret;
+		if (!list_is_good(out))
+			return vf_err_set(err, EUCLEAN,
+					  "/%s: has names that no system makes",
+					  dir);
 		if (!fs->lists)
 			fs->lists = json_object();
 		known = json_stringn_nocheck(out, strlen(out));
