@@ -22,6 +22,7 @@ struct script {
 	FILE *file;
 	int *fds;
 	size_t num;
+	json_t *after; /* CRCs of the files that have to be there then */
 };
 
 static int script_init(struct script *script, size_t files, struct vf_err *err)
@@ -29,7 +30,8 @@ static int script_init(struct script *script, size_t files, struct vf_err *err)
 	*script = (struct script){ 0 };
 	script->fds = calloc(files + 1, sizeof(*script->fds));
 	script->file = open_memstream(&script->text, &script->len);
-	if (script->fds && script->file)
+	script->after = json_object();
+	if (script->fds && script->file && script->after)
 		return 0;
 	return vf_err_errno(err, ENOMEM, "debugfs");
 }
@@ -40,6 +42,7 @@ static void script_exit(struct script *script)
 		fclose(script->file);
 	for (size_t i = 0; i < script->num; i++)
 		close(script->fds[i]);
+	json_decref(script->after);
 	free(script->fds);
 	free(script->text);
 }
@@ -151,6 +154,14 @@ int ext4_apply(struct ext4 *fs, const struct plan *plan, struct vf_err *err)
 	return ret;
 }
 
+/* Whether it came to that is looked at once the tool is done. */
+static void expect(struct script *script, const char *path, const char *buf,
+		   size_t len)
+{
+	json_object_set_new(script->after, path,
+			    json_integer(crc32c(0, buf, len)));
+}
+
 /*
  * Somebody changed it since, or what was kept of it is gone: it stays, without
  * what was added.
@@ -177,6 +188,8 @@ static int cut(struct script *script, struct ext4 *fs, const json_t *baked,
 		/* a directory in which it stands is freed, yet keeps its name */
 		fprintf(script->file, "cd \"/\"\n");
 	}
+	if (!ret)
+		expect(script, item.path, item.data, item.len);
 	free(item.data);
 	return ret;
 }
@@ -201,6 +214,8 @@ static int restore(struct script *script, struct ext4 *fs, const json_t *item,
 	const char *path = baked_item_path(item);
 	const char *kept = baked_item_kept(item);
 	struct view_node node = { .type = VIEW_NONE };
+	__free char *buf = NULL;
+	size_t len;
 	int ret = ext4_path_check(kept, err);
 
 	if (!ret)
@@ -208,6 +223,10 @@ static int restore(struct script *script, struct ext4 *fs, const json_t *item,
 	if (ret < 0)
 		return ret;
 	if (is_there && node.type == VIEW_FILE && is_ours(fs, item)) {
+		ret = ext4_read(fs, kept, PLAN_FILE_MAX, &buf, &len, err);
+		if (ret < 0)
+			return ret;
+		expect(script, path, buf, len);
 		fprintf(script->file,
 			"rm \"/%s\"\nln \"/%s\" \"/%s\"\nunlink \"/%s\"\n",
 			path, kept, path, kept);
@@ -239,9 +258,30 @@ static int take(struct script *script, struct ext4 *fs, const json_t *item,
 	return 0;
 }
 
-/* What is still there of the directories. */
-static int find_left(struct ext4 *fs, const json_t *items, json_t *left,
-		     struct vf_err *err)
+/* A file is what it was, or gone. */
+static int file_verify(struct script *script, struct ext4 *fs, const char *path,
+		       enum view_type type, struct vf_err *err)
+{
+	const json_t *crc = json_object_get(script->after, path);
+	__free char *buf = NULL;
+	size_t len;
+	int ret = 0;
+
+	if (crc && type == VIEW_FILE)
+		ret = ext4_read(fs, path, PLAN_FILE_MAX, &buf, &len, err);
+	if (ret < 0)
+		return ret;
+	if (crc ? buf && json_integer_value(crc) == crc32c(0, buf, len)
+		: type == VIEW_NONE)
+		return 0;
+	vf_err_set(err, ENOSPC, "/%s: could not be taken out", path);
+	vf_err_hint(err, "there may be no room left in it");
+	return -ENOSPC;
+}
+
+/* What the tool said is not asked. Directories that hold something stay. */
+static int undo_verify(struct script *script, struct ext4 *fs,
+		       const json_t *items, json_t *left, struct vf_err *err)
 {
 	const json_t *item;
 	size_t i;
@@ -249,15 +289,16 @@ static int find_left(struct ext4 *fs, const json_t *items, json_t *left,
 	json_array_foreach(items, i, item) {
 		const char *path = baked_item_path(item);
 		struct view_node node;
-		int ret;
+		int ret = ext4_look(fs, path, &node, err);
 
-		if (strcmp(baked_item_type(item), "dir") != 0)
-			continue;
-		ret = ext4_look(fs, path, &node, err);
 		if (ret < 0)
 			return ret;
-		if (node.type != VIEW_NONE)
+		if (strcmp(baked_item_type(item), "dir") != 0)
+			ret = file_verify(script, fs, path, node.type, err);
+		else if (node.type != VIEW_NONE)
 			json_array_append_new(left, json_sprintf("/%s", path));
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
 }
@@ -274,6 +315,8 @@ int ext4_undo(struct ext4 *fs, const json_t *manifest, json_t *left,
 		ret = take(&script, fs, json_array_get(items, i - 1), err);
 	if (!ret)
 		ret = script_run(&script, fs, err);
+	if (!ret)
+		ret = undo_verify(&script, fs, items, left, err);
 	script_exit(&script);
-	return ret ? ret : find_left(fs, items, left, err);
+	return ret;
 }
