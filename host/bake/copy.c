@@ -13,16 +13,30 @@
 #define NS_PER_S 1000000000LL
 
 /* A VM holds locks on parts of its image. */
-static int lock_old(const struct copy *copy, struct vf_err *err)
+static int lock_old(struct copy *copy, struct vf_err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct stat now;
+	int ret;
 
 	if (fcntl(copy->old_fd, F_OFD_GETLK, &lock) == 0 &&
 	    lock.l_type != F_UNLCK)
 		return vf_err_set(err, EBUSY, "in use, by a VM maybe");
-	if (vf_flock(copy->old_fd, 0) < 0)
+	ret = vf_flock(copy->old_fd, 0);
+	if (ret == -ETIMEDOUT)
 		return vf_err_set(err, EBUSY,
 				  "another command is baking into it");
+	if (ret < 0)
+		return vf_err_errno(err, ret, "lock");
+	/* whoever had it locked may just have replaced it */
+	if (fstat(copy->old_fd, &copy->st) < 0 ||
+	    fstatat(copy->dir_fd, copy->name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return vf_err_set(err, errno, "%s", strerror(errno));
+	if (now.st_dev != copy->st.st_dev || now.st_ino != copy->st.st_ino) {
+		vf_err_set(err, EBUSY, "was replaced meanwhile");
+		vf_err_hint(err, "try again");
+		return -EBUSY;
+	}
 	/* of one that was killed */
 	if (unlinkat(copy->dir_fd, copy->tmp, 0) < 0 && errno != ENOENT)
 		return vf_err_errno(err, errno, "%s", copy->tmp);
