@@ -68,11 +68,31 @@ int journal_begin(struct dir *dir, const json_t *manifest, json_t **out,
 	return ret;
 }
 
+/* Beside the directory somebody else may write: what he left is not believed. */
+static int journal_open(const struct dir *dir, struct vf_err *err)
+{
+	__close int fd = openat(dir->above_fd, dir->journal,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return vf_steal_fd(&fd);
+	vf_err_set(err, EPERM, "%s beside it is not a journal of this user",
+		   dir->journal);
+	vf_err_hint(err, "run this as who began to bake into it; else remove "
+			 "that");
+	return -EPERM;
+}
+
 int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
 {
 	__json json_t *json = NULL, *root = root_id(dir), *manifest = NULL;
 	__free char *text = NULL;
 	char tmp[NAME_MAX + 8];
+	__close int fd = -1;
 	size_t len;
 	int ret;
 
@@ -80,10 +100,11 @@ int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
 	/* of a writer that was killed: see vf_write_file() */
 	snprintf(tmp, sizeof(tmp), ".%s.tmp", dir->journal);
 	unlinkat(dir->above_fd, tmp, 0);
-	ret = vf_read_file(dir->above_fd, dir->journal, JOURNAL_MAX, &text,
-			   &len, err);
-	if (ret == -ENOENT)
-		return 0;
+	fd = journal_open(dir, err);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	snprintf(tmp, sizeof(tmp), "/proc/self/fd/%d", fd);
+	ret = vf_read_file(AT_FDCWD, tmp, JOURNAL_MAX, &text, &len, err);
 	if (ret < 0)
 		return ret;
 	json = json_loadb(text, len, 0, NULL);

@@ -223,6 +223,27 @@ static void links_stay_inside(void **state)
 	}
 }
 
+/* What somebody else put beside it is neither read nor waited for. */
+static void journals_of_others(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/.root.vmfork-bake", fix->dir.path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	refuses(fix, BAKE_INSTALL, -EPERM, "not a journal of this user");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("source/vmfork-agent", path), 0);
+	refuses(fix, BAKE_INSTALL, -EPERM, "not a journal of this user");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(root_file(fix->dir.path, ".root.vmfork-bake", "{}"),
+			 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	refuses(fix, BAKE_INSTALL, -EPERM, "not a journal of this user");
+	assert_int_equal(chmod(path, 0600), 0);
+	comes_to(fix, BAKE_INSTALL, "baked");
+}
+
 static void links_that_lead_nowhere(void **state)
 {
 	struct fixture *fix = *state;
@@ -305,6 +326,7 @@ int main(void)
 		bake_test(init_that_is_unknown),
 		bake_test(changed_files_stay),
 		bake_test(links_stay_inside),
+		bake_test(journals_of_others),
 		bake_test(links_that_lead_nowhere),
 		bake_test(other_names_of_a_file),
 		bake_test(manifests_of_others),
