@@ -154,7 +154,8 @@ static int write_tmp(int above_fd, const struct item *item, int64_t mtime)
 		ret = own(fd, item);
 	if (!ret && (fchmod(fd, item->mode) < 0 || futimens(fd, at) < 0))
 		ret = -errno;
-	return ret;
+	/* its name may be on the disk before its contents are */
+	return !ret && fsync(fd) < 0 ? -errno : ret;
 }
 
 /* The file that is there gets a second name, and loses its first at once. */
@@ -326,6 +327,8 @@ static int mend(struct dir *dir, struct vf_err *err)
 	if (ret == -ETIMEDOUT)
 		return vf_err_set(err, EBUSY,
 				  "another command is baking into it");
+	if (ret < 0)
+		return vf_err_errno(err, ret, "lock");
 	ret = journal_load(dir, &journal, err);
 	if (ret < 0 || !journal)
 		return ret;

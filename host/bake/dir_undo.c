@@ -43,7 +43,7 @@ static int cut(int above_fd, const char *name, const json_t *item, char *buf,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	ret = fd < 0 ? -errno : vf_write_all(fd, buf, len);
 	if (!ret && (fchown(fd, st.st_uid, st.st_gid) < 0 ||
-		     fchmod(fd, st.st_mode & 07777) < 0 ||
+		     fchmod(fd, st.st_mode & 07777) < 0 || fsync(fd) < 0 ||
 		     renameat(above_fd, DIR_TMP, above_fd, name) < 0))
 		ret = -errno;
 	return ret;
@@ -134,10 +134,15 @@ static int take(struct dir *dir, const json_t *item, json_t *left,
 	if (!strcmp(baked_item_type(item), "dir"))
 		return take_dir(fd, name, path, left, err);
 	ret = drop(fd, DIR_TMP, 0);
-	if (!ret && baked_item_text(item))
+	if (ret < 0)
+		return vf_err_errno(err, ret, "/%s", path);
+	if (baked_item_text(item))
 		return restore(dir, fd, name, item, err);
-	if (!ret)
-		ret = drop(fd, name, 0);
+	/* all were looked at before, some time ago */
+	ret = baked_item_check(item, &dir->target.view, err);
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	ret = drop(fd, name, 0);
 	return ret < 0 ? vf_err_errno(err, ret, "/%s", path) : 0;
 }
 
