@@ -172,7 +172,8 @@ int index_add(struct index *index, struct stream *stream, off_t pos,
 	if (!path || index_plain(plain, path) < 0)
 		return 0;
 	if (!index->num)
-		index->has_dots = path[0] == '.';
+		index->has_dots = path[0] == '.' &&
+				  (!path[1] || path[1] == '/');
 	if (index->num >= ENTRIES_MAX)
 		return vf_err_set(err, E2BIG, "more than %d entries",
 				  ENTRIES_MAX);

@@ -24,7 +24,10 @@
 	x(read_data) x(read_free) x(read_header_position) x(read_new) \
 	x(read_next_header) x(read_open1) x(read_set_callback_data) \
 	x(read_set_read_callback) x(read_set_skip_callback) \
-	x(read_support_filter_all) x(read_support_format_cpio) \
+	x(read_support_filter_bzip2) x(read_support_filter_gzip) \
+	x(read_support_filter_lz4) x(read_support_filter_lzma) \
+	x(read_support_filter_xz) x(read_support_filter_zstd) \
+	x(read_support_format_cpio) \
 	x(read_support_format_raw) x(read_support_format_tar) \
 	x(write_add_filter) x(write_close) x(write_data) x(write_free) \
 	x(write_header) x(write_new) x(write_open_fd) x(write_open_memory) \

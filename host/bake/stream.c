@@ -52,7 +52,13 @@ int stream_open(struct stream *stream, const struct lib *lib, int fd, off_t at,
 	archive = stream->archive;
 	if (!stream->block || !archive)
 		return vf_err_errno(err, ENOMEM, "archive");
-	lib->read_support_filter_all(archive);
+	/* others may start programs, as lrzip, or are of no use here */
+	lib->read_support_filter_gzip(archive);
+	lib->read_support_filter_bzip2(archive);
+	lib->read_support_filter_xz(archive);
+	lib->read_support_filter_lzma(archive);
+	lib->read_support_filter_lz4(archive);
+	lib->read_support_filter_zstd(archive);
 	if (format == STREAM_RAW)
 		lib->read_support_format_raw(archive);
 	else
