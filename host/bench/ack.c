@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cache.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -33,12 +34,31 @@ void ack_table_exit(struct ack_table *table)
 static int make_sources(struct ack_table *table, struct ack_sources *s,
 			struct vf_err *err)
 {
-	int ret = ack_sources_check(s, table, err);
+	int ret;
 
+	if (s->plan->cold && cache_is_volatile(s->state->snapshots_fd)) {
+		ret = vf_err_set(err, ENOTSUP,
+				 "snapshots lie in memory (tmpfs), and are "
+				 "never cold");
+		vf_err_hint(err, "a state directory on a disk is needed: "
+				 "--state DIR");
+		return ret;
+	}
+	ret = ack_sources_check(s, table, err);
 	for (unsigned int i = 0; !ret && i < table->num_variants; i++)
 		if (!*table->variants[i].why)
 			ret = ack_sources_make(s, table, i, err);
 	return ret;
+}
+
+/* What its manifest says of a snapshot that was given. */
+static void describe_given(struct ack_table *table, const struct snapshot *s)
+{
+	table->accel = s->hardware.config.accel;
+	for (unsigned int i = 0; i < table->num_variants; i++) {
+		table->variants[i].armed = s->armed;
+		table->variants[i].spun_us = s->spun_us;
+	}
 }
 
 static int prepare(struct ack_table *table, struct ack_sources *s,
@@ -54,7 +74,7 @@ static int prepare(struct ack_table *table, struct ack_sources *s,
 	else
 		ret = make_sources(table, s, err);
 	if (!ret && s->plan->snapshot)
-		table->accel = s->source[0].snapshot.hardware.config.accel;
+		describe_given(table, &s->source[0].snapshot);
 	/* what lies in memory is never cold: that is no variant's fault */
 	if (!ret && s->plan->cold && s->num)
 		ret = cold_drop(s->state, &s->source[0].snapshot, err);
@@ -87,7 +107,8 @@ static int take_one(struct ack_table *table, const struct ack_sources *s,
 						       err);
 	if (!ret)
 		ret = v->kind->take(row, &site, err);
-	if (ret == -ECANCELED)
+	/* not each of them is of the user's making */
+	if (ret == -ECANCELED && vf_check_cancel(s->plan->cancel_fd) < 0)
 		return ret;
 	row->failed = ret < 0;
 	if (row->failed) {

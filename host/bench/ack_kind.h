@@ -90,6 +90,13 @@ int ack_take_way(struct ack_row *row, const struct ack_site *site,
 		 const struct ack_way *way, struct vf_err *err);
 
 /**
+ * ack_reap() - End a VM of this benchmark; a failure is logged
+ * @state:	state directory
+ * @name:	VM
+ */
+void ack_reap(const struct vf_state *state, const char *name);
+
+/**
  * ack_take() - One fork with mail, as its user makes it
  * @row:	out: values
  * @site:	where

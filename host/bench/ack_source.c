@@ -11,7 +11,6 @@
 #include "bench/ack_kind.h"
 #include "bench/ack_source.h"
 #include "bench/shell.h"
-#include "core/reap.h"
 
 #define NAME_BYTES  (ACK_PREFIX_BYTES + 16)
 #define PROBE_WORDS "vmfork.load=vmfork_mailbox,vmfork_vmclock"
@@ -40,7 +39,13 @@ static int boot(struct vm *vm, const struct ack_sources *s, const char *name,
 	struct boot_request boot = s->plan->boot;
 	char append[VM_APPEND_MAX];
 
-	snprintf(append, sizeof(append), "%s %s", boot.append, words);
+	*vm = (struct vm){ .run_fd = -1 };
+	if (snprintf(append, sizeof(append), "%s %s", boot.append, words) >=
+	    (int)sizeof(append))
+		return vf_err_set(err, E2BIG,
+				  "--append: with what a source needs beyond "
+				  "%d bytes",
+				  VM_APPEND_MAX - 1);
 	boot.append = append;
 	boot.name = name;
 	boot.wait = true;
@@ -66,7 +71,6 @@ int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
 		      struct vf_err *err)
 {
 	bool is_needed = false;
-	struct vf_err ignored;
 	char name[NAME_BYTES];
 	struct vm vm;
 	int ret;
@@ -85,7 +89,7 @@ int ack_sources_check(const struct ack_sources *s, struct ack_table *table,
 					 "console");
 		else
 			ret = check_in(&vm, table, err);
-		reap_vm(s->state, name, &ignored);
+		ack_reap(s->state, name);
 	}
 	vm_close(&vm);
 	return ret;
@@ -119,13 +123,15 @@ static int take(struct ack_source *source, const struct ack_sources *s,
 static void forget(const struct ack_sources *s, struct ack_source *source)
 {
 	__json json_t *names = json_pack("[s]", source->snapshot.name);
-	struct vf_err ignored;
+	struct vf_err err;
 
 	if (source->is_there)
 		snapshot_close(&source->snapshot);
-	if (source->is_ours)
-		snapshot_remove(s->state, names, SNAPSHOT_ORPHANS_CASCADE,
-				&ignored);
+	if (source->is_ours &&
+	    snapshot_remove(s->state, names, SNAPSHOT_ORPHANS_CASCADE, &err) <
+		    0)
+		vf_log(VF_LOG_WARN, "snapshot %s: not removed: %s",
+		       source->snapshot.name, err.msg);
 	source->is_there = false;
 	source->is_ours = false;
 }
@@ -229,18 +235,27 @@ static int take_all(struct ack_sources *s, struct ack_table *table,
 	return 0;
 }
 
-int ack_sources_make(struct ack_sources *s, struct ack_table *table,
-		     unsigned int index, struct vf_err *err)
+/* Of all variants of a guest that could not be had. */
+static void give_up(struct ack_table *table, unsigned int first,
+		    const struct vf_err *err)
+{
+	for (unsigned int i = first; i < table->num_variants; i++) {
+		struct ack_variant *v = &table->variants[i];
+
+		if (!*v->why && is_same_guest(&table->variants[first], v))
+			snprintf(v->why, sizeof(v->why), "%s", err->msg);
+	}
+	vf_log(VF_LOG_WARN, "%s: %s", table->variants[first].name, err->msg);
+}
+
+static int make_guest(struct ack_sources *s, struct ack_table *table,
+		      unsigned int index, struct vf_err *err)
 {
 	const struct ack_variant *v = &table->variants[index];
-	struct vf_err ignored;
 	char name[NAME_BYTES];
 	struct vm vm;
 	int ret;
 
-	for (unsigned int i = 0; i < index; i++)
-		if (is_same_guest(&table->variants[i], v))
-			return 0;
 	snprintf(name, sizeof(name), "%s-guest-%u", s->prefix, index);
 	vf_log(VF_LOG_DEBUG, "%s: booting its source", v->name);
 	ret = boot(&vm, s, name, v->kind->words, err);
@@ -250,9 +265,32 @@ int ack_sources_make(struct ack_sources *s, struct ack_table *table,
 			ret = v->kind->prepare(&vm, err);
 		if (!ret)
 			ret = take_all(s, table, index, &vm, err);
-		reap_vm(s->state, name, &ignored);
+		ack_reap(s->state, name);
 	}
 	vm_close(&vm);
+	return ret;
+}
+
+int ack_sources_make(struct ack_sources *s, struct ack_table *table,
+		     unsigned int index, struct vf_err *err)
+{
+	bool is_alone = true;
+	int ret;
+
+	for (unsigned int i = 0; i < table->num_variants; i++) {
+		if (is_same_guest(&table->variants[i], &table->variants[index]))
+			continue;
+		is_alone = false;
+		break;
+	}
+	for (unsigned int i = 0; i < index; i++)
+		if (is_same_guest(&table->variants[i], &table->variants[index]))
+			return 0;
+	ret = make_guest(s, table, index, err);
+	if (ret < 0 && !is_alone && vf_check_cancel(s->plan->cancel_fd) == 0) {
+		give_up(table, index, err);
+		ret = 0;
+	}
 	return ret;
 }
 

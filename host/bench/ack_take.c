@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* One fork with mail, measured. */
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "bench/ack_kind.h"
 #include "bench/ack_watch.h"
 #include "core/fork.h"
@@ -11,6 +13,11 @@
 #include "vmfork_ack.h"
 
 #define TIMEOUT_MS 60000
+
+static_assert(VMFORK_STAGE_NUM <= ACK_WATCH_STAGES,
+	      "a stage that is not watched is not seen");
+static_assert(sizeof(struct vmfork_status) <= ACK_WATCH_BYTES,
+	      "words beyond these are not watched");
 
 /* A fork that is about to run, and who looks at its status. */
 struct sight {
@@ -105,6 +112,14 @@ static void note_job(struct ack_row *row, const struct fork_result *result,
 	v[ACK_FAULTS_MINOR] = (int64_t)job->faults_minor;
 }
 
+void ack_reap(const struct vf_state *state, const char *name)
+{
+	struct vf_err err;
+
+	if (reap_vm(state, name, &err) < 0)
+		vf_log(VF_LOG_WARN, "VM %s: not ended: %s", name, err.msg);
+}
+
 int ack_take(struct ack_row *row, const struct ack_site *site,
 	     struct vf_err *err)
 {
@@ -142,11 +157,8 @@ int ack_take_way(struct ack_row *row, const struct ack_site *site,
 	} else if (!ret) {
 		note_job(row, &result, &sight.watch);
 	}
-	if (result.num && result.jobs[0].vm.run_fd >= 0) {
-		struct vf_err ignored;
-
-		reap_vm(site->state, result.jobs[0].vm.name, &ignored);
-	}
+	if (result.num && result.jobs[0].vm.run_fd >= 0)
+		ack_reap(site->state, result.jobs[0].vm.name);
 	fork_result_exit(&result);
 	return ret;
 }

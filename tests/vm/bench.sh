@@ -279,6 +279,10 @@ check_fails "a snapshot's signal is its own" 2 'bench: --signal: a snapshot' \
 	vmfork bench ack ready --signal auto
 check_fails "cold forks of an image in memory" 1 'ready: .*memory' \
 	vmfork bench ack ready --cold -n 1
+check_fails "or of sources of its own" 1 '^vmfork: snapshots lie in memory' \
+	vmfork bench ack --signal auto --cold -n 1
+check_fails "words that would be cut off" 1 '^vmfork: --append: with what' \
+	vmfork bench ack --signal vmgenid -n 1 --append "$(printf '%1000d' 0)"
 check "nothing is left of that" left_nothing
 check "pause runs through" pause_runs_through
 check "its rows are kept" pause_rows_are_there
