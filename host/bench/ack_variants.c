@@ -40,6 +40,18 @@ static int add(struct ack_table *table, const struct ack_plan *plan,
 	return 0;
 }
 
+/*
+ * A warm image has nothing to be read ahead: beside cold variants one is enough,
+ * without any, or with the first wish where none is without.
+ */
+static unsigned int find_warm(const struct ack_plan *plan)
+{
+	for (unsigned int i = 0; i < plan->num_prefetches; i++)
+		if (plan->prefetches[i].wish.mode == PREFETCH_OFF)
+			return i;
+	return 0;
+}
+
 /* All circumstances of a kind whose forks are made as their users make them. */
 static int add_all(struct ack_table *table, const struct ack_plan *plan,
 		   const struct ack_kind *kind, const char *name)
@@ -50,6 +62,8 @@ static int add_all(struct ack_table *table, const struct ack_plan *plan,
 	for (unsigned int a = 0; a < plan->arms.num; a++)
 		for (unsigned int i = 0; i < plan->num_prefetches; i++)
 			for (int cold = 0; !ret && cold <= plan->cold; cold++) {
+				if (plan->cold && !cold && i != find_warm(plan))
+					continue;
 				like.armed = plan->arms.item[a];
 				like.prefetch = &plan->prefetches[i];
 				like.cold = cold;

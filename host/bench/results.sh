@@ -42,8 +42,8 @@ results_begin() {
 }
 
 results_clean() {
-	"$vmfork" stop --all >/dev/null 2>&1
-	umount "$notes/state" 2>/dev/null
+	"$vmfork" stop --all >/dev/null 2>&1 || :
+	umount "$notes/state" 2>/dev/null || :
 	rm -rf "$notes"
 }
 

@@ -130,7 +130,7 @@ static void circumstances(void **state)
 	assert_true(fix->table.variants[2].armed);
 	fix->plan.cold = true;
 	assert_int_equal(ack_variants(&fix->table, &fix->plan), 0);
-	assert_int_equal(fix->table.num_variants, 8 * signals + others);
+	assert_int_equal(fix->table.num_variants, 6 * signals + others);
 	assert_string_equal(fix->table.variants[1].name,
 			    "mailbox, prefetch off, cold");
 	fix->plan.cold = false;
