@@ -254,8 +254,7 @@ static unsigned int find_pair(const struct ack_table *table, unsigned int of,
 		bool is_off = o->prefetch->wish.mode == PREFETCH_OFF;
 
 		if (o->kind == v->kind && o->armed == armed &&
-		    o->cold == cold && (reads_list ? has_list : is_off) &&
-		    ack_median(table, i, ACK_RECONFIGURE_US) != ACK_UNKNOWN)
+		    o->cold == cold && (reads_list ? has_list : is_off))
 			break;
 	}
 	return i;
@@ -268,6 +267,8 @@ static unsigned int find_pair(const struct ack_table *table, unsigned int of,
 static void judge_list(struct targets *t, const struct ack_table *table,
 		       unsigned int list)
 {
+	static const char what[] = "4. of what cold costs, left with the list";
+	const enum ack_metric acked = ACK_RECONFIGURE_US;
 	const struct ack_variant *v = &table->variants[list];
 	unsigned int warm = find_pair(table, list, v->armed, false, false);
 	unsigned int cold = find_pair(table, list, v->armed, true, false);
@@ -279,19 +280,23 @@ static void judge_list(struct targets *t, const struct ack_table *table,
 			   v->kind->name);
 		return;
 	}
-	warm_us = ack_median(table, warm, ACK_RECONFIGURE_US);
-	cold_us = ack_median(table, cold, ACK_RECONFIGURE_US);
-	list_us = ack_median(table, list, ACK_RECONFIGURE_US);
+	if (!is_fit(table, list, acked) || !is_fit(table, warm, acked) ||
+	    !is_fit(table, cold, acked)) {
+		target_void(t, 0, COLD_MOST, "one of them failed", "%s: %s",
+			    what, v->kind->name);
+		return;
+	}
+	warm_us = ack_median(table, warm, acked);
+	cold_us = ack_median(table, cold, acked);
+	list_us = ack_median(table, list, acked);
 	if (cold_us > warm_us)
 		target_add(t,
 			   (double)(list_us - warm_us) /
 				   (double)(cold_us - warm_us),
-			   "", COLD_MOST,
-			   "4. of what cold costs, left with the list: %s",
-			   v->kind->name);
+			   "", COLD_MOST, "%s: %s", what, v->kind->name);
 	else
-		target_add(t, 0, "", 0, "4. not judged, cold costs nothing: %s",
-			   v->kind->name);
+		target_void(t, 0, COLD_MOST, "cold costs nothing", "%s: %s",
+			    what, v->kind->name);
 	target_add(t, (double)ack_median(table, cold, ACK_FAULTS_MAJOR), "", 0,
 		   "4. major faults, cold: %s", v->kind->name);
 	target_add(t, (double)ack_median(table, list, ACK_FAULTS_MAJOR), "", 0,
@@ -303,8 +308,7 @@ static void judge_cold(struct targets *t, const struct ack_table *table)
 	for (unsigned int i = 0; i < table->num_variants; i++) {
 		const struct ack_variant *v = &table->variants[i];
 
-		if (v->cold && v->prefetch->wish.mode == PREFETCH_LIST &&
-		    ack_median(table, i, ACK_RECONFIGURE_US) != ACK_UNKNOWN)
+		if (v->cold && v->prefetch->wish.mode == PREFETCH_LIST)
 			judge_list(t, table, i);
 	}
 }
