@@ -144,9 +144,14 @@ int copy_commit(struct copy *copy, int64_t mtime_ns, struct vf_err *err)
 	struct timespec at[2] = { { .tv_nsec = UTIME_OMIT },
 				  { .tv_nsec = UTIME_NOW } };
 
-	if (mtime_ns >= 0) {
+	if (mtime_ns != COPY_NOW) {
 		at[1].tv_sec = mtime_ns / NS_PER_S;
 		at[1].tv_nsec = mtime_ns % NS_PER_S;
+		/* before 1970, it still counts from the second's beginning */
+		if (at[1].tv_nsec < 0) {
+			at[1].tv_sec--;
+			at[1].tv_nsec += NS_PER_S;
+		}
 	}
 	if (fchown(copy->fd, copy->st.st_uid, copy->st.st_gid) < 0 ||
 	    fchmod(copy->fd, copy->st.st_mode & 07777) < 0 ||

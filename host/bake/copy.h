@@ -14,6 +14,8 @@
 
 #include "base/err.h"
 
+#define COPY_NOW INT64_MIN
+
 struct copy {
 	int dir_fd;
 	int old_fd;	/* locked; what is there */
@@ -58,7 +60,7 @@ int copy_data(int from_fd, off_t at, int to_fd, off_t len);
 /**
  * copy_commit() - Let it take the place of the old one
  * @copy:	copy
- * @mtime_ns:	its time, or -1: now
+ * @mtime_ns:	its time, or COPY_NOW
  * @err:	error
  *
  * Return: 0 or -errno

@@ -194,7 +194,7 @@ static int commit(struct target *target, struct vf_err *err)
 	if (!ret && image->is_qcow2)
 		ret = convert(image->work_fd, "raw", image->copy.fd, "qcow2",
 			      err);
-	return ret ? ret : copy_commit(&image->copy, -1, err);
+	return ret ? ret : copy_commit(&image->copy, COPY_NOW, err);
 }
 
 static void close_(struct target *target)

@@ -106,8 +106,7 @@ static int undo(struct target *target, const json_t *manifest, json_t *left,
 	(void)left;
 	if (json_unpack(json_object_get(manifest, "archive"), "{s:I,s:I,s:I}",
 			"cut", &cut, "size", &old, "mtime_ns", &mtime_ns) < 0 ||
-	    cut < 0 || cut > pack->old || old < cut || mtime_ns < 0 ||
-	    old - cut > ZEROS_MAX)
+	    cut < 0 || cut > pack->old || old < cut || old - cut > ZEROS_MAX)
 		return vf_err_set(err, EBADMSG,
 				  "/" BAKED_PATH ": is not of this archive");
 	if (pack->is_cpio &&
@@ -185,7 +184,8 @@ static int commit(struct target *target, struct vf_err *err)
 		ret = compose(pack, pack->copy.old_fd, pack->copy.fd, err);
 	if (ret < 0)
 		return ret;
-	return copy_commit(&pack->copy, pack->tail ? -1 : pack->mtime_ns, err);
+	return copy_commit(&pack->copy, pack->tail ? COPY_NOW : pack->mtime_ns,
+			   err);
 }
 
 static void close_(struct target *target)
