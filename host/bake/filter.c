@@ -8,7 +8,8 @@
 #include "bake/stream.h"
 #include "base/io.h"
 
-static int unpack(struct stream *stream, int to_fd, struct vf_err *err)
+static int unpack(struct stream *stream, int to_fd, off_t room,
+		  struct vf_err *err)
 {
 	__free char *buf = malloc(STREAM_BLOCK);
 	int ret = buf ? stream_next(stream, err)
@@ -19,7 +20,11 @@ static int unpack(struct stream *stream, int to_fd, struct vf_err *err)
 
 		if (n <= 0)
 			return (int)n;
-		ret = to_fd < 0 ? 0 : vf_write_all(to_fd, buf, (size_t)n);
+		room -= n;
+		if (room < 0)
+			return vf_err_set(err, ENOSPC,
+					  "unpacking: No space left for it");
+		ret = vf_write_all(to_fd, buf, (size_t)n);
 		if (ret < 0)
 			return vf_err_errno(err, ret, "unpacking");
 		ret = 1;
@@ -28,9 +33,9 @@ static int unpack(struct stream *stream, int to_fd, struct vf_err *err)
 }
 
 int filter_unpack(const struct lib *lib, int from_fd, off_t at, off_t *end,
-		  int to_fd, struct vf_err *err)
+		  int to_fd, off_t max, struct vf_err *err)
 {
-	off_t last = *end, to = to_fd < 0 ? 0 : lseek(to_fd, 0, SEEK_CUR);
+	off_t last = *end, to = lseek(to_fd, 0, SEEK_CUR);
 	struct stream stream;
 	int filter, ret = 0;
 
@@ -39,14 +44,13 @@ int filter_unpack(const struct lib *lib, int from_fd, off_t at, off_t *end,
 	 * just what is theirs.
 	 */
 	for (int i = 0; i < 2; i++) {
-		if (i && to_fd >= 0 &&
-		    (lseek(to_fd, to, SEEK_SET) < 0 ||
-		     ftruncate(to_fd, to) < 0))
+		if (to < 0 || (lseek(to_fd, to, SEEK_SET) < 0 ||
+			       ftruncate(to_fd, to) < 0))
 			return vf_err_errno(err, errno, "unpacking");
 		ret = stream_open(&stream, lib, from_fd, at, last, STREAM_RAW,
 				  err);
 		if (!ret)
-			ret = unpack(&stream, to_fd, err);
+			ret = unpack(&stream, to_fd, max - to, err);
 		if (!stream.archive)
 			return ret;
 		filter = lib->filter_code(stream.archive, 0);

@@ -11,13 +11,14 @@
  * @from_fd:	file
  * @at:		where the part begins, bytes
  * @end:	in: where it ends at the latest; out: where it ends
- * @to_fd:	destination, or -1: only find the end
+ * @to_fd:	destination, at whose position it goes on
+ * @max:	how large that may become, bytes
  * @err:	error
  *
  * Return: 0 or -errno
  */
 int filter_unpack(const struct lib *lib, int from_fd, off_t at, off_t *end,
-		  int to_fd, struct vf_err *err);
+		  int to_fd, off_t max, struct vf_err *err);
 
 /**
  * filter_pack() - Compress a file

@@ -20,8 +20,9 @@ struct pack {
 	struct lib lib;
 	struct copy copy;
 	bool is_cpio;
-	int filter; /* of a tar: ARCHIVE_FILTER_* */
-	int raw_fd; /* all of it, unpacked; may be the file itself */
+	int filter;    /* of a tar: ARCHIVE_FILTER_* */
+	int raw_fd;    /* all of it, unpacked; may be the file itself */
+	off_t raw_max; /* how large that may become, bytes */
 	off_t raw_size;
 	struct index index;
 	off_t old; /* size of what is edited: a tar unpacked, a cpio as it is */

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 
 #include "bake/filter.h"
 #include "bake/pack.h"
 #include "base/io.h"
 
 #define CPIO_MAGIC "0707"
+#define MEMORY_MAX (512 << 20) /* unpacked, without a file for it */
 
 off_t pack_zeros(int fd, off_t at, off_t end)
 {
@@ -35,14 +37,20 @@ static int raw_open(struct pack *pack, struct vf_err *err)
 {
 	int fd = openat(pack->copy.dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
 			0600);
+	struct statvfs fs;
 
-	/* a directory that may only be read, or a file system without */
-	if (fd < 0)
-		fd = memfd_create("vmfork-bake", MFD_CLOEXEC);
-	if (fd < 0)
-		return vf_err_errno(err, errno, "unpacking");
 	pack->raw_fd = fd;
-	return 0;
+	/* a few bytes may unpack to any number: others want some of it too */
+	if (fd >= 0 && fstatvfs(fd, &fs) == 0 && fs.f_bavail)
+		pack->raw_max =
+			(off_t)((fs.f_bavail - fs.f_bavail / 8) * fs.f_frsize);
+	else
+		pack->raw_max = MEMORY_MAX;
+	if (fd >= 0)
+		return 0;
+	/* a directory that may only be read, or a file system without */
+	pack->raw_fd = memfd_create("vmfork-bake", MFD_CLOEXEC);
+	return pack->raw_fd < 0 ? vf_err_errno(err, errno, "unpacking") : 0;
 }
 
 static int raw_end(struct pack *pack, struct vf_err *err)
@@ -58,7 +66,7 @@ static int unpack_tar(struct pack *pack, struct vf_err *err)
 
 	if (!ret)
 		ret = filter_unpack(&pack->lib, pack->copy.old_fd, 0, &end,
-				    pack->raw_fd, err);
+				    pack->raw_fd, pack->raw_max, err);
 	if (ret < 0)
 		return ret;
 	rest = pack_zeros(pack->copy.old_fd, end, size);
@@ -93,7 +101,8 @@ static int unpack_part(struct pack *pack, off_t at, off_t *end,
 	if (ret < 0)
 		return vf_err_set(err, EBADMSG, "damaged: ends too early");
 	if (memcmp(magic, CPIO_MAGIC, sizeof(magic)) != 0) {
-		ret = filter_unpack(&pack->lib, fd, at, end, pack->raw_fd, err);
+		ret = filter_unpack(&pack->lib, fd, at, end, pack->raw_fd,
+				    pack->raw_max, err);
 		if (ret == -EBADMSG)
 			vf_err_wrap(err, "the part at byte %lld",
 				    (long long)at);
