@@ -19,6 +19,10 @@ static void note(struct ack_watch *w, unsigned int stage, int64_t now_us,
 		}
 }
 
+/*
+ * Once more when it is over: on a busy machine that may be the first time, and who
+ * is watched is still there.
+ */
 static void *look(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
@@ -29,12 +33,17 @@ static void *look(void *arg)
 	struct iovec remote = { (void *)(uintptr_t)w->hva, w->bytes };
 
 	prctl(PR_SET_TIMERSLACK, 1);
-	while (!atomic_load(&w->over) &&
-	       process_vm_readv(w->pid, &local, 1, &remote, 1, 0) ==
-		       (ssize_t)w->bytes) {
-		int64_t now_us = vf_now_us();
+	for (;;) {
+		bool is_last = atomic_load(&w->over);
+		int64_t now_us;
 
+		if (process_vm_readv(w->pid, &local, 1, &remote, 1, 0) !=
+		    (ssize_t)w->bytes)
+			break;
+		now_us = vf_now_us();
 		note(w, w->stage(words, w->ctx), now_us, before_us);
+		if (is_last)
+			break;
 		before_us = now_us;
 		nanosleep(&pause, NULL);
 	}
