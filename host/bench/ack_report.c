@@ -27,8 +27,10 @@ static const char *const metric_names[ACK_METRIC_NUM] = {
 };
 
 static const char method[] =
-	"Forks one by one, variants in turn. total_us: from the request to the "
-	"acknowledgement; reconfigure_us: from the engine's resume event to "
+	"Forks one by one, variants in turn. total_us: from the request, "
+	"inside "
+	"the process that measures, to the acknowledgement; reconfigure_us: "
+	"from the engine's resume event to "
 	"it: both on the host's clock. signal_us, mail_us: from that event to "
 	"what the guest noted on its monotonic clock, brought to the host's, "
 	"which may be off by clock_error_us, the same for both. apply_us: from "
