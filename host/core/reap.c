@@ -35,12 +35,6 @@ static int ms_until(int64_t deadline_us)
 	return left_us > 0 ? (int)(left_us / 1000) : 0;
 }
 
-static int run_open(const struct vf_state *state, const char *name)
-{
-	return openat(state->vms_fd, name,
-		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 /* What a failure leaves is for the next try, whoever makes it. */
 static void unmark(const struct vf_state *state, const json_t *names)
 {
@@ -48,7 +42,7 @@ static void unmark(const struct vf_state *state, const json_t *names)
 	size_t i;
 
 	json_array_foreach(names, i, name) {
-		__close int fd = run_open(state, json_string_value(name));
+		__close int fd = vm_run_open(state, json_string_value(name));
 
 		if (fd >= 0)
 			unlinkat(fd, VM_REAPER_FILE, 0);
@@ -69,7 +63,7 @@ static int mark(const struct vf_state *state, const json_t *names)
 	size_t i;
 
 	json_array_foreach(names, i, name) {
-		__close int fd = run_open(state, json_string_value(name));
+		__close int fd = vm_run_open(state, json_string_value(name));
 
 		if (fd < 0)
 			continue;
@@ -96,7 +90,7 @@ static const char *find_other(const struct vf_state *state, const json_t *names,
 	size_t i;
 
 	json_array_foreach(names, i, name) {
-		__close int fd = run_open(state, json_string_value(name));
+		__close int fd = vm_run_open(state, json_string_value(name));
 
 		if (fd < 0)
 			continue;
@@ -136,9 +130,9 @@ static int lock_alone(const struct vf_state *state, const json_t *names,
 static void signal_engine(const struct vf_state *state, const char *name,
 			  struct process *proc, int *ret, struct vf_err *err)
 {
-	__close int fd = run_open(state, name);
+	__close int fd = vm_run_open(state, name);
 	struct vf_err why;
-	int told = fd < 0 ? -errno : process_open(proc, fd);
+	int told = fd < 0 ? fd : process_open(proc, fd);
 
 	if (told > 0)
 		process_signal(proc, SIGKILL);
@@ -334,7 +328,7 @@ static void make_room(const struct vf_state *state, const json_t *names)
 	size_t i;
 
 	json_array_foreach(names, i, name) {
-		__close int fd = run_open(state, json_string_value(name));
+		__close int fd = vm_run_open(state, json_string_value(name));
 
 		for (size_t k = 0; fd >= 0 && k < ARRAY_SIZE(files); k++)
 			unlinkat(fd, files[k], 0);

@@ -24,7 +24,7 @@ int vm_check_name(const char *name, struct vf_err *err)
 	return -EINVAL;
 }
 
-static int run_open(const struct vf_state *state, const char *name)
+int vm_run_open(const struct vf_state *state, const char *name)
 {
 	int fd = openat(state->vms_fd, name,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -50,11 +50,14 @@ int vm_create_locked(struct vm *vm, const struct vf_state *state,
 		return vf_err_errno(err, errno, "VM %s", name);
 	}
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	vm->run_fd = run_open(state, name);
+	vm->run_fd = vm_run_open(state, name);
 	ret = vm->run_fd < 0 ? vf_err_errno(err, vm->run_fd, "VM %s", name)
 			     : process_mark(vm->run_fd, VM_CREATOR_FILE, err);
-	if (ret < 0)
+	if (ret < 0) {
 		vf_remove_tree(state->vms_fd, name);
+		/* who undoes it shall not take that for its own any more */
+		vm->name[0] = '\0';
+	}
 	return ret;
 }
 
@@ -77,7 +80,7 @@ int vm_reopen(struct vm *vm, const struct vf_state *state, struct vf_err *err)
 {
 	if (vm->run_fd >= 0)
 		return 0;
-	vm->run_fd = run_open(state, vm->name);
+	vm->run_fd = vm_run_open(state, vm->name);
 	if (vm->run_fd >= 0)
 		return 0;
 	vf_err_errno(err, vm->run_fd, "VM %s", vm->name);
@@ -176,7 +179,7 @@ int vm_open(struct vm *vm, const struct vf_state *state, const char *name,
 	if (ret < 0)
 		return ret;
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	vm->run_fd = run_open(state, name);
+	vm->run_fd = vm_run_open(state, name);
 	if (vm->run_fd == -ENOENT)
 		return vf_err_set(err, ENOENT, "VM %s: does not exist", name);
 	if (vm->run_fd < 0)
@@ -196,7 +199,7 @@ void vm_created(const struct vm *vm)
 
 enum vm_state vm_get_state(const struct vf_state *state, const char *name)
 {
-	__close int run_fd = run_open(state, name);
+	__close int run_fd = vm_run_open(state, name);
 	enum vm_state result = VM_STATE_DEAD;
 	struct process proc;
 

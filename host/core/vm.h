@@ -80,7 +80,8 @@ int vm_check_name(const char *name, struct vf_err *err);
 
 /**
  * vm_create() - Reserve a name: make the run directory
- * @vm:		out: VM with name and run_fd; vm_close() it, also after a failure
+ * @vm:		out: VM with name and run_fd, without a name after a failure;
+ *		vm_close() it, also then
  * @state:	state directory
  * @name:	name
  * @err:	error
@@ -103,6 +104,15 @@ int vm_create(struct vm *vm, const struct vf_state *state, const char *name,
  */
 int vm_create_locked(struct vm *vm, const struct vf_state *state,
 		     const char *name, struct vf_err *err);
+
+/**
+ * vm_run_open() - Open a VM's run directory, whatever stands in it
+ * @state:	state directory
+ * @name:	name
+ *
+ * Return: a descriptor, -errno, -ENOENT if there is none
+ */
+int vm_run_open(const struct vf_state *state, const char *name);
 
 /**
  * vm_open() - Read a VM's record
