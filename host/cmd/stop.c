@@ -30,8 +30,10 @@ static int choose(const struct vf_state *state, bool all, int argc, char **argv,
 
 		vm_close(&vm);
 		/* it has gone since the list was made */
-		if (ret == -ENOENT && all)
+		if (ret == -ENOENT && all) {
+			json_array_remove(*names, i--);
 			continue;
+		}
 		if (ret == -ENOENT || ret == -EINVAL)
 			return ret;
 		if (vm_get_state(state, text) == VM_STATE_CREATING)
@@ -58,7 +60,7 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	int ret = choose(state, r->all, r->argc, r->argv, &names, err);
 
 	if (!ret)
-		ret = reap_vms(state, names, err);
+		ret = reap_vms(state, names, cmd->cancel_fd, err);
 	cpu_unhurry(hurries);
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }

@@ -337,7 +337,7 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 	struct vf_err ignored;
 	int ret;
 
-	ret = reap_create(vm, state, request->name, err);
+	ret = reap_create(vm, state, request->name, request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
 	vm->hardware.engine = request->engine;

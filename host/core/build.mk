@@ -30,6 +30,7 @@ core_srcs := \
 	host/core/ready.c \
 	host/core/ready_label.c \
 	host/core/reap.c \
+	host/core/reap_mark.c \
 	host/core/refill.c \
 	host/core/request.c \
 	host/core/route.c \

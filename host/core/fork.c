@@ -105,7 +105,7 @@ static void undo_jobs(struct batch *b, bool all)
 		if (job->vm.name[0] && (all || job->outcome == FORK_FAILED))
 			json_array_append_new(names, json_string(job->vm.name));
 	}
-	if (json_array_size(names) && reap_vms(b->state, names, &err) < 0)
+	if (json_array_size(names) && reap_vms(b->state, names, -1, &err) < 0)
 		vf_log(VF_LOG_WARN, "undoing: %s", err.msg);
 }
 

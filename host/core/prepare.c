@@ -73,7 +73,7 @@ static int replace_vm(struct batch *b, struct worker *w, const char *name,
 	if (ret != -EEXIST)
 		return ret;
 	close(vf_steal_fd(lock_fd));
-	ret = reap_dead(b->state, name, err);
+	ret = reap_dead(b->state, name, b->request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
 	*lock_fd = state_lock(b->state, err);

@@ -8,10 +8,10 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "core/reap.h"
+#include "core/reap_mark.h"
 
 #define KILL_MS	    10000
-#define OTHER_MS    60000 /* another command takes a hundred away in seconds */
-#define FILES_SPARE 32	  /* for all else that is opened meanwhile */
+#define FILES_SPARE 32 /* for all else that is opened meanwhile */
 
 static const char *name_at(const json_t *names, size_t i)
 {
@@ -35,98 +35,6 @@ static int ms_until(int64_t deadline_us)
 	return left_us > 0 ? (int)(left_us / 1000) : 0;
 }
 
-/* What a failure leaves is for the next try, whoever makes it. */
-static void unmark(const struct vf_state *state, const json_t *names)
-{
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name) {
-		__close int fd = vm_run_open(state, json_string_value(name));
-
-		if (fd >= 0)
-			unlinkat(fd, VM_REAPER_FILE, 0);
-	}
-}
-
-/*
- * Say whose they are from here on. The state is locked. A mark is written once
- * and linked into the others; that of a dead command is in the way of a new one.
- * Return: 0; -errno if one cannot be marked: then none is
- */
-static int mark(const struct vf_state *state, const json_t *names)
-{
-	__close int first_fd = -1;
-	struct vf_err ignored;
-	json_t *name;
-	int ret = 0;
-	size_t i;
-
-	json_array_foreach(names, i, name) {
-		__close int fd = vm_run_open(state, json_string_value(name));
-
-		if (fd < 0)
-			continue;
-		unlinkat(fd, VM_REAPER_FILE, 0);
-		if (first_fd >= 0 && linkat(first_fd, VM_REAPER_FILE, fd,
-					    VM_REAPER_FILE, 0) == 0)
-			continue;
-		ret = process_mark(fd, VM_REAPER_FILE, &ignored);
-		if (ret < 0)
-			break;
-		if (first_fd < 0)
-			first_fd = vf_steal_fd(&fd);
-	}
-	if (ret < 0)
-		unmark(state, names);
-	return ret;
-}
-
-/* Does another command take one of these away? Which process is it? */
-static const char *find_other(const struct vf_state *state, const json_t *names,
-			      struct process *other)
-{
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name) {
-		__close int fd = vm_run_open(state, json_string_value(name));
-
-		if (fd < 0)
-			continue;
-		if (process_open_mark(other, fd, VM_REAPER_FILE) > 0 &&
-		    other->pid != getpid())
-			return json_string_value(name);
-		process_close(other);
-	}
-	return NULL;
-}
-
-/* Lock the state once nobody else takes any of these away. */
-static int lock_alone(const struct vf_state *state, const json_t *names,
-		      struct vf_err *err)
-{
-	int64_t deadline_us = vf_now_us() + OTHER_MS * 1000LL;
-
-	for (;;) {
-		int ret, lock_fd = state_lock(state, err);
-		struct process other;
-		const char *name;
-
-		name = lock_fd < 0 ? NULL : find_other(state, names, &other);
-		if (!name)
-			return lock_fd;
-		close(lock_fd);
-		ret = process_wait(&other, ms_until(deadline_us));
-		process_close(&other);
-		if (ret < 0)
-			return vf_err_set(err, EBUSY,
-					  "VM %s: another command is taking it "
-					  "away",
-					  name);
-	}
-}
-
 static void signal_engine(const struct vf_state *state, const char *name,
 			  struct process *proc, int *ret, struct vf_err *err)
 {
@@ -137,8 +45,7 @@ static void signal_engine(const struct vf_state *state, const char *name,
 	if (told > 0)
 		process_signal(proc, SIGKILL);
 	/* what is no VM has no engine */
-	if (told >= 0 ||
-	    (fd < 0 && (told == -ENOENT || told == -ENOTDIR || told == -ELOOP)))
+	if (told >= 0 || reap_is_none(fd))
 		return;
 	vf_err_errno(&why, told, "VM %s: its process", name);
 	note(err, ret, &why);
@@ -394,42 +301,52 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 		    int lock_fd, struct vf_err *err)
 {
 	__cleanup(plugs_exit) struct plugs plugs = { 0 };
+	__json json_t *picked = NULL;
 	__close int fd = lock_fd;
-	int ret;
+	int ret = reap_pick(state, names, &picked, err);
 
+	if (ret < 0 || !json_array_size(picked))
+		return ret;
 	/* without room for marks nobody would know: the lock tells them */
-	if (mark(state, names) < 0)
-		return reap_vms_locked(state, names, err);
+	if (reap_mark(state, picked) < 0)
+		return reap_vms_locked(state, picked, err);
 	vf_close_fd(&fd);
-	ret = plugs_init(&plugs, state, names, err);
+	ret = plugs_init(&plugs, state, picked, err);
 	if (!ret)
-		ret = end_vms(state, names, &plugs, err);
+		ret = end_vms(state, picked, &plugs, err);
 	if (!ret) {
 		fd = state_lock(state, err);
-		ret = fd < 0 ? fd : remove_vms(state, names, &plugs, err);
+		ret = fd < 0 ? fd : remove_vms(state, picked, &plugs, err);
 	}
 	if (ret < 0)
-		unmark(state, names);
+		reap_unmark(state, picked);
 	return ret;
 }
 
-int reap_vms(const struct vf_state *state, const json_t *names,
+int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
 	     struct vf_err *err)
 {
-	int lock_fd = lock_alone(state, names, err);
+	__free struct reap_id *ids = reap_ids_new(state, names);
+	__json json_t *same = NULL;
+	int lock_fd;
 
-	return lock_fd < 0 ? lock_fd
-			   : reap_vms_unlock(state, names, lock_fd, err);
+	if (!ids)
+		return vf_err_errno(err, ENOMEM, "VMs");
+	lock_fd = reap_lock(state, names, cancel_fd, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	same = reap_same(state, names, ids);
+	return reap_vms_unlock(state, same, lock_fd, err);
 }
 
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", name);
 
-	return reap_vms(state, names, err);
+	return reap_vms(state, names, -1, err);
 }
 
-int reap_dead(const struct vf_state *state, const char *name,
+int reap_dead(const struct vf_state *state, const char *name, int cancel_fd,
 	      struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", name);
@@ -438,22 +355,22 @@ int reap_dead(const struct vf_state *state, const char *name,
 
 	if (vm_state != VM_STATE_DEAD && vm_state != VM_STATE_ENDING)
 		return 0;
-	lock_fd = lock_alone(state, names, err);
+	lock_fd = reap_lock(state, names, cancel_fd, err);
 	if (lock_fd < 0)
 		return lock_fd;
 	/* it still has to be, now that nobody else can do so */
 	if (vm_get_state(state, name) != VM_STATE_DEAD)
 		return 0;
-	return reap_vms_locked(state, names, err);
+	return reap_vms_unlock(state, names, vf_steal_fd(&lock_fd), err);
 }
 
 int reap_create(struct vm *vm, const struct vf_state *state, const char *name,
-		struct vf_err *err)
+		int cancel_fd, struct vf_err *err)
 {
 	int ret = vm_create(vm, state, name, err);
 
 	if (ret != -EEXIST)
 		return ret;
-	ret = reap_dead(state, name, err);
+	ret = reap_dead(state, name, cancel_fd, err);
 	return ret < 0 ? ret : vm_create(vm, state, name, err);
 }

@@ -20,12 +20,15 @@
  * reap_vms() - Take VMs away; locks the state to mark, and to free them
  * @state:	state directory
  * @names:	array of names; one that does not exist is no error; one that
- *		another command takes away is waited for
- * @err:	error: the first failure; the others are taken away all the same
+ *		another command takes away is waited for, and what bears its name
+ *		by then is left alone: it is not what was meant
+ * @cancel_fd:	ends that wait when readable; or -1
+ * @err:	error: the first failure; the others are taken away all the same,
+ *		unless it cannot be told whose they are
  *
  * Return: 0 or -errno
  */
-int reap_vms(const struct vf_state *state, const json_t *names,
+int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
 	     struct vf_err *err);
 
 /**
@@ -65,11 +68,12 @@ int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err);
  * reap_dead() - Take a VM away if it is dead; wait if another command does
  * @state:	state directory
  * @name:	its name
+ * @cancel_fd:	ends that wait when readable; or -1
  * @err:	error
  *
  * Return: 0, also if it lives, or -errno
  */
-int reap_dead(const struct vf_state *state, const char *name,
+int reap_dead(const struct vf_state *state, const char *name, int cancel_fd,
 	      struct vf_err *err);
 
 /**
@@ -77,11 +81,12 @@ int reap_dead(const struct vf_state *state, const char *name,
  * @vm:		see vm_create()
  * @state:	state directory
  * @name:	name
+ * @cancel_fd:	see reap_dead()
  * @err:	error
  *
  * Return: see vm_create()
  */
 int reap_create(struct vm *vm, const struct vf_state *state, const char *name,
-		struct vf_err *err);
+		int cancel_fd, struct vf_err *err);
 
 #endif

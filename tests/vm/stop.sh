@@ -84,6 +84,36 @@ twice_is_once() {
 		let_go && ended "$stopper" && ended "$second" && left_nothing
 }
 
+# Whoever waited for a name to go does not end what bears it by then.
+twice_and_a_fork() {
+	local second forker
+
+	vmfork fork ready --name web >/dev/null && stop_held web-1 || return
+	"$VMFORK" stop web-1 >"$notes/second" 2>&1 &
+	second=$!
+	"$VMFORK" fork ready --name web >"$notes/forked" 2>&1 &
+	forker=$!
+	vmfork net create aside && vmfork net rm aside && goes_on "$second" &&
+		goes_on "$forker" && let_go && ended "$stopper" &&
+		ended "$second" && ended "$forker" &&
+		[ "$(vm_field web-1 .state)" = running ] && reachable web-1 &&
+		vmfork stop web-1 && left_nothing
+}
+
+# Who does not want to wait any more need not, and nothing is different.
+wait_is_given_up() {
+	local rc
+
+	vmfork fork ready --name web >/dev/null && stop_held web-1 || return
+	timeout -k 30 -s INT 2 "$VMFORK" stop web-1 >"$notes/second" 2>&1
+	rc=$?
+	goes_on "$stopper" && is_stopping web-1 && let_go &&
+		ended "$stopper" || return
+	# timeout says so of one that it had to end, and had it end in time
+	[ "$rc" = 124 ] && same 'vmfork: interrupted' "$(<"$notes/second")" &&
+		left_nothing
+}
+
 # --- reapers that die --------------------------------------------------------
 
 # The engines were told; nobody waits for them any more.
@@ -103,16 +133,18 @@ mark() { # VM PID
 
 # The engine was not told yet: it lives, and its reaper does not.
 killed_early() {
-	local reaper
+	local reaper rc
 
 	vmfork fork ready --name web >/dev/null || return
 	sleep 300 &
 	reaper=$!
 	mark web-1 "$reaper"
-	vmfork gc && is_stopping web-1 && reachable web-1 || return
+	vmfork gc && is_stopping web-1 && reachable web-1
+	rc=$?
 	kill "$reaper"
 	wait "$reaper"
-	[ "$(vm_field web-1 .state)" = dead ] && reachable web-1 &&
+	[ "$rc" = 0 ] &&
+		[ "$(vm_field web-1 .state)" = dead ] && reachable web-1 &&
 		vmfork gc | grep -qx 'VM web-1' && gc_restores
 }
 
@@ -141,6 +173,8 @@ note_state
 check "a fork and gc do not wait for a stop of $FORKS" others_go_on
 check "who wants a name that is about to be free waits" name_is_waited_for
 check "who stops what is being stopped waits" twice_is_once
+check "and does not end what bears the name by then" twice_and_a_fork
+check "a wait for another stop is given up at once" wait_is_given_up
 check "gc ends what a stop that was killed had begun" killed_late
 check "and what it had not begun, but said" killed_early
 check "an entry of the pool that is taken away is not taken" not_claimed
