@@ -214,4 +214,10 @@ int worker_resume(struct worker *w);
  */
 void worker_yield(struct worker *w, bool on);
 
+/**
+ * worker_unlead() - A fork does not go before others any more
+ * @w:		fork, which another thread may be loading; the batch is locked
+ */
+void worker_unlead(struct worker *w);
+
 #endif

@@ -124,6 +124,7 @@ static void note_late(struct batch *b, struct worker *w, int64_t now_us)
 		   took_us > wave_load_patience_us(&b->wave)) {
 		batch_move(b, w, WAVE_STUCK);
 		crew_reinforce(b);
+		worker_unlead(w);
 	}
 	pthread_mutex_unlock(&b->lock);
 	if (is_late)

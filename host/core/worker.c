@@ -51,10 +51,21 @@ static int spawn_engine(struct worker *w, struct vf_err *err)
 /* Until it is heard, or too late: those that were heard are many. */
 static void lead(struct worker *w)
 {
-	int nice = w->batch->lead_nice;
+	struct batch *b = w->batch;
 
-	if (nice && process_wait(&w->vmm.proc, 0) < 0)
-		w->leads = cpu_lead(w->job->pid, nice);
+	pthread_mutex_lock(&b->lock);
+	if (b->lead_nice && w->place != WAVE_STUCK &&
+	    process_wait(&w->vmm.proc, 0) < 0)
+		w->leads = cpu_lead(w->job->pid, b->lead_nice);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void worker_unlead(struct worker *w)
+{
+	/* while it leads, its engine is known and stays so: see lead() */
+	if (w->leads && process_wait(&w->vmm.proc, 0) < 0)
+		cpu_lead(w->job->pid, 0);
+	w->leads = false;
 }
 
 static int load(struct worker *w, struct vf_err *err)
