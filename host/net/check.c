@@ -128,7 +128,9 @@ static int qdisc_try(struct check *check, const char *kind, const void *options,
 	int added = msg ? 0 : -ENOMEM;
 
 	if (msg && len)
-		added = nla_put(msg, TCA_OPTIONS, (int)len, options);
+		added = nla_put(msg, TCA_OPTIONS, (int)len, options) < 0
+				? -ENOMEM
+				: 0;
 	return tc_commit(&check->rtnl, added, lacks, err);
 }
 

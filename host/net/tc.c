@@ -23,7 +23,7 @@ int tc_commit(struct rtnl *rtnl, int added, const char *lacks,
 	int ret;
 
 	if (added < 0)
-		return vf_err_errno(err, added, "shaping");
+		return vf_err_errno(err, added, "%s", lacks);
 	ret = rtnl_commit(rtnl, RTNL_STRICT, err);
 	/* qdiscs, filters and actions that are not there; kinds of links */
 	if (ret == -ENOENT || ret == -EOPNOTSUPP)
