@@ -383,22 +383,28 @@ static int output_read(int fd, char *out, size_t size, int cancel_fd,
 		       int64_t deadline_us)
 {
 	size_t used = 0;
+	char beyond[512];
 	ssize_t n;
 	int ret;
 
 	for (;;) {
+		bool fits = used < size - 1;
+
 		ret = vf_wait_readable(fd, cancel_fd, deadline_us);
 		if (ret < 0)
 			return ret;
-		n = read(fd, out + used, size - 1 - used);
+		/* who cannot write what does not fit would never end */
+		n = fits ? read(fd, out + used, size - 1 - used)
+			 : read(fd, beyond, sizeof(beyond));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		used += (size_t)n;
-		out[used] = '\0';
-		if (n == 0 || used == size - 1)
+		if (n == 0)
 			return 0;
+		if (fits)
+			used += (size_t)n;
+		out[used] = '\0';
 	}
 }
 

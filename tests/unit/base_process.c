@@ -359,6 +359,8 @@ static void outputs(void **state)
 {
 	struct fixture *fix = *state;
 	char *argv[] = { (char *)"vmfork-no-such-program", NULL };
+	char *much[] = { (char *)"printf", (char *)"7%0200000d", (char *)"0",
+			 NULL };
 	char out[8];
 	int64_t start_us;
 
@@ -369,6 +371,10 @@ static void outputs(void **state)
 	assert_int_equal(output(fix, "exit 1", out, sizeof(out)), -EREMOTEIO);
 	assert_int_equal(process_output(argv, out, sizeof(out), 500, &fix->err),
 			 -ENOENT);
+	/* more than a pipe holds */
+	assert_int_equal(
+		process_output(much, out, sizeof(out), 30000, &fix->err), 0);
+	assert_string_equal(out, "7000000");
 	start_us = vf_now_us();
 	assert_int_equal(output(fix, "exec sleep 1000", out, sizeof(out)),
 			 -ETIMEDOUT);
