@@ -17,7 +17,7 @@
 
 #define PREFIX_BYTES 32
 #define SELF	     "/proc/self/exe"
-#define OUTPUT_BYTES (8 << 20)
+#define OUTPUT_BYTES (FORK_MAX << 14) /* what is not written takes no memory */
 #define WORDS_MAX    (FORK_MAX + 16)
 #define TIMEOUT	     "600" /* for forks to answer, seconds */
 #define COMMAND_MS   900000
@@ -100,12 +100,16 @@ static int call(struct call *c, const struct burst_plan *plan, int cancel_fd,
 		     err);                                                   \
 	})
 
+static bool waits(enum burst_variant v)
+{
+	return v == BURST_FORK || v == BURST_AT_ONCE || v == BURST_POOL;
+}
+
 static int fork_burst(struct call *c, const struct burst_row *row,
 		      const struct burst_plan *plan, struct vf_err *err)
 {
 	enum burst_variant v = row->variant;
-	bool waits = v == BURST_FORK || v == BURST_AT_ONCE || v == BURST_POOL;
-	const char *wait = waits ? plan->answer : "none";
+	const char *wait = waits(v) ? plan->answer : "none";
 	char num[16], prefix[PREFIX_BYTES];
 
 	prefix_format(prefix);
@@ -244,6 +248,15 @@ static void add_forks(struct burst_row *row, const json_t *forks,
 	       &row->value[BURST_ACKED_MAX_US]);
 }
 
+/* Have all come to what the command waited for? Else its times tell nothing. */
+static bool is_whole(const struct burst_row *row)
+{
+	bool waited = waits(row->variant);
+
+	return row->value[waited ? BURST_ACKED_MAX_US : BURST_RESUMED_MAX_US] !=
+	       BURST_UNKNOWN;
+}
+
 /* Are they all there, and all as they were meant to be? */
 static int check_forks(const json_t *forks, const struct burst_row *row,
 		       struct vf_err *err)
@@ -277,8 +290,9 @@ static int take_forks(struct burst_row *row, const struct vf_state *state,
 
 	if (!ret)
 		ret = check_forks(forks, row, err);
-	if (!ret) {
+	if (!ret)
 		add_forks(row, forks, samples, pids);
+	if (!ret && is_whole(row)) {
 		row->value[BURST_WALL_US] = forked.wall_us;
 		row->value[BURST_CPU_COMMAND_US] = forked.cpu_us;
 	}
@@ -287,7 +301,8 @@ static int take_forks(struct burst_row *row, const struct vf_state *state,
 		*err = why;
 		ret = -err->num;
 	}
-	row->value[BURST_END_US] = ended.wall_us;
+	if (!ret && is_whole(row))
+		row->value[BURST_END_US] = ended.wall_us;
 	json_decref(ended.said);
 	return ret;
 }
