@@ -190,6 +190,17 @@ interrupted() {
 	[ $? = 1 ] && grep -q '^vmfork: interrupted$' "$notes/out"
 }
 
+# Whether it is armed stands in its manifest. The machine may be too busy for a target.
+given_is_described() {
+	local armed report rc
+
+	armed=$(jq .armed "$STATE/snapshots/ready/manifest.json") || return
+	report=$(vmfork bench ack ready -n 1 --json)
+	rc=$?
+	[[ $rc = [03] ]] && jq -e --argjson armed "$armed" '.variants | length == 1
+		and (.[0] | .n == 1 and .failed == 0 and .armed == $armed)' <<<"$report"
+}
+
 # --- pause -------------------------------------------------------------------
 
 # The contract of `bench pause --json`: each mode on both kinds of sources, two
@@ -273,6 +284,7 @@ note_state
 check "ack runs through" ack_runs_through
 check "its rows are kept, and their parts add up" ack_rows_are_there
 check "one that is interrupted ends" interrupted
+check "a snapshot that is given is what its manifest says" given_is_described
 check_fails "a signal that nobody knows" 2 "bench: --signal 'bell': not one of" \
 	vmfork bench ack --signal auto,bell
 check_fails "a snapshot's signal is its own" 2 'bench: --signal: a snapshot' \
