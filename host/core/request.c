@@ -12,7 +12,8 @@
 /* Often at first, for the answer's moment is of interest; then less so. */
 #define LOOK_MIN_US   100
 #define LOOK_MAX_US   10000
-#define LOOK_FRACTION 16 /* of the time that has been waited */
+#define LOOK_FRACTION 16  /* of the time that has been waited */
+#define LOOKS_MIN     200 /* in the time that there is */
 
 /* No clock that began with a guest's boot comes that far. */
 #define GUEST_NS_MAX (INT64_MAX / 2)
@@ -73,16 +74,18 @@ int request_post(const struct request_to *to, const struct vmfork_request *ask,
 }
 
 /* Return: 0, -ECANCELED if the user gives up meanwhile */
-static int pause_between_looks(int cancel_fd, int64_t waited_us)
+static int pause_between_looks(int cancel_fd, int64_t waited_us, int timeout_ms)
 {
 	struct pollfd cancel = { .fd = cancel_fd, .events = POLLIN };
 	int64_t us = waited_us / LOOK_FRACTION;
 	struct timespec pause = { 0 };
 
-	if (us < LOOK_MIN_US)
-		us = LOOK_MIN_US;
+	if (us > timeout_ms * 1000LL / LOOKS_MIN)
+		us = timeout_ms * 1000LL / LOOKS_MIN;
 	if (us > LOOK_MAX_US)
 		us = LOOK_MAX_US;
+	if (us < LOOK_MIN_US)
+		us = LOOK_MIN_US;
 	pause.tv_nsec = us * 1000;
 	/* poll() alone knows no time below a millisecond */
 	return ppoll(&cancel, 1, &pause, NULL) > 0 ? -ECANCELED : 0;
@@ -117,8 +120,8 @@ int request_wait(const struct request_to *to, int timeout_ms,
 					  " does not answer",
 					  to->gpa);
 		answer->unseen_us = now_us;
-		if (pause_between_looks(to->vmm->cancel_fd, now_us - start_us) <
-		    0)
+		if (pause_between_looks(to->vmm->cancel_fd, now_us - start_us,
+					timeout_ms) < 0)
 			return vf_err_set(err, ECANCELED, "interrupted");
 	}
 }
