@@ -7,6 +7,7 @@
 
 #define ANSWER_MS  2500	 /* the guest looks once a second */
 #define RELEASE_MS 15000 /* its hooks run once more */
+#define ARM_MS	   100	 /* it is held up, or spins no more: not waited for */
 #define ASK_TRIES  3
 #define LOG_HINT   "the agent's log in the guest says what failed"
 
@@ -99,29 +100,47 @@ int hold_begin(struct hold *hold, struct vf_err *err)
 	return ret;
 }
 
+static const struct vmfork_request arm = {
+	.op = VMFORK_REQUEST_ARM,
+	.spin_us = VMFORK_ARM_US_MAX,
+};
+
 void hold_arm(struct hold *hold, struct request_answer *answer)
 {
-	static const struct vmfork_request ask = {
-		.op = VMFORK_REQUEST_ARM,
-		.spin_us = VMFORK_ARM_US_MAX,
-	};
 	struct request_answer said;
 	struct vf_err err;
 	int ret;
 
-	if (!hold->can_arm || hold->is_spinning)
+	if (!hold->can_arm)
 		return;
-	ret = request_post(&hold->to, &ask, &said, &err);
+	ret = request_post(&hold->to, &arm, &said, &err);
 	hold->is_spinning = !ret;
+	hold->armed_us = ret ? 0 : said.unseen_us;
 	if (!ret)
-		ret = request_wait(&hold->to, ANSWER_MS, &said, &err);
-	if (!ret)
+		ret = request_wait(&hold->to, ARM_MS, &said, &err);
+	if (!ret) {
 		*answer = said;
+		hold->armed_us = said.unseen_us;
+	}
 	/* its forks are woken as ever */
 	if (ret < 0)
 		vf_log(VF_LOG_DEBUG, "not armed: %s", err.msg);
 	else if (said.error)
 		vf_log(VF_LOG_DEBUG, "not armed: %s", strerror(said.error));
+}
+
+void hold_arm_unheard(struct hold *hold)
+{
+	struct request_answer said;
+	struct vf_err err;
+
+	if (!hold->can_arm)
+		return;
+	hold->armed_us = 0;
+	if (request_post(&hold->to, &arm, &said, &err) < 0)
+		vf_log(VF_LOG_DEBUG, "not armed: %s", err.msg);
+	else
+		hold->armed_us = said.unseen_us;
 }
 
 int hold_check(const struct hold *hold, int64_t paused_us, struct vf_err *err)

@@ -33,8 +33,9 @@ struct hold {
 	struct request_to to;
 	const struct hold_wish *wish; /* NULL: nothing is to be held */
 	bool is_asked;		      /* and not known to be undone */
-	bool can_arm;	    /* it is wanted, and the agent knows how */
-	bool is_spinning;   /* it may, for it was asked to */
+	bool can_arm;	  /* it is wanted, and the agent knows how */
+	bool is_spinning; /* it may, and somebody should end that */
+	int64_t armed_us; /* not before then did it begin; 0: it was not asked */
 	int64_t until_us;   /* then it lets go by itself; 0: it did not agree */
 	int64_t prepare_us; /* how long getting ready took; 0: it did not */
 	int64_t release_us; /* the same of going on */
@@ -62,12 +63,21 @@ int hold_begin(struct hold *hold, struct vf_err *err);
 
 /**
  * hold_arm() - Have the agent spin, right before the pause
- * @hold:	hold; nothing is asked if it cannot, or was asked before
+ * @hold:	hold; nothing is asked if it cannot
  * @answer:	out, if it answered, also that it has something else to do
  *
  * Each moment until the pause is one that the guest's processor loses.
  */
 void hold_arm(struct hold *hold, struct request_answer *answer);
+
+/**
+ * hold_arm_unheard() - The same, where the pause is on its way already
+ * @hold:	hold; nothing is asked if it cannot
+ *
+ * No answer is awaited, and the spin's own bound ends it: when the guest goes on
+ * its memory is write-protected, and whoever writes to it waits for the engine.
+ */
+void hold_arm_unheard(struct hold *hold);
 
 /**
  * hold_check() - Does the guest, now paused, still hold what it said?

@@ -34,9 +34,15 @@ static_assert(ARRAY_SIZE(modes) == SNAPSHOT_MODE_AUTO, "the last is none");
 
 void take_note_armed(struct take *t, const struct vmfork_mailbox *page)
 {
-	t->s->armed = mailbox_is_spinning(page);
-	t->s->spun_us = t->s->armed ? t->pause.paused_us - t->answer.unseen_us
-				    : 0;
+	/* the page is the guest's: it cannot spin for what nobody asked */
+	t->s->armed = t->armed_us && mailbox_is_spinning(page);
+	t->s->spun_us = t->s->armed ? t->pause.paused_us - t->armed_us : 0;
+}
+
+void take_arm(struct take *t)
+{
+	hold_arm(t->hold, &t->answer);
+	t->armed_us = t->hold->armed_us;
 }
 
 /*
@@ -51,8 +57,8 @@ int take_pause(struct take *t, struct vf_err *err)
 	int64_t at_us;
 	int ret;
 
-	hold_arm(t->hold, &t->answer);
 	for (int i = 0;; i++) {
+		take_arm(t);
 		t->pause.asked_us = vf_now_us();
 		t->resumed = false;
 		ret = vmm->ops->pause(vmm, &t->pause.paused_us, err);
@@ -179,10 +185,11 @@ static int shoot_held(struct take *t, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	t->hold = &hold;
+	t->armed_us = 0;
 	t->resumed = true;
 	ret = hold_begin(&hold, err);
-	/* one that is armed is asked once more, and says what time it is */
-	if (!ret && to.gpa && !hold.can_arm)
+	/* one that is armed may be asked too late to say so, or not be heard */
+	if (!ret && to.gpa)
 		ask_clock(t, to.gpa);
 	if (!ret)
 		ret = modes[s->mode]->shoot(t, err);

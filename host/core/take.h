@@ -25,6 +25,7 @@ struct take {
 	struct hold *hold; /* on the guest, while it is shot */
 	struct vmm_pause pause;
 	bool resumed;		      /* the VM runs */
+	int64_t armed_us;	      /* hold.h, of the hold that was */
 	struct request_answer answer; /* the mailbox's last one, if it did */
 	struct vmm_disks disks;	      /* before the pivot that is prepared */
 	bool has_layer;		      /* it is prepared */
@@ -61,6 +62,12 @@ struct take_mode {
 };
 
 extern const struct take_mode take_full, take_live, take_diff;
+
+/**
+ * take_arm() - Have the guest's agent spin, if it is to, for a pause that follows
+ * @t:		snapshot; out: armed_us, answer
+ */
+void take_arm(struct take *t);
 
 /**
  * take_note_armed() - Note whether the guest's agent was spinning

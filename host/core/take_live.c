@@ -18,12 +18,15 @@
 #define COLLAPSE_LONG_US  10000000
 
 /*
- * What lies between an agent that says that it spins and QEMU's own pause: its
- * look at each page, and all else. Where that takes longer than an agent spins,
- * spinning would be in vain.
+ * What lies between `migrate` and QEMU's own pause: its look at each page, and all
+ * else. An agent needs half a millisecond to begin; what comes late on either side
+ * comes much later, so the pause is meant for the first half of the spin. Where
+ * this is a guess over more than a few spins, spinning would be in vain.
  */
-#define PREPARE_US     2000
+#define PREPARE_US     700
 #define PREPARE_GIB_US 3500
+#define PREPARE_US_MAX (2 * VMFORK_ARM_US_MAX)
+#define LEAD_US	       1600 /* from the request to the pause */
 
 struct live {
 	struct guard guard;
@@ -52,17 +55,36 @@ static void make_run(struct take *t)
 		vf_log(VF_LOG_DEBUG, "VM %s: %s", t->s->source, err.msg);
 }
 
-static bool is_soon_live(const struct take *t)
+static int64_t prepare_us(const struct take *t)
 {
 	uint64_t mib = t->s->hardware.config.memory_bytes >> 20;
 
-	return PREPARE_US + (mib * PREPARE_GIB_US >> 10) < VMFORK_ARM_US_MAX;
+	return PREPARE_US + (int64_t)(mib * PREPARE_GIB_US >> 10);
+}
+
+/* One with disks is paused by us. */
+static bool is_soon_live(const struct take *t)
+{
+	return t->vm->disks.num || prepare_us(t) <= PREPARE_US_MAX;
+}
+
+/* QEMU prepares, and pauses then: the spin is to lie around that. */
+static void begun_cb(void *ctx)
+{
+	struct take *t = ctx;
+	int64_t us = prepare_us(t) - LEAD_US;
+
+	if (us > 0 && t->hold->can_arm)
+		usleep((useconds_t)us);
+	hold_arm_unheard(t->hold);
+	t->armed_us = t->hold->armed_us;
 }
 
 /* Pause and begin to write. The engine chooses the moment. */
 static int begin(struct take *t, struct vf_err *err)
 {
 	const struct vmm_ops *ops = t->vmm->ops;
+	const struct vmm_begun begun = { begun_cb, t };
 	struct vf_err ignored;
 	int ret;
 
@@ -71,8 +93,9 @@ static int begin(struct take *t, struct vf_err *err)
 		return ret;
 	ret = ops->live_open(t->vmm, t->s->dir_fd, err);
 	if (!ret) {
-		hold_arm(t->hold, &t->answer);
-		ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks,
+		if (t->disks.num)
+			take_arm(t);
+		ret = ops->live_begin(t->vmm, t->s->dir_fd, &t->disks, &begun,
 				      &t->pause, take_deadline_us(t), err);
 	}
 	if (!ret)

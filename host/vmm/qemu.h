@@ -160,7 +160,8 @@ int qemu_finish(int image_fd, const struct vmm_config *config,
 int qemu_live_check(struct vmm *vmm, struct vf_err *err);
 int qemu_live_open(struct vmm *vmm, int image_fd, struct vf_err *err);
 int qemu_live_begin(struct vmm *vmm, int image_fd,
-		    const struct vmm_disks *disks, struct vmm_pause *pause,
+		    const struct vmm_disks *disks,
+		    const struct vmm_begun *begun, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err);
 int qemu_live_end(struct vmm *vmm, int image_fd, int64_t deadline_us,
 		  struct vf_err *err);

@@ -44,7 +44,8 @@ int qemu_live_check(struct vmm *vmm, struct vf_err *err)
 }
 
 /* For a moment after one migration, QEMU refuses the next. */
-static int start(struct qmp *qmp, int image_fd, struct vf_err *err)
+static int start(struct qmp *qmp, int image_fd, const struct vmm_begun *begun,
+		 struct vf_err *err)
 {
 	for (int i = 0;; i++) {
 		json_t *args = qemu_channel(image_fd, VMM_MEMORY_FILE);
@@ -52,7 +53,11 @@ static int start(struct qmp *qmp, int image_fd, struct vf_err *err)
 
 		if (!args)
 			return vf_err_errno(err, EBADF, VMM_MEMORY_FILE);
-		ret = qmp_execute(qmp, "migrate", args, NULL, qemu_soon(), err);
+		ret = qmp_begin(qmp, "migrate", args, err);
+		if (!ret && begun)
+			begun->cb(begun->ctx);
+		if (!ret)
+			ret = qmp_end(qmp, "migrate", NULL, qemu_soon(), err);
 		if (ret != -EREMOTEIO || i == RETRY_MAX ||
 		    !strstr(err->msg, "yank"))
 			return ret;
@@ -162,7 +167,7 @@ static int begin_paused(struct vmm *vmm, int image_fd,
 	if (!ret)
 		ret = qemu_disks_pivot(vmm, disks, err);
 	if (!ret)
-		ret = start(qmp, image_fd, err);
+		ret = start(qmp, image_fd, NULL, err);
 	if (!ret)
 		ret = active(qmp, &active_us, deadline_us, err);
 	while (!ret) {
@@ -183,7 +188,8 @@ int qemu_live_open(struct vmm *vmm, int image_fd, struct vf_err *err)
 }
 
 int qemu_live_begin(struct vmm *vmm, int image_fd,
-		    const struct vmm_disks *disks, struct vmm_pause *pause,
+		    const struct vmm_disks *disks,
+		    const struct vmm_begun *begun, struct vmm_pause *pause,
 		    int64_t deadline_us, struct vf_err *err)
 {
 	struct qmp *qmp = qemu_client(vmm);
@@ -194,7 +200,7 @@ int qemu_live_begin(struct vmm *vmm, int image_fd,
 		return begin_paused(vmm, image_fd, disks, pause, deadline_us,
 				    err);
 	pause->asked_us = vf_now_us();
-	ret = start(qmp, image_fd, err);
+	ret = start(qmp, image_fd, begun, err);
 	if (!ret)
 		ret = active(qmp, &pause->asked_us, deadline_us, err);
 	if (!ret)

@@ -89,6 +89,12 @@ struct vmm_pause {
 	int64_t resumed_us;
 };
 
+/* Somebody who hears that an engine was told to begin, as soon as it was. */
+struct vmm_begun {
+	void (*cb)(void *ctx);
+	void *ctx;
+};
+
 /* A paused VM's devices on their way into an image: the engine's. */
 struct vmm_devices;
 
@@ -196,10 +202,13 @@ struct vmm_ops {
 	/**
 	 * @live_begin: begin to save a running VM. The engine pauses it itself,
 	 * for a moment; afterwards it runs, and the image becomes that moment's.
-	 * So do its @disks: those that are pivoted then, see @disks_pivot.
+	 * So do its @disks: those that are pivoted then, see @disks_pivot. It
+	 * prepares before it pauses, and @begun hears as that begins; with disks
+	 * the pause comes first, and nobody hears.
 	 */
 	int (*live_begin)(struct vmm *vmm, int image_fd,
 			  const struct vmm_disks *disks,
+			  const struct vmm_begun *begun,
 			  struct vmm_pause *pause, int64_t deadline_us,
 			  struct vf_err *err);
 

@@ -177,7 +177,7 @@ static void not_released(void **state)
 
 static const struct hold_wish armed_wish = { .timeout_ms = 3000, .arm = true };
 
-/* Asked once, for a bounded time; the same release ends it, unanswered. */
+/* Asked for a bounded time, anew for another pause; a release ends it, unanswered. */
 static void armed(void **state)
 {
 	struct request_answer answer = { 0 };
@@ -196,14 +196,56 @@ static void armed(void **state)
 	check_seen(&guest, 1, VMFORK_REQUEST_ARM);
 	assert_in_range(guest.seen[0].spin_us, 1, VMFORK_ARM_US_MAX);
 	assert_int_equal(answer.guest_ns, 12345);
+	assert_int_equal(hold.armed_us, answer.unseen_us);
 	hold_arm(&hold, &answer);
-	assert_int_equal(guest.num_seen, 1);
+	check_seen(&guest, 2, VMFORK_REQUEST_ARM);
 	guest.is_dead = true;
 	assert_int_equal(hold_end(&hold, &err), 0);
-	check_seen(&guest, 2, VMFORK_REQUEST_RELEASE);
+	check_seen(&guest, 3, VMFORK_REQUEST_RELEASE);
 	assert_int_equal(hold.release_us, 0);
 	assert_int_equal(hold_end(&hold, &err), 0);
-	assert_int_equal(guest.num_seen, 2);
+	assert_int_equal(guest.num_seen, 3);
+}
+
+/* Nobody waits for the answer, and nobody writes to the guest afterwards. */
+static void armed_unheard(void **state)
+{
+	int64_t start_us = vf_now_us();
+	struct fake_guest guest;
+	struct hold hold;
+	struct vf_err err;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	guest.is_dead = true;
+	hold_init(&hold, &guest.to, &armed_wish);
+	hold_arm_unheard(&hold);
+	check_seen(&guest, 1, VMFORK_REQUEST_ARM);
+	assert_true(hold.armed_us >= start_us);
+	assert_int_equal(hold_end(&hold, &err), 0);
+	assert_int_equal(guest.num_seen, 1);
+	/* its page is not armed any more: nothing was asked */
+	memset(&guest.page.header, 0, sizeof(guest.page.header));
+	hold_arm_unheard(&hold);
+	assert_int_equal(hold.armed_us, 0);
+	assert_int_equal(guest.num_seen, 1);
+}
+
+/* One that does not answer holds up the pause for a tenth of a second. */
+static void armed_silent(void **state)
+{
+	struct request_answer answer = { 0 };
+	int64_t start_us = vf_now_us();
+	struct fake_guest guest;
+	struct hold hold;
+
+	(void)state;
+	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
+	guest.is_dead = true;
+	hold_init(&hold, &guest.to, &armed_wish);
+	hold_arm(&hold, &answer);
+	assert_in_range(vf_now_us() - start_us, 100000, 1000000);
+	assert_int_equal(answer.answered_us, 0);
 }
 
 /* With a hold it is one release for both, and that one is awaited. */
@@ -239,9 +281,11 @@ static void not_armed(void **state)
 	fake_init(&guest, VMFORK_CAP_REQUEST);
 	hold_init(&hold, &guest.to, &armed_wish);
 	hold_arm(&hold, &answer);
+	hold_arm_unheard(&hold);
 	fake_init(&guest, VMFORK_CAP_REQUEST | VMFORK_CAP_ARM);
 	hold_init(&hold, &guest.to, &no_wish);
 	hold_arm(&hold, &answer);
+	hold_arm_unheard(&hold);
 	assert_int_equal(hold_end(&hold, &err), 0);
 	assert_int_equal(guest.num_seen, 0);
 	assert_int_equal(answer.answered_us, 0);
@@ -276,12 +320,19 @@ static void unwilling(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_wanted),	  cmocka_unit_test(held),
-		cmocka_unit_test(frozen),	  cmocka_unit_test(refused),
-		cmocka_unit_test(forgotten),	  cmocka_unit_test(interrupted),
-		cmocka_unit_test(not_released),	  cmocka_unit_test(armed),
-		cmocka_unit_test(armed_and_held), cmocka_unit_test(not_armed),
+		cmocka_unit_test(not_wanted),
+		cmocka_unit_test(held),
+		cmocka_unit_test(frozen),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(forgotten),
+		cmocka_unit_test(interrupted),
+		cmocka_unit_test(not_released),
+		cmocka_unit_test(armed),
+		cmocka_unit_test(armed_and_held),
+		cmocka_unit_test(not_armed),
 		cmocka_unit_test(unwilling),
+		cmocka_unit_test(armed_unheard),
+		cmocka_unit_test(armed_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
