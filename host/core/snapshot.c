@@ -230,6 +230,9 @@ json_t *snapshot_describe(const struct snapshot *s)
 	if (s->writing) {
 		json_object_set_new(json, "total_us", json_null());
 		json_object_set_new(json, "dirty_bytes", json_null());
+		/* the image has the last word on it */
+		json_object_set_new(json, "armed", json_null());
+		json_object_set_new(json, "spun_us", json_null());
 		/* whether it will be a layer is not known yet */
 		json_object_del(json, "parent");
 	}

@@ -156,6 +156,11 @@ for mode in full diff live; do
 		forks_armed "by-$mode" $mode
 	vmfork stop $mode-1
 done
+said=$(vmfork snapshot src written --mode live --no-wait --json)
+check "in the background: not known before it is written" holds "$said" \
+	'.status == "writing" and .armed == null and .spun_us == null'
+check "and then it is" holds "$(await written)" '.armed | type == "boolean"'
+vmfork rmi written
 check "it is the default, and in the background, too" armed src ready --no-wait
 check "siblings" forks_armed ready web -n 2
 check "have names of their own" same "web-1 web-2" \
