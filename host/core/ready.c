@@ -235,12 +235,11 @@ static int remove_those(const struct vf_state *pool, int lock_fd,
 static bool is_of(const struct vf_state *pool, const char *name,
 		  const void *ctx)
 {
+	enum vm_state vm_state = vm_get_state(pool, name);
 	const char *snapshot = ctx;
 	struct vf_err ignored;
 	bool meant;
 	struct vm vm;
-
-	enum vm_state vm_state = vm_get_state(pool, name);
 
 	if (vm_state == VM_STATE_CREATING || vm_state == VM_STATE_ENDING)
 		return false;

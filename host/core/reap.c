@@ -77,11 +77,31 @@ static void plugs_exit(struct plugs *plugs)
 	free(plugs->ports);
 }
 
+/* Return: 0, or -errno where a VM may have ports that its record would tell */
+static int plugs_add(struct plugs *plugs, const struct vf_state *state,
+		     const char *name, struct vf_err *err)
+{
+	struct vm vm;
+	int ret = vm_open(&vm, state, name, err);
+
+	for (unsigned int k = 0; !ret && k < vm.num_nics; k++) {
+		const struct vm_nic *nic = &vm.nics[k];
+		struct plug *plug = &plugs->plugs[plugs->num++];
+
+		memcpy(plug->net_name, nic->net_name, sizeof(nic->net_name));
+		plug->port = nic->port;
+	}
+	vm_close(&vm);
+	if (ret == -EMFILE || ret == -ENFILE || ret == -ENOMEM || ret == -EIO)
+		return ret;
+	/* without a record it has no port that we know: gc finds it */
+	return 0;
+}
+
 static int plugs_init(struct plugs *plugs, const struct vf_state *state,
 		      const json_t *names, struct vf_err *err)
 {
 	size_t i, max = json_array_size(names) * VM_NICS_MAX + 1;
-	struct vf_err why;
 	json_t *name;
 
 	*plugs = (struct plugs){ calloc(max, sizeof(*plugs->plugs)),
@@ -89,19 +109,9 @@ static int plugs_init(struct plugs *plugs, const struct vf_state *state,
 	if (!plugs->plugs || !plugs->ports)
 		return vf_err_errno(err, ENOMEM, "ports");
 	json_array_foreach(names, i, name) {
-		struct vm vm;
-		/* without a record it has no port that we know: gc finds it */
-		int ret = vm_open(&vm, state, json_string_value(name), &why);
-
-		for (unsigned int k = 0; !ret && k < vm.num_nics; k++) {
-			const struct vm_nic *nic = &vm.nics[k];
-			struct plug *plug = &plugs->plugs[plugs->num++];
-
-			memcpy(plug->net_name, nic->net_name,
-			       sizeof(nic->net_name));
-			plug->port = nic->port;
-		}
-		vm_close(&vm);
+		int ret = plugs_add(plugs, state, json_string_value(name), err);
+		if (ret < 0)
+			return ret;
 	}
 	qsort(plugs->plugs, plugs->num, sizeof(*plugs->plugs), plug_compare);
 	return 0;
@@ -156,10 +166,11 @@ static void await_some(const json_t *names, size_t from, struct process *procs,
 
 /*
  * End all engines. At once, for there is nothing that an engine could save: what
- * it writes goes with the VM. All are signalled before one is waited for, since
- * one that ends among others that run takes many times as long; and nothing takes
- * a signal back, so that their TAPs need not wait for them either: going with its
- * engine each would wait for the kernel alone.
+ * it writes goes with the VM. All, or as many as there are descriptors for, are
+ * signalled before one is waited for, since one that ends among others that run
+ * takes many times as long; and nothing takes a signal back, so that their TAPs
+ * need not wait for them either: going with its engine each would wait for the
+ * kernel alone.
  */
 static void kill_engines(const struct vf_state *state, const json_t *names,
 			 struct plugs *plugs, int *ret, struct vf_err *err)

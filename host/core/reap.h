@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Taking VMs away, whatever state they are in: the one undo of everything that
- * makes a VM. The order is fixed: the engine has ended, its TAP is gone, then
- * the lease is freed, then the run directory is removed. Each step finds out
- * for itself what there is to do, so it works after a kill at any moment.
+ * makes a VM. The order is fixed: all engines are told to end, their TAPs are
+ * deleted, the engines have ended, then the leases are freed, then the run
+ * directories are removed. Each step finds out for itself what there is to do, so
+ * it works after a kill at any moment. An engine that does not end has no network
+ * any more; it keeps its lease and its directory, and the next try ends it.
  *
  * Ending engines takes time. Meanwhile the state is not locked, but each VM bears
  * the mark of who takes it away (vm.h): to others it is neither alive nor dead. If

@@ -13,7 +13,7 @@
  *	net_port_open()		TAP made; it lives as long as its descriptor
  *	net_ports_attach()	on the bridge or routed: isolated, pinned, up
  *	net_ports_verify()	did the new MAC really speak from that port?
- *	net_ports_drop()	TAP gone before its descriptor; of those that end
+ *	net_ports_drop()	TAP gone before its descriptor: engines told to end
  *	net_ports_detach()	neighbours and pins gone
  *	net_ports_release()	lease freed; only once the TAP is gone
  *
@@ -346,7 +346,7 @@ int net_ports_rename(struct net *net, struct net_port *ports,
  * @err:	error
  *
  * All in one request. Without it they go with their engines all the same, but one
- * after the other.
+ * after the other. An engine that still runs is without network from then on.
  *
  * Return: 0, also if they have gone, or -errno
  */
