@@ -38,10 +38,12 @@ static int find_dead_commands(const struct vf_state *state, json_t **dead,
 	return 0;
 }
 
-static int collect_vms(const struct vf_state *state, json_t *removed,
-		       struct vf_err *err)
+/* Who waits for the lock is not to wait for engines that take their time to end. */
+static int collect_vms(const struct vf_state *state, int *lock_fd,
+		       json_t *removed, struct vf_err *err)
 {
 	__json json_t *names = NULL, *dead = json_array();
+	struct vf_err why;
 	json_t *name;
 	size_t i;
 	int ret = vm_list(state, &names, err);
@@ -57,7 +59,13 @@ static int collect_vms(const struct vf_state *state, json_t *removed,
 			removed,
 			json_sprintf("VM %s", json_string_value(name)));
 	}
-	return json_array_size(dead) ? reap_vms_locked(state, dead, err) : 0;
+	if (!json_array_size(dead))
+		return 0;
+	ret = reap_vms_unlock(state, dead, vf_steal_fd(lock_fd), err);
+	*lock_fd = state_lock(state, &why);
+	if (*lock_fd < 0 && !ret)
+		*err = why;
+	return *lock_fd < 0 && !ret ? *lock_fd : ret;
 }
 
 static int collect_pool(const struct vf_state *state, json_t *removed,
@@ -106,18 +114,24 @@ static int feed_vms(const struct vf_state *state, json_t *removed,
 	return 0;
 }
 
-/* All parts, whatever becomes of one of them; the first failure is told. */
-static int collect(const struct vf_state *state, json_t *removed,
+/*
+ * All parts, whatever becomes of one of them; the first failure is told. The lock
+ * is let go of and taken anew; if it is not to be had, the rest is not done.
+ */
+static int collect(const struct vf_state *state, int *lock_fd, json_t *removed,
 		   struct vf_err *err)
 {
 	static int (*const parts[])(const struct vf_state *state,
 				    json_t *removed, struct vf_err *err) = {
-		collect_vms, collect_pool, snapshot_gc, collect_links, feed_vms,
+		collect_pool,
+		snapshot_gc,
+		collect_links,
+		feed_vms,
 	};
 	struct vf_err why;
-	int ret = 0;
+	int ret = collect_vms(state, lock_fd, removed, err);
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(parts); i++) {
 		if (parts[i](state, removed, &why) == 0 || ret < 0)
 			continue;
 		*err = why;
@@ -126,8 +140,9 @@ static int collect(const struct vf_state *state, json_t *removed,
 	return ret;
 }
 
-static int gc_run_locked(const struct vf_state *state, json_t **removed,
-			 struct vf_err *err)
+/* @lock_fd: of state_lock(), changes; negative if it is not locked any more */
+static int gc_run_locked(const struct vf_state *state, int *lock_fd,
+			 json_t **removed, struct vf_err *err)
 {
 	__json json_t *dead = NULL;
 	json_t *name;
@@ -137,12 +152,16 @@ static int gc_run_locked(const struct vf_state *state, json_t **removed,
 	*removed = json_array();
 	ret = find_dead_commands(state, &dead, err);
 	if (!ret)
-		ret = collect(state, *removed, err);
+		ret = collect(state, lock_fd, *removed, err);
 	if (ret < 0)
 		return ret;
 	/* only now: if this is cut short too, the next one has to know */
 	json_array_foreach(dead, i, name)
-		unlinkat(state->commands_fd, json_string_value(name), 0);
+		/* a new command may have got its number */
+		if (!process_mark_lives(state->commands_fd,
+					json_string_value(name)))
+			unlinkat(state->commands_fd, json_string_value(name),
+				 0);
 	return 0;
 }
 
@@ -151,7 +170,8 @@ int gc_run(const struct vf_state *state, json_t **removed, struct vf_err *err)
 	__close int lock_fd = state_lock(state, err);
 
 	*removed = NULL;
-	return lock_fd < 0 ? lock_fd : gc_run_locked(state, removed, err);
+	return lock_fd < 0 ? lock_fd
+			   : gc_run_locked(state, &lock_fd, removed, err);
 }
 
 static void mark_name(char name[16])
@@ -160,7 +180,7 @@ static void mark_name(char name[16])
 }
 
 /* A killed command left something: not a reason for this one to fail. */
-static void collect_after_kill(const struct vf_state *state)
+static void collect_after_kill(const struct vf_state *state, int *lock_fd)
 {
 	__json json_t *dead = NULL, *removed = NULL;
 	struct vf_err err;
@@ -169,7 +189,7 @@ static void collect_after_kill(const struct vf_state *state)
 	if (!ret && json_array_size(dead)) {
 		vf_log(VF_LOG_INFO, "an earlier command was killed: removing "
 				    "what it left");
-		ret = gc_run_locked(state, &removed, &err);
+		ret = gc_run_locked(state, lock_fd, &removed, &err);
 	}
 	if (ret < 0)
 		vf_log(VF_LOG_WARN, "what a killed command left: %s", err.msg);
@@ -185,7 +205,11 @@ int gc_command_begin(const struct vf_state *state, enum gc_effect effect,
 
 	if (lock_fd < 0)
 		return lock_fd;
-	collect_after_kill(state);
+	collect_after_kill(state, &lock_fd);
+	if (lock_fd < 0)
+		lock_fd = state_lock(state, err);
+	if (lock_fd < 0)
+		return lock_fd;
 	mark_name(name);
 	ret = process_mark(state->commands_fd, name, err);
 	/* on a full disk one has to be able to make room */
