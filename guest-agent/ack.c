@@ -124,9 +124,9 @@ static void fill(struct vmfork_ack *msg, const struct ack *ack,
 }
 
 /* One that does not leave is as good as one that is lost. */
-static void leave(const struct ack *ack, struct vmfork_ack *msg, uint64_t now)
+static void leave(const struct ack *ack, struct vmfork_ack *msg)
 {
-	msg->sent_ns = now;
+	msg->sent_ns = monotonic_ns();
 	vmfork_ack_seal(msg);
 	sendto(ack->fd, msg, sizeof(*msg), MSG_DONTWAIT, &ack->peer.addr,
 	       ack->peer_len);
@@ -142,7 +142,7 @@ void ack_tell_stages(const struct ack *ack, const struct vmfork_status *status,
 	for (uint32_t stage = from; stage <= status->stage; stage++) {
 		fill(&msg, ack, VMFORK_ACK_STAGE, status);
 		msg.stage = stage;
-		leave(ack, &msg, monotonic_ns());
+		leave(ack, &msg);
 	}
 }
 
@@ -174,7 +174,7 @@ uint64_t ack_send(struct ack *ack, const struct vmfork_status *status,
 	msg.gpa = gpa;
 	msg.arm_seq = arm_seq;
 	msg.attempt = ack->attempt++;
-	leave(ack, &msg, now);
+	leave(ack, &msg);
 	next = now + ack->pause_ns;
 	ack->pause_ns *= 2;
 	if (ack->pause_ns > MAX_PAUSE_NS)

@@ -52,7 +52,7 @@ struct vmfork_ack {
 	__le32 attempt;	   /* counts from 0 */
 	__le32 answer;	   /* VMFORK_ACK_ANSWER: the kind answered */
 	__le64 time_ns[8]; /* guest's CLOCK_MONOTONIC at each stage */
-	__le64 sent_ns;	   /* the same clock, as this datagram left */
+	__le64 sent_ns;	   /* the same clock, as it is about to be sent */
 	__le32 detail;	   /* of VMFORK_STEP_DECODE: see struct vmfork_status */
 	__le32 crc32c;	   /* over all that precedes it */
 };
