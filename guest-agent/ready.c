@@ -13,11 +13,10 @@
 #define VARIABLE "NOTIFY_SOCKET"
 #define MESSAGE	 "READY=1"
 
-void ready_tell(void)
+static void tell(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	const char *path = getenv(VARIABLE);
-	size_t len = path ? strlen(path) : 0;
+	size_t len = strlen(path);
 	int fd;
 
 	if (!len || len >= sizeof(addr.sun_path))
@@ -34,5 +33,14 @@ void ready_tell(void)
 		log_line(LOG_ERROR, VARIABLE ": %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
+}
+
+void ready_tell(void)
+{
+	const char *path = getenv(VARIABLE);
+
+	if (path)
+		tell(path);
+	/* hooks are not the service */
 	unsetenv(VARIABLE);
 }

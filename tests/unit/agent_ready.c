@@ -81,6 +81,7 @@ static void nobody_is_no_failure(void **state)
 	name[sizeof(name) - 1] = '\0';
 	setenv("NOTIFY_SOCKET", name, 1);
 	ready_tell();
+	assert_null(getenv("NOTIFY_SOCKET"));
 }
 
 int main(void)
