@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "addr.h"
 #include "announce.h"
 
 #define IP6_HEADER  40
@@ -128,4 +129,28 @@ void announce_na(int fd, int ifindex, const uint8_t *mac, const uint8_t *addr)
 
 	announce_na_frame(frame, mac, addr);
 	send_frame(fd, ifindex, frame, sizeof(frame));
+}
+
+static void announce_link(int fd, const struct identity_link *want,
+			  const struct netcfg_link *link)
+{
+	uint8_t local[16];
+
+	for (unsigned int i = 0; i < want->num_addr4; i++)
+		announce_arp(fd, link->index, link->mac, want->addr4[i].addr);
+	if (!link->has_ipv6)
+		return;
+	for (unsigned int i = 0; i < want->num_addr6; i++)
+		announce_na(fd, link->index, link->mac, want->addr6[i].addr);
+	addr_linklocal(local, link->mac);
+	announce_na(fd, link->index, link->mac, local);
+}
+
+void announce_identity(int fd, const struct vmfork_identity *id,
+		       const struct netcfg_result *result)
+{
+	for (unsigned int i = 0; i < id->num_links; i++) {
+		if (result->links[i].index)
+			announce_link(fd, &id->link[i], &result->links[i]);
+	}
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "netcfg.h"
+
 #define ANNOUNCE_ARP_SIZE 42 /* Ethernet header included */
 #define ANNOUNCE_NA_SIZE  86
 
@@ -33,6 +35,15 @@ void announce_arp(int fd, int ifindex, const uint8_t *mac, const uint8_t *addr);
  * @addr:	16 bytes
  */
 void announce_na(int fd, int ifindex, const uint8_t *mac, const uint8_t *addr);
+
+/**
+ * announce_identity() - Say that all addresses of an identity are ours
+ * @fd:		from announce_open()
+ * @id:		identity, which was applied
+ * @result:	to which links
+ */
+void announce_identity(int fd, const struct vmfork_identity *id,
+		       const struct netcfg_result *result);
 
 /**
  * announce_arp_frame() - The frame that announce_arp() sends

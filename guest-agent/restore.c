@@ -69,22 +69,6 @@ static void tell(struct agent *agent, enum vmfork_ack_kind kind)
 	ack_next(agent);
 }
 
-static void announce_link(struct agent *agent, const struct identity_link *want,
-			  const struct netcfg_link *link)
-{
-	uint8_t local[16];
-	int fd = agent->announce_fd;
-
-	for (unsigned int i = 0; i < want->num_addr4; i++)
-		announce_arp(fd, link->index, link->mac, want->addr4[i].addr);
-	if (!link->has_ipv6)
-		return;
-	for (unsigned int i = 0; i < want->num_addr6; i++)
-		announce_na(fd, link->index, link->mac, want->addr6[i].addr);
-	addr_linklocal(local, link->mac);
-	announce_na(fd, link->index, link->mac, local);
-}
-
 /*
  * After the acknowledgement: in a fork it costs as much as that does, and who
  * waits for it hears of the address by the datagram itself, or by the request
@@ -93,11 +77,7 @@ static void announce_link(struct agent *agent, const struct identity_link *want,
  */
 static void announce(struct agent *agent)
 {
-	for (unsigned int i = 0; i < agent->id.num_links; i++) {
-		if (agent->result.links[i].index)
-			announce_link(agent, &agent->id.link[i],
-				      &agent->result.links[i]);
-	}
+	announce_identity(agent->announce_fd, &agent->id, &agent->result);
 }
 
 /*
