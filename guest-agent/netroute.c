@@ -244,7 +244,7 @@ static void put_route(struct rtnl_batch *batch,
 /*
  * What would be put is there already, and stays: a message less, which in a fork
  * is a way through the kernel that nothing else goes. IPv4's went with its
- * link's last address.
+ * link's last address. One that a router told of ends with the router's word.
  */
 static bool route_stands(const struct netcfg *cfg,
 			 const struct identity_link *want,
@@ -260,9 +260,11 @@ static bool route_stands(const struct netcfg *cfg,
 	if (want->mtu && want->mtu < 1280)
 		return false;
 	while ((old = netstate_next(&cfg->saved.routes, old))) {
+		const struct rtmsg *rtm = mnl_nlmsg_get_payload(old);
+
 		if (netstate_ifindex(old) == link->index &&
-		    key_read(&key, old) && key_is_of(&key, route) &&
-		    route_is_same(old, want))
+		    rtm->rtm_protocol != RTPROT_RA && key_read(&key, old) &&
+		    key_is_of(&key, route) && route_is_same(old, want))
 			return true;
 	}
 	return false;
