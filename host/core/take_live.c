@@ -19,14 +19,15 @@
 
 /*
  * What lies between `migrate` and QEMU's own pause: its look at each page, and all
- * else. An agent needs half a millisecond to begin; what comes late on either side
- * comes much later, so the pause is meant for the first half of the spin. Where
- * this is a guess over more than a few spins, spinning would be in vain.
+ * else. An agent needs half a millisecond to begin, so this much later is the
+ * middle of its spin. Where what lies between is a guess over more than two spins,
+ * spinning would be in vain.
  */
 #define PREPARE_US     700
 #define PREPARE_GIB_US 3500
 #define PREPARE_US_MAX (2 * VMFORK_ARM_US_MAX)
-#define LEAD_US	       1600 /* from the request to the pause */
+#define LEAD_US \
+	2400 /* from the request to the pause, if migrate is sent by then */
 
 struct live {
 	struct guard guard;
