@@ -14,7 +14,8 @@
 #include "base/process.h"
 
 #define QCOW2_MAGIC  "QFI\xfb"
-#define QCOW2_HEADER 80
+#define QCOW2_HEADER 112
+#define QCOW2_TYPED  8 /* the kind of compression is said */
 #define CONVERT_MS   1800000
 
 struct image {
@@ -52,20 +53,23 @@ static const struct view_ops view_ops = { .look = look,
 					  .read = read_,
 					  .keeps = true };
 
+/* @options: of the format, or NULL; @flag: one more, or NULL */
 static int convert(int from_fd, const char *from, int to_fd, const char *to,
-		   struct vf_err *err)
+		   const char *options, const char *flag, struct vf_err *err)
 {
 	char source[64], dest[64], said[256];
-	char *const argv[] = { (char *)"qemu-img",
-			       (char *)"convert",
-			       (char *)"-f",
-			       (char *)from,
-			       (char *)"-O",
-			       (char *)to,
-			       source,
-			       dest,
-			       NULL };
-	int ret;
+	char *argv[16] = { (char *)"qemu-img", (char *)"convert", (char *)"-f",
+			   (char *)from,       (char *)"-O",	  (char *)to };
+	int num = 6, ret;
+
+	if (options) {
+		argv[num++] = (char *)"-o";
+		argv[num++] = (char *)options;
+	}
+	if (flag)
+		argv[num++] = (char *)flag;
+	argv[num++] = source;
+	argv[num] = dest;
 
 	snprintf(source, sizeof(source), "/proc/%d/fd/%d", getpid(), from_fd);
 	snprintf(dest, sizeof(dest), "/proc/%d/fd/%d", getpid(), to_fd);
@@ -124,7 +128,55 @@ static int qcow2_unpack(struct image *image, struct vf_err *err)
 				O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (image->work_fd < 0)
 		return vf_err_errno(err, errno, "beside it");
-	return convert(image->copy.old_fd, "qcow2", image->work_fd, "raw", err);
+	return convert(image->copy.old_fd, "qcow2", image->work_fd, "raw", NULL,
+		       NULL, err);
+}
+
+/* Return: 1 if some of it is compressed, 0 if not, -errno */
+static int qcow2_is_packed(const struct image *image, struct vf_err *err)
+{
+	char path[64], said[4096];
+	char *const argv[] = { (char *)"qemu-img", (char *)"check",
+			       (char *)"--output=json", path, NULL };
+	__json json_t *json = NULL;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(),
+		 image->copy.old_fd);
+	ret = process_answer(argv, said, sizeof(said), CONVERT_MS, -1, err);
+	if (ret < 0)
+		return ret;
+	json = json_loads(said, 0, NULL);
+	return json_integer_value(
+		       json_object_get(json, "compressed-clusters")) > 0;
+}
+
+/*
+ * It goes back as it came: clusters, version and compression.
+ * Source: docs/interop/qcow2.txt of QEMU.
+ */
+static int qcow2_pack(struct image *image, struct vf_err *err)
+{
+	unsigned char header[QCOW2_HEADER];
+	char options[96];
+	uint32_t bits;
+	int ret;
+
+	if (vf_pread_all(image->copy.old_fd, header, sizeof(header), 0) < 0)
+		return vf_err_set(err, EBADMSG, "damaged: ends too early");
+	memcpy(&bits, header + 20, sizeof(bits));
+	bits = be32toh(bits);
+	/* qemu-img, which has read it, takes none but 9 to 21 */
+	snprintf(options, sizeof(options), "cluster_size=%u,compat=%s%s",
+		 1U << (bits & 31), header[7] < 3 ? "0.10" : "1.1",
+		 header[7] >= 3 && (header[79] & QCOW2_TYPED) && header[104]
+			 ? ",compression_type=zstd"
+			 : "");
+	ret = qcow2_is_packed(image, err);
+	if (ret < 0)
+		return ret;
+	return convert(image->work_fd, "raw", image->copy.fd, "qcow2", options,
+		       ret ? "-c" : NULL, err);
 }
 
 /* From now on it is changed. */
@@ -192,8 +244,7 @@ static int commit(struct target *target, struct vf_err *err)
 	int ret = ext4_check(&image->fs, err);
 
 	if (!ret && image->is_qcow2)
-		ret = convert(image->work_fd, "raw", image->copy.fd, "qcow2",
-			      err);
+		ret = qcow2_pack(image, err);
 	return ret ? ret : copy_commit(&image->copy, COPY_NOW, err);
 }
 
