@@ -165,13 +165,54 @@ archives_of_others() {
 	check "in names that stay inside" holds "$(vmfork bake \
 		"$images/evil.tar" --check --json)" '.paths |
 		index("/outside/post-restore.d") and
-		index("/multi-user.target.wants/vmfork-agent.service") | not'
+		index("/system/multi-user.target.wants/vmfork-agent.service") and
+		(any(test("/\\.\\.(/|$)")) | not)'
 	check "without a name that leads out" names_stay_inside
 }
 
 names_stay_inside() {
 	! tar -tPf "$images/evil.tar" | grep -v '/outside/x$' |
 		grep -E '(^|/)\.\.(/|$)'
+}
+
+# The name that /etc/inittab has meanwhile was removed by somebody.
+kept_is_gone() {
+	local file=$images/x
+
+	cp "$images/whole.ext4" "$file"
+	is_state baked "$file" --init busybox || return
+	debugfs -w -R 'rm /usr/lib/vmfork/kept-inittab' "$file" 2>/dev/null
+	is_state damaged "$file" --check || return
+	is_state removed "$file" --remove || return
+	debugfs -R 'cat /etc/inittab' "$file" 2>/dev/null |
+		cmp - "$root/etc/inittab" && e2fsck -fn "$file"
+}
+
+# A name that ends as a field of a listing does, and says another size.
+name_of_no_system() {
+	local file=$images/x
+
+	cp "$images/whole.ext4" "$file"
+	debugfs -w -R 'ln /etc/inittab /etc/inittabX10' "$file" 2>/dev/null
+	LC_ALL=C sed -i 's|inittabX10|inittab/10|' "$file"
+	refused 'no init that is known' "$file"
+}
+
+# Clusters, version and compression of an image are as they were.
+qcow2_is_alike() {
+	local file=$images/x before
+
+	qemu-img convert -c -O qcow2 -o cluster_size=4096,compat=0.10 \
+		"$images/whole.ext4" "$file"
+	before=$(qcow2_facts "$file")
+	is_state baked "$file" --init busybox || return
+	same "$before" "$(qcow2_facts "$file")"
+}
+
+qcow2_facts() { # FILE
+	qemu-img info "$1" | grep -E 'cluster_size|compat'
+	qemu-img check --output=json "$1" |
+		jq '."compressed-clusters" > 0'
 }
 
 refusals() {
@@ -266,6 +307,9 @@ for image in "$images"/*; do
 done
 archives_of_others
 refusals
+check "what was kept is gone" kept_is_gone
+check "a name that no system makes" name_of_no_system
+check "a qcow2 of another kind" qcow2_is_alike
 check "killed, a file system" killed "$images/disk.ext4"
 check "killed, an archive" killed "$images/xz.cpio"
 check "no room for a copy" no_room
