@@ -117,24 +117,55 @@ static int is_unchanged(struct bake *bake, bool *same, struct vf_err *err)
 	return ret;
 }
 
+/* Nothing is of use where everybody sees it all the time, but what was there. */
+static void put_back(struct bake *bake, struct plan *old, struct vf_err *err)
+{
+	struct vf_err back;
+
+	if (bake->target->ops->apply(bake->target, old, &back) < 0)
+		vf_err_hint(err,
+			    "what was baked before is gone, too (%.120s): "
+			    "bake again",
+			    back.msg);
+}
+
+static int replace(struct bake *bake, struct vf_err *err)
+{
+	bool keep = !bake->target->ops->commit;
+	struct plan old = { 0 };
+	int ret = 0;
+
+	if (keep)
+		ret = plan_reload(&old, &bake->target->view, bake->manifest,
+				  err);
+	if (!ret)
+		ret = undo(bake, err);
+	/* what others have in directories of ours is theirs to keep */
+	json_array_clear(bake->faults);
+	if (!ret) {
+		ret = apply(bake, err);
+		if (ret < 0 && keep)
+			put_back(bake, &old, err);
+	}
+	plan_exit(&old);
+	return ret;
+}
+
 static int install(struct bake *bake, struct vf_err *err)
 {
 	bool same = false;
-	int ret = 0;
+	int ret;
 
 	bake->state = "baked";
-	if (bake->manifest) {
-		ret = is_unchanged(bake, &same, err);
-		if (!ret && same) {
-			bake->state = "unchanged";
-			return 0;
-		}
-		if (!ret)
-			ret = undo(bake, err);
-		/* what others have in directories of ours is theirs to keep */
-		json_array_clear(bake->faults);
-	}
-	return ret ? ret : apply(bake, err);
+	if (!bake->manifest)
+		return apply(bake, err);
+	ret = is_unchanged(bake, &same, err);
+	if (ret < 0)
+		return ret;
+	if (!same)
+		return replace(bake, err);
+	bake->state = "unchanged";
+	return 0;
 }
 
 static int remove_(struct bake *bake, struct vf_err *err)

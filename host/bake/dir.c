@@ -68,6 +68,7 @@ static int look(struct view *view, const char *path, struct view_node *node,
 	node->mode = st.st_mode & 07777;
 	node->uid = st.st_uid;
 	node->gid = st.st_gid;
+	node->mtime = st.st_mtim.tv_sec;
 	if (node->type != VIEW_LINK)
 		return 0;
 	len = readlinkat(fd, "", node->target, sizeof(node->target) - 1);
@@ -276,13 +277,27 @@ static int undo(struct target *target, const json_t *manifest, json_t *left,
 {
 	struct dir *dir = to_dir(target);
 	__json json_t *journal = NULL;
+	struct vf_err back;
 	int ret = baked_check(manifest, &target->view, err);
 
 	if (!ret)
 		ret = journal_begin(dir, manifest, &journal, err);
-	if (!ret)
+	if (ret < 0) {
+		if (journal)
+			journal_end(dir, journal, &back);
+		return ret;
+	}
+	/* each step looks what is still to be done, so a fault may have passed */
+	for (int i = 0; i < 2; i++) {
+		json_array_clear(left);
 		ret = dir_take_back(dir, manifest, left, err);
-	return ret ? ret : journal_end(dir, journal, err);
+		if (!ret)
+			ret = journal_end(dir, journal, err);
+		if (!ret)
+			return 0;
+	}
+	vf_err_hint(err, "the next 'vmfork bake' goes on taking it out");
+	return ret;
 }
 
 static void close_(struct target *target)

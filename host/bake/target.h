@@ -14,7 +14,7 @@ struct target_ops {
 		     struct vf_err *err);
 	/*
 	 * Take out what the manifest says, which was checked. Directories that
-	 * hold something else by now stay, and are added to @left.
+	 * hold something else by now stay, and are all that @left has then.
 	 */
 	int (*undo)(struct target *target, const json_t *manifest, json_t *left,
 		    struct vf_err *err);

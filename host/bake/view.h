@@ -21,6 +21,7 @@ struct view_node {
 	mode_t mode; /* permissions */
 	uid_t uid;
 	gid_t gid;
+	int64_t mtime;	       /* seconds; of a directory as a target */
 	char target[PATH_MAX]; /* of a symbolic link */
 };
 

@@ -43,14 +43,17 @@ static int run_to(struct fixture *fix, enum bake_action action, int n,
 	for (;; entry = !entry) {
 		ptrace(PTRACE_SYSCALL, pid, 0, 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (!WIFSTOPPED(status))
+		if (!WIFSTOPPED(status)) {
+			fix->failed = status != 0;
 			return count >= n;
+		}
 		if (count == n && error) { /* on the way out */
 			ptrace(PTRACE_GETREGS, pid, 0, &regs);
 			regs.rax = (unsigned long)-error;
 			ptrace(PTRACE_SETREGS, pid, 0, &regs);
 			ptrace(PTRACE_DETACH, pid, 0, 0);
 			waitpid(pid, &status, 0);
+			fix->failed = status != 0;
 			return 1;
 		}
 		if (!entry || ++count < n)
@@ -64,6 +67,7 @@ static int run_to(struct fixture *fix, enum bake_action action, int n,
 		if (is_memory(regs.orig_rax)) {
 			ptrace(PTRACE_DETACH, pid, 0, 0);
 			waitpid(pid, &status, 0);
+			fix->failed = status != 0;
 			return 1;
 		}
 		regs.orig_rax = (unsigned long)-1;
@@ -103,6 +107,7 @@ static void killed_anywhere(void **state)
 	assert_true(n > 100);
 }
 
+/* A command that says that it failed left nothing, without another one after it. */
 static void failing_anywhere(void **state)
 {
 	static const int errors[] = { EIO, ENOSPC };
@@ -113,11 +118,40 @@ static void failing_anywhere(void **state)
 	for (n = 1; run_to(fix, BAKE_INSTALL, n, errors[n % 2]); n++) {
 		__free char *after = NULL;
 
-		assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		if (!fix->failed)
+			assert_int_equal(run(fix, BAKE_REMOVE), 0);
 		after = root_list(fix->dir.path);
 		assert_string_equal(before, after);
 	}
 	assert_true(n > 100);
+}
+
+/* What was baked before is there again. */
+static void failing_anew(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct fixture *fix = *state;
+	__free char *before = NULL;
+	int n, failed = 0;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	before = root_list(fix->dir.path);
+	for (n = 1;; n++) {
+		__free char *after = NULL;
+		int more;
+
+		fix->request.modules = "6.12";
+		more = run_to(fix, BAKE_INSTALL, n, errors[n % 2]);
+		failed += fix->failed;
+		fix->request.modules = NULL;
+		if (!fix->failed)
+			comes_to(fix, BAKE_INSTALL, "baked");
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+		if (!more)
+			break;
+	}
+	assert_true(failed > 100);
 }
 
 #define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -127,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		bake_test(killed_anywhere),
 		bake_test(failing_anywhere),
+		bake_test(failing_anew),
 	};
 
 	return cmocka_run_group_tests_name("bake_fault", tests, NULL, NULL);

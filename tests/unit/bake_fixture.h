@@ -20,6 +20,7 @@ struct fixture {
 	char outside[128];
 	struct bake_request request;
 	json_t *report;
+	bool failed; /* in a child */
 	struct vf_err err;
 };
 
