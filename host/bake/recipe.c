@@ -131,8 +131,9 @@ static int modules_read(const struct source *source, const char *word,
 	if (ret < 0)
 		vf_err_wrap(err, "--modules");
 	if (ret == -ENOENT)
-		vf_err_hint(err, "it is a kernel of 'make modules', or a "
-				 "directory with *.ko and version in it");
+		vf_err_hint(err, "it is a directory with *.ko and version in "
+				 "it, with a '/' in its name: 'make modules' "
+				 "makes build/modules/KERNEL");
 	return ret;
 }
 
