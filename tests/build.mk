@@ -97,7 +97,7 @@ $(BUILD)/tests/vm/standin: tests/vm/standin.c
 $(BUILD)/tests/vm/post: shared/example/post.c $(BUILD)/libvmfork.a
 	$(call msg,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -Ishared $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) -D_GNU_SOURCE -Ishared $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 tests-vm: $(vm_host) $(vm_preload) $(vm_guest) $(BUILD)/tests/vm/post $(BUILD)/tests/vm/standin \
 	modules-all

@@ -8,9 +8,8 @@
  * PID is the VMM's process, HVA where the page is in it, GPA where the guest has it.
  * Pause the VM before, resume it once this says so.
  *
- *	cc post.c $(pkg-config --cflags --libs vmfork)
+ *	cc -D_GNU_SOURCE post.c $(pkg-config --cflags --libs vmfork)
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
 #include <mail.h>

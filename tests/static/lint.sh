@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# time: 300
+# time: 600
 # Linters. What is excluded has its reason beside it, here or in .clang-tidy.
 # shellcheck source=tests/static/lib.sh
 . "$(dirname "$0")/lib.sh"
