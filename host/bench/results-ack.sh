@@ -235,7 +235,8 @@ turn; which one comes first changes with each iteration. The first fork of each 
 shown apart and is in no figure. Each signal has a guest of its own, which is booted,
 snapshotted and ended before anything is measured; *armed* and not are two snapshots
 of one boot, so nothing else differs. Such a snapshot is taken again if its agent did
-not spin in that moment, or was just about to look for mail by itself.
+not spin in that moment, or if a fork of it was woken by something else than its
+signal, as by a look for mail that was due.
 
 On the host's clock:
 
@@ -255,7 +256,8 @@ On the guest's monotonic clock:
 The guest's clock is brought to the host's by one offset for each fork, in the middle
 of what is possible: a datagram arrives after it was sent, both ways, and in the
 snapshot the guest's clock stood at a known moment. *Clock off by* is half of the
-bounds' distance. As the parts are between moments on one clock, they add up to the
+bounds' distance; it is large where the source had not answered a request right before
+its snapshot, as most of what has no agent. As the parts are between moments on one clock, they add up to the
 whole for each fork, with nothing left between; medians do not add up.
 
 - *floor-code*: until a program that counts is seen to count;
