@@ -17,10 +17,10 @@
 #define REST_NS 1000000 /* between looks of who may be asked to spin */
 #define LOOKS	1024
 /*
- * At requests, which nobody makes of who cannot spin, and for mail that no signal
- * told of. All forks of a snapshot have what is left of it: so it is long.
+ * At requests, and for mail that no signal told of. All forks of a snapshot have
+ * what is left of it: so it is long, but who takes one waits 2.5 s for an answer.
  */
-#define LOOK_MS 5000
+#define LOOK_MS 1500
 #define KMSG	"/dev/kmsg"
 #define FIFO	"/run/standin" /* who writes to it has done all the rest */
 
