@@ -15,6 +15,7 @@
 #define INITTAB	    "etc/inittab"
 #define INITTAB_MAX (1 << 20)
 #define TEXT_MAX    4096
+#define MAIL_DROPIN "init/vmfork-mail.conf"
 
 static const char *const names[] = {
 	[INIT_AUTO] = "auto",	  [INIT_SYSTEMD] = "systemd",
@@ -23,6 +24,19 @@ static const char *const names[] = {
 };
 
 static_assert(ARRAY_SIZE(names) == INIT_NUM, "a name for each init");
+
+/* What keeps others off the network of a VM that boots with mail. */
+static const struct {
+	const char *from;
+	const char *to;
+} network[] = {
+	{ "init/vmfork-network.service", UNIT_DIR "/vmfork-network.service" },
+	{ "init/vmfork-network.conf", "usr/lib/vmfork/network.conf" },
+	{ MAIL_DROPIN, UNIT_DIR "/networking.service.d/vmfork.conf" },
+	{ MAIL_DROPIN, UNIT_DIR "/ifup@.service.d/vmfork.conf" },
+	{ MAIL_DROPIN,
+	  UNIT_DIR "/systemd-networkd-wait-online.service.d/vmfork.conf" },
+};
 
 int init_parse(enum init_kind *kind, const char *word)
 {
@@ -121,6 +135,22 @@ static int plan_unit(struct plan *plan, const struct source *source,
 	return plan_link(plan, link, to, err);
 }
 
+static int plan_network(struct plan *plan, const struct source *source,
+			struct vf_err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(network); i++) {
+		__source_file struct source_file file = { 0 };
+
+		ret = source_read(source, network[i].from, &file, err);
+		if (!ret)
+			ret = plan_file(plan, network[i].to, 0644, file.data,
+					file.len, err);
+	}
+	return ret;
+}
+
 static int plan_systemd(struct plan *plan, const struct source *source,
 			const struct init_wish *wish, const char *words,
 			struct vf_err *err)
@@ -128,6 +158,8 @@ static int plan_systemd(struct plan *plan, const struct source *source,
 	int ret = plan_unit(plan, source, AGENT_UNIT,
 			    "ExecStart=" INIT_AGENT " run", words, err);
 
+	if (!ret)
+		ret = plan_network(plan, source, err);
 	if (!ret && wish->release)
 		ret = plan_unit(plan, source, MODULE_UNIT,
 				"ConditionPathExists=" INIT_MODULES, "", err);

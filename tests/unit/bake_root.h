@@ -132,6 +132,9 @@ static inline int root_source(const char *dir)
 	    root_file(dir, "modules/6.12/version", "6.12.1-test\n") < 0 ||
 	    root_file(dir, "modules/6.12/vmfork_mailbox.ko", "one") < 0 ||
 	    root_file(dir, "modules/6.12/vmfork_vmclock.ko", "two") < 0 ||
+	    root_file(dir, "init/vmfork-network.service", "[Unit]\n") < 0 ||
+	    root_file(dir, "init/vmfork-network.conf", "f+ /run/x\n") < 0 ||
+	    root_file(dir, "init/vmfork-mail.conf", "[Unit]\n") < 0 ||
 	    root_file(dir, "init/vmfork-agent.service",
 		      "[Service]\nExecStart=/usr/sbin/vmfork-agent run\n") < 0)
 		return -1;
