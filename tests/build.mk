@@ -131,6 +131,19 @@ check-netns: $(filter $(BUILD)/tests/netns/%,$(test_progs))
 check-vm: all guest tests-vm
 	$(Q)$(RUN) vm
 
+# Real guests. Their packages are set up and fetched apart, and kept.
+guests := $(BUILD)/guests
+
+$(guests)/debian/root.tar: tests/guests/make-debian $(BUILD)/kernels/6.12/version \
+		$(shell find tests/guests/debian -type f)
+	$(call msg,GUEST,$@)
+	$(Q)BUILD=$(BUILD) host/packaging/deps.sh guests
+	$(Q)BUILD=$(BUILD) $< $(@D)
+
+check-guests: all $(guests)/debian/root.tar
+	$(Q)$(MAKE) --no-print-directory KERNEL=6.12 modules
+	$(Q)$(RUN) guests
+
 signals-table: all guest tests-vm
 	$(Q)BUILD=$(BUILD) tests/table/signals.sh $(MODULE_KERNELS)
 
@@ -151,4 +164,4 @@ check-long: $(fuzz_progs) all guest tests-vm
 		tests/run static vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
-	check-static check-san check-long signals-table
+	check-static check-san check-long check-guests signals-table

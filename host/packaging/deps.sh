@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Install the Debian packages that building, running and checking need; with the
-# word deb, those too that building Debian packages does. Silent and without
-# privilege when all are there.
+# word deb, those too that building Debian packages does, with guests those that
+# making real guests does. Silent and without privilege when all are there.
 set -eu
 
 here=$(dirname "$0")
@@ -49,7 +49,13 @@ packages() {
 		shellcheck		# check-static
 		groff-base		# check-static
 	LIST
-	[ "$what" = deb ] || return 0
+	case $what in
+	deb) packages_deb ;;
+	guests) echo mmdebstrap ;;
+	esac
+}
+
+packages_deb() {
 	sed 's/#.*//' <<-'LIST'
 		build-essential		# what each Debian package is built with
 		debhelper		# and most

@@ -23,6 +23,7 @@ VMFORK_KERNEL=$BUILD/kernels/$KERNEL/vmlinuz
 VMFORK_INITRD=$BUILD/guest-$KERNEL.cpio.gz
 STATE=$BUILD/tests/state
 export BUILD VMFORK_KERNEL VMFORK_INITRD VMFORK_STATE=$STATE
+interface=eth0 # how guests name it
 points=0
 
 # --- results -----------------------------------------------------------------
@@ -330,9 +331,8 @@ linklocal() { # MAC
 
 # All that makes up a guest's identity on the network, one fact a line.
 guest_network() { # VM
-	# shellcheck disable=SC2016 # the guest's shell expands
-	guest "$1" 'echo mac $(cat /sys/class/net/eth0/address)
-ip -o addr show dev eth0; ip route; ip -6 route; ip neigh' | awk '
+	guest "$1" "echo mac \$(cat /sys/class/net/$interface/address)
+ip -o addr show dev $interface; ip route; ip -6 route; ip neigh" | awk '
 		/^mac / { print }
 		$3 ~ /^inet6?$/ {
 			print $3, $4, (/tentative|dadfailed/ ? "unusable" : "usable")
