@@ -120,11 +120,10 @@ with_networkd() {
 	check "which has its own network" has_own_network net-1
 }
 
-# It would have started both, and notes what it has configured.
+# It notes what it has configured.
 ifupdown_is_off() { # VM
 	same no "$(guest "$1" "! grep -s $interface /run/network/ifstate &&
-systemctl show -P ConditionResult networking ifup@$interface" |
-		sort -u)"
+systemctl show -P ConditionResult networking")"
 }
 
 with_ifupdown() {
