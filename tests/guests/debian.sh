@@ -89,6 +89,8 @@ check_forks() { # SOURCE FORKS
 		check_vm "$1-$i"
 		check "$1-$i: its journal tells of it" journal_tells "$1-$i" \
 			'generation 1 by [a-z]+: applied'
+		check "$1-$i: it has a name of its own" same "$1-$i" \
+			"$(guest "$1-$i" 'cat /etc/hostname')"
 		check "$1-$i: no client is left" has_no_client "$1-$i"
 	done
 }
