@@ -362,8 +362,7 @@ static void judge_armed(struct targets *t, const struct ack_table *table)
 		if (v->armed && v->kind->role == ACK_ROLE_SIGNAL && !*v->why &&
 		    is_first_of(table, i))
 			target_add(t, (double)v->spun_us / 1000, " ms", 0,
-				   "6. the source spun for its snapshot: %s",
-				   v->name);
+				   "between question and pause: %s", v->name);
 		for (unsigned int k = 0; v->armed && k < table->num_variants;
 		     k++)
 			judge_pair(t, table, i, k);

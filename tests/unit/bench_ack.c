@@ -332,7 +332,7 @@ static void armed_is_judged(void **state)
 	assert_non_null(t);
 	assert_float_equal(t->value, 0.8, 1e-9);
 	assert_null(find(fix, "5. acked: armed over other"));
-	t = find(fix, "6. the source spun for its snapshot: armed");
+	t = find(fix, "between question and pause: armed");
 	assert_non_null(t);
 	assert_float_equal(t->value, 5.5, 1e-9);
 	assert_float_equal(t->allowed, 0, 1e-9);
