@@ -253,12 +253,13 @@ On the guest's monotonic clock:
   random numbers are reseeded; *applied*: the network is the new one. Each is one
   reading of that clock; *apply* is the difference of two, and exact.
 
-The guest's clock is brought to the host's by one offset for each fork, in the middle
-of what is possible: a datagram arrives after it was sent, both ways, and in the
-snapshot the guest's clock stood at a known moment. *Clock off by* is half of the
-bounds' distance; it is large where the source had not answered a request right before
-its snapshot, as most of what has no agent. As the parts are between moments on one clock, they add up to the
-whole for each fork, with nothing left between; medians do not add up.
+The guest's clock is brought to the host's by one offset for each fork, in the middle of
+what is possible: a datagram arrives after it was sent, both ways, and in the snapshot
+the guest's clock stood at a known moment. *Clock off by* is half of the bounds'
+distance; it is large where the source had not answered a request right before its
+snapshot, as most of what has no agent. As the parts are between moments on one clock,
+they add up to the whole for each fork, with nothing left between; medians do not add
+up.
 
 - *floor-code*: until a program that counts is seen to count;
 - *floor-request*: a program that watches for its mail without a pause, makes one
