@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The table of kinds. ack_kind.h holds the contract. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,6 +87,7 @@ const struct ack_kind ack_kinds[] = {
 	     ack_shell_take),
 };
 const unsigned int ack_kinds_num = ARRAY_SIZE(ack_kinds);
+static_assert(ARRAY_SIZE(ack_kinds) <= ACK_KINDS_MAX, "a kind has no room");
 
 const struct ack_kind ack_kind_given = {
 	.name = "snapshot",

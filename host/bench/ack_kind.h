@@ -58,6 +58,8 @@ struct ack_kind {
 		    struct vf_err *err);
 };
 
+#define ACK_KINDS_MAX 16
+
 extern const struct ack_kind ack_kinds[];
 extern const unsigned int ack_kinds_num;
 

@@ -35,8 +35,8 @@ static int parse_kinds(struct cmd *cmd, const char *option, const char *text,
 		       bool is_signal, struct ack_plan *plan,
 		       struct vf_err *err)
 {
-	const char *names[ack_kinds_num];
-	unsigned int index[ack_kinds_num], num = 0;
+	const char *names[ACK_KINDS_MAX];
+	unsigned int index[ACK_KINDS_MAX], num = 0;
 	struct bench_list chosen = { 0 };
 	int ret;
 

@@ -58,10 +58,10 @@ is_idle() { # VM
 	local us
 
 	us=$(agent_us "$1")
-	sleep $IDLE_S # the span that is measured
+	sleep "$IDLE_S" # the span that is measured
 	us=$(($(agent_us "$1") - us))
 	echo "$1: agent: $us us in $IDLE_S s"
-	[ $us -le $((IDLE_S * IDLE_PPM)) ]
+	[ "$us" -le $((IDLE_S * IDLE_PPM)) ]
 }
 
 # Whatever becomes of what is done next: no spin goes on for ever. That it ends
@@ -74,7 +74,7 @@ is_quiet_after() { # COMMAND...
 	sleep 1 # the span that is measured
 	us=$(($(agent_us src) - us))
 	echo "$*: agent: $us us in the second after it"
-	[ $us -le $QUIET_US ]
+	[ "$us" -le "$QUIET_US" ]
 }
 
 # --- snapshots ---------------------------------------------------------------
@@ -143,7 +143,7 @@ no_room() {
 	says 1 'room|space' "$VMFORK" snapshot src cut --mode full
 	rc=$?
 	mount -o remount,size=50% "$STATE"
-	[ $rc = 0 ] && source_goes_on
+	[ "$rc" = 0 ] && source_goes_on
 }
 
 # -----------------------------------------------------------------------------

@@ -49,9 +49,9 @@ cached() { # SNAPSHOT
 
 # Waits for the disk of a cold fork until it was heard, least of three.
 waits() { # SNAPSHOT [OPTION]...
-	local i least='' num
+	local least='' num
 
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		vmfork stop --all >/dev/null
 		made_cold "$1" || return
 		num=$(vmfork fork "$1" --name f --wait network --json "${@:2}" |
