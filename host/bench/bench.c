@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "bench/bench.h"
 #include "bench/stats.h"
+#include "bench/target.h"
 
 void bench_init(struct bench *bench, const char *const *names, unsigned int num)
 {
@@ -91,8 +92,25 @@ static double median(const struct bench_series *s)
 	return (double)stats_percentile(s->samples, s->num, 50);
 }
 
-json_t *bench_report(struct bench *bench, const struct bench_ratio *ratios,
-		     unsigned int num)
+static json_t *limits_pack(const struct bench *bench,
+			   const struct bench_kind *kind)
+{
+	struct targets targets = { 0 };
+
+	for (unsigned int i = 0; i < kind->num_limits; i++) {
+		const struct bench_limit *l = &kind->limits[i];
+		const struct bench_series *s = &bench->series[l->of];
+
+		target_add(&targets,
+			   (double)stats_percentile(s->samples, s->num,
+						    l->percent) /
+				   1000,
+			   " ms", (double)l->allowed_us / 1000, "%s", l->name);
+	}
+	return targets_pack(&targets);
+}
+
+json_t *bench_report(struct bench *bench, const struct bench_kind *kind)
 {
 	json_t *variants = json_array(), *quotients = json_array();
 
@@ -103,8 +121,8 @@ json_t *bench_report(struct bench *bench, const struct bench_ratio *ratios,
 		stats_sort(s->samples, s->num);
 		json_array_append_new(variants, series_pack(s));
 	}
-	for (unsigned int i = 0; i < num; i++) {
-		const struct bench_ratio *r = &ratios[i];
+	for (unsigned int i = 0; i < kind->num_ratios; i++) {
+		const struct bench_ratio *r = &kind->ratios[i];
 		double of = median(&bench->series[r->of]);
 		double against = median(&bench->series[r->against]);
 
@@ -114,6 +132,7 @@ json_t *bench_report(struct bench *bench, const struct bench_ratio *ratios,
 				  against > 0 ? of / against : 0.0, "allowed",
 				  r->allowed));
 	}
-	return json_pack("{s:o,s:o}", "variants", variants, "ratios",
-			 quotients);
+	return json_pack("{s:o,s:o,s:o,s:I}", "variants", variants, "ratios",
+			 quotients, "targets", limits_pack(bench, kind),
+			 "retaken", (json_int_t)bench->retaken);
 }

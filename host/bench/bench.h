@@ -26,6 +26,7 @@ struct bench_series {
 struct bench {
 	struct bench_series series[BENCH_SERIES_MAX];
 	unsigned int num;
+	unsigned int retaken; /* were none of what they should be */
 };
 
 /* Two variants, of which the first is held against the second. */
@@ -60,19 +61,6 @@ void bench_exit(struct bench *bench);
 void bench_add(struct bench *bench, unsigned int series, int64_t us);
 
 /**
- * bench_report() - The distributions and ratios
- * @bench:	bench; the first sample of each series is left out of everything
- *		(but not of bench_csv()), the others are sorted
- * @ratios:	ratios of medians to be reported
- * @num:	how many
- *
- * Return: an object {variants: [{name, n, mean_us, min_us, p50_us, p90_us,
- * p99_us, max_us}], ratios: [{name, p50, allowed}]}, a new reference
- */
-json_t *bench_report(struct bench *bench, const struct bench_ratio *ratios,
-		     unsigned int num);
-
-/**
  * bench_csv() - Write the raw rows, in the order in which they were taken
  * @bench:	bench, before bench_report() sorted it
  * @path:	file
@@ -90,6 +78,14 @@ struct bench_setup {
 	int cancel_fd;
 };
 
+/* What so many percent of a variant's samples may be at most. */
+struct bench_limit {
+	const char *name;
+	unsigned int of; /* index of the variant */
+	unsigned int percent;
+	int64_t allowed_us;
+};
+
 /* One benchmark: fills the bench, whose variants and ratios it names. */
 struct bench_kind {
 	const char *name;
@@ -98,9 +94,23 @@ struct bench_kind {
 	unsigned int num_series;
 	const struct bench_ratio *ratios;
 	unsigned int num_ratios;
+	const struct bench_limit *limits;
+	unsigned int num_limits;
 	int (*run)(struct bench *bench, const struct bench_setup *setup,
 		   struct vf_err *err);
 };
+
+/**
+ * bench_report() - The distributions, ratios and limits
+ * @bench:	bench; the first sample of each series is left out of everything
+ *		(but not of bench_csv()), the others are sorted
+ * @kind:	whose ratios of medians and limits are reported
+ *
+ * Return: an object {variants: [{name, n, mean_us, min_us, p50_us, p90_us,
+ * p99_us, max_us}], ratios: [{name, p50, allowed}], targets: see target.h,
+ * retaken}, a new reference
+ */
+json_t *bench_report(struct bench *bench, const struct bench_kind *kind);
 
 extern const struct bench_kind bench_start; /* host's share of a fork */
 extern const struct bench_kind bench_apply; /* guest's reconfiguration */

@@ -171,7 +171,7 @@ def line: [.name, (.value | round3) + .unit,
 def ratios(n): .ratios[] | { name: "\(n). \(.name)", value: .p50, unit: "", allowed,
 	met: (.p50 <= .allowed) };
 ([$all[0].targets[], $cold[0].targets[], ($apply[0] | ratios(3)),
-	($arm[0] | ratios(6))] | sort_by(.name)[] | line)' \
+	$arm[0].targets[]] | sort_by(.name)[] | line)' \
 		--slurpfile all "$notes/all.json" \
 		--slurpfile cold "$notes/cold.json" \
 		--slurpfile apply "$notes/apply.json" \
@@ -226,6 +226,8 @@ while it waits:
 
 TEXT
 	agents
+	jq -r '"\nSnapshots that were taken again, for they were not armed: \(.retaken)."' \
+		"$notes/arm.json"
 	cat <<'TEXT'
 
 ## Method
