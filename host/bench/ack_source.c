@@ -12,7 +12,7 @@
 #include "bench/ack_source.h"
 #include "bench/shell.h"
 
-#define NAME_BYTES  (ACK_PREFIX_BYTES + 16)
+#define NAME_BYTES  (ACK_PREFIX_BYTES + 32)
 #define PROBE_WORDS "vmfork.load=vmfork_mailbox,vmfork_vmclock"
 #define SHELL_MS    240000 /* for a guest to have its shell */
 #define TAKES	    8 /* of a snapshot, until it is of the moment that is meant */
