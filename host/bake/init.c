@@ -51,7 +51,7 @@ int init_parse(enum init_kind *kind, const char *word)
 
 const char *init_name(enum init_kind kind)
 {
-	return names[kind];
+	return kind < INIT_NUM ? names[kind] : "none that is known";
 }
 
 static bool is_there(struct view *view, enum init_kind kind)

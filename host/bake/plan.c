@@ -274,9 +274,8 @@ static int plan_edited(struct plan *plan, const char *plain,
 	new = malloc(len + text_len);
 	if (!new || at > len)
 		return vf_err_errno(err, new ? EINVAL : ENOMEM, "/%s", plain);
-	memcpy(new, old, at);
-	memcpy(new + at, text, text_len);
-	memcpy(new + at + text_len, old + at, len - at);
+	mempcpy(mempcpy(mempcpy(new, old, at), text, text_len), old + at,
+		len - at);
 	ret = plan_add(plan, ITEM_FILE, plain, node->mode, new, len + text_len);
 	if (ret < 0)
 		return vf_err_errno(err, ret, "/%s", plain);

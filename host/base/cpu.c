@@ -18,7 +18,7 @@
 #define CPUS_MAX      4096
 #define NICE_LEAST    19 /* of a session: sched(7) */
 #define NICE_NORMAL   0
-#define NICE_LEAD_MAX -15
+#define NICE_LEAD_MAX (-15)
 #define WEIGHT_LEAST  15 /* of these two nice values */
 #define WEIGHT_NORMAL 1024
 #define LEAD_TIMES    32 /* as much as all who yield, together */

@@ -47,24 +47,24 @@ static int check_mailbox(const struct ack_kind *kind, const struct vm *guest,
 #define MODULES "vmfork.load=vmfork_mailbox,vmfork_vmclock "
 
 /* An agent that is told of its restore by that signal. */
-#define SIGNAL(called, by, checked)                               \
-	{                                                         \
-		.name = called, .role = ACK_ROLE_SIGNAL,          \
-		.words = MODULES "vmfork.agent=--signal," called, \
-		.signal = by, .check = checked, .take = ack_take, \
+#define SIGNAL(called, by, checked)                                   \
+	{                                                             \
+		.name = (called), .role = ACK_ROLE_SIGNAL,            \
+		.words = MODULES "vmfork.agent=--signal," called,     \
+		.signal = (by), .check = (checked), .take = ack_take, \
 	}
 
 /* Something else in the agent's place: see ack_base.h. */
-#define BASE(kind, what, by, before, taken)                            \
-	{                                                              \
-		.name = kind, .role = what, .words = "", .signal = by, \
-		.prepare = before, .take = taken,                      \
+#define BASE(kind, what, by, before, taken)                                  \
+	{                                                                    \
+		.name = (kind), .role = (what), .words = "", .signal = (by), \
+		.prepare = (before), .take = (taken),                        \
 	}
 
-#define FLOOR(kind, what, by, before, taken)                               \
-	{                                                                  \
-		.name = kind, .role = what, .words = "", .signal = by,     \
-		.has_parents_mac = true, .prepare = before, .take = taken, \
+#define FLOOR(kind, what, by, before, taken)                                   \
+	{                                                                      \
+		.name = (kind), .role = (what), .words = "", .signal = (by),   \
+		.has_parents_mac = true, .prepare = (before), .take = (taken), \
 	}
 
 const struct ack_kind ack_kinds[] = {

@@ -87,7 +87,7 @@ int shell_time(const struct vm *vm, const char *commands, int64_t *us,
 				     "r=$?; b=$EPOCHREALTIME; echo; "
 				     "echo %.8s''%s $r $a $b\n";
 	__free char *output = calloc(1, OUTPUT_BYTES + 1);
-	const char *result;
+	const char *result = "";
 	int ret = output ? converse(vm, format, commands, timeout_ms, output,
 				    &result)
 			 : -ENOMEM;
@@ -103,7 +103,7 @@ int shell_ask(const struct vm *vm, const char *command, uint64_t *value,
 	static const char format[] = "\nv=$( %s ); r=$?; echo; "
 				     "echo %.8s''%s $r $v\n";
 	__free char *output = calloc(1, OUTPUT_BYTES + 1);
-	const char *result;
+	const char *result = "";
 	int status, ret = output ? converse(vm, format, command, timeout_ms,
 					    output, &result)
 				 : -ENOMEM;
@@ -119,7 +119,7 @@ int shell_line(const struct vm *vm, const char *commands, char *line,
 	static const char format[] = "\nv=$( %s ); echo; "
 				     "echo %.8s''%s \"$v\"\n";
 	__free char *output = calloc(1, OUTPUT_BYTES + 1);
-	const char *result;
+	const char *result = "";
 	int ret = output ? converse(vm, format, commands, timeout_ms, output,
 				    &result)
 			 : -ENOMEM;

@@ -180,8 +180,8 @@ int prefetch_start(struct prefetch *p, const struct vf_state *state,
 		.chain = chain,
 		.wanted = PREFETCHED_LIST,
 		.from_us = vf_now_us(),
-		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
+	pthread_mutex_init(&p->lock, NULL);
 	if (wish->mode == PREFETCH_OFF)
 		return 0;
 	ret = hot_check(snapshot, err);

@@ -13,7 +13,7 @@ N=3 # samples of each variant
 # shellcheck disable=SC2016 # jq's variables
 contract='
 def us: type == "number" and . >= 0 and . == floor;
-(keys == ["ratios", "variants"])
+(keys == ["ratios", "retaken", "targets", "variants"])
 and (.variants | length) == $variants and (.ratios | length) == $ratios
 and (.variants | all(
 	(keys == ["max_us", "mean_us", "min_us", "n", "name", "p50_us",
