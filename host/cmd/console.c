@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,37 +42,69 @@ static bool terminal_raw(struct termios *saved)
 	return tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
-/* Move what is there from one side to the other. Return: bytes, 0 at the end. */
-static ssize_t move(int from_fd, int to_fd, bool escapable)
-{
-	char buf[4096];
-	ssize_t n;
+/* One direction; what was read and not written yet waits in it. */
+struct stream {
+	int from_fd;
+	int to_fd;
+	bool is_escapable;
+	size_t at;
+	size_t len;
+	char buf[PIPE_BUF]; /* as much as a pipe takes that says it can */
+};
 
-	do
-		n = read(from_fd, buf, sizeof(buf));
-	while (n < 0 && errno == EINTR);
-	if (n <= 0 || (escapable && memchr(buf, ESCAPE, (size_t)n)))
-		return 0;
-	return vf_write_all(to_fd, buf, (size_t)n) < 0 ? 0 : n;
+/* What has to happen next. Neither side is read faster than the other takes it. */
+static struct pollfd stream_awaits(const struct stream *s)
+{
+	return s->len ? (struct pollfd){ .fd = s->to_fd, .events = POLLOUT }
+		      : (struct pollfd){ .fd = s->from_fd, .events = POLLIN };
 }
 
-/* Until standard input ends, the guest's side ends, or the user has enough. */
+/* Do what can be done without waiting. Return: false at the end */
+static bool stream_move(struct stream *s)
+{
+	ssize_t n;
+
+	if (!s->len) {
+		n = read(s->from_fd, s->buf, sizeof(s->buf));
+		if (n <= 0)
+			return n < 0 && (errno == EINTR || errno == EAGAIN);
+		s->at = 0;
+		s->len = (size_t)n;
+		return !s->is_escapable || !memchr(s->buf, ESCAPE, s->len);
+	}
+	n = write(s->to_fd, s->buf + s->at, s->len);
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	s->at += (size_t)n;
+	s->len -= (size_t)n;
+	return true;
+}
+
+/*
+ * Until standard input ends, the guest's side ends, or the user has enough, also
+ * where a guest takes nothing of what it is told.
+ */
 static void bridge(int fd, bool is_terminal, int cancel_fd)
 {
-	struct pollfd fds[] = {
-		{ .fd = STDIN_FILENO, .events = POLLIN },
-		{ .fd = fd, .events = POLLIN },
-		{ .fd = cancel_fd, .events = POLLIN },
-	};
+	struct stream in = { .from_fd = STDIN_FILENO,
+			     .to_fd = fd,
+			     .is_escapable = is_terminal };
+	struct stream out = { .from_fd = fd, .to_fd = STDOUT_FILENO };
 
 	for (;;) {
+		struct pollfd fds[] = {
+			stream_awaits(&out),
+			stream_awaits(&in),
+			{ .fd = cancel_fd, .events = POLLIN },
+		};
+
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return;
 		if (fds[2].revents)
 			return;
-		if (fds[1].revents && move(fd, STDOUT_FILENO, false) <= 0)
+		if (fds[0].revents && !stream_move(&out))
 			return;
-		if (fds[0].revents && move(STDIN_FILENO, fd, is_terminal) <= 0)
+		if (fds[1].revents && !stream_move(&in))
 			return;
 	}
 }
@@ -88,6 +122,8 @@ static int talk(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	vm_close(&vm);
 	if (ret < 0)
 		return ret;
+	/* ours alone, unlike standard output */
+	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	is_terminal = terminal_raw(&saved);
 	bridge(fd, is_terminal, cmd->cancel_fd);
 	if (is_terminal)

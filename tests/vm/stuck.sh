@@ -49,6 +49,13 @@ interrupted_at_once() { # COMMAND...
 		same 'vmfork: interrupted' "$(cat "$notes/out")"
 }
 
+# Told more than anybody takes of it, it still ends when it has to.
+takes_nothing() { # VM
+	kill -STOP "$(vm_field "$1" .pid)" || return
+	timeout -k "$DEADLINE_S" "$AT_ONCE_S" "$VMFORK" console "$1" </dev/zero >/dev/null 2>&1
+	same 124 $?
+}
+
 state_bytes() {
 	du -s --apparent-size --block-size=1 "$STATE" | cut -f 1
 }
@@ -98,6 +105,7 @@ check "one that waits is interrupted at once" \
 	interrupted_at_once snapshot src never
 check "ps does not ask it" ends ps
 check "a fork of its snapshot does not need it" vmfork fork ready --name web
+check "a console that is told more than anybody takes is interrupted" takes_nothing web-1
 check "it is stopped like any other" vmfork stop web-1
 kill -CONT "$pid"
 check "none of that has left anything" left_nothing
