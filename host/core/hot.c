@@ -250,8 +250,10 @@ int hot_mark(const struct vf_state *state, const struct snapshot *snapshot,
 	ret = chain_open(&chain, state, snapshot->name, snapshot->id, err);
 	/* marks are made one by one */
 	if (!ret)
-		ret = lock_fd = state_lock(state, err);
-	if (ret >= 0)
+		lock_fd = state_lock(state, err);
+	if (!ret && lock_fd < 0)
+		ret = lock_fd;
+	if (!ret)
 		ret = hot_record(&vmm, &chain, HOT_MARK, true, err);
 	chain_close(&chain);
 	vm_detach(&vmm);
@@ -270,12 +272,11 @@ json_t *hot_describe(const struct snapshot *snapshot)
 		if (ret != -ENOENT)
 			json_array_append_new(
 				rows,
-				json_pack(
-					"{s:s,s:I,s:I,s:s?}", "list",
-					lists[i].name, "runs",
-					(json_int_t)pages.num, "bytes",
-					(json_int_t)(pages.pages * EXTENT_PAGE),
-					"error", ret < 0 ? err.msg : NULL));
+				json_pack("{s:s,s:I,s:I,s:s?}", "list",
+					  lists[i].name, "runs",
+					  (json_int_t)pages.num, "bytes",
+					  (json_int_t)pages.pages * EXTENT_PAGE,
+					  "error", ret < 0 ? err.msg : NULL));
 		extents_exit(&pages);
 	}
 	return rows;
