@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bench/ack_kind.h"
 #include "bench/plot.h"
+#include "cmd/bench_guest.h"
 #include "cmd/lists.h"
 #include "cmd/targets.h"
 
 #define ITERATIONS 20
 #define MEMORY_MIB 256
 #define MEMORY_MIN 64
-#define TIMEOUT_MS 120000
-#define APPEND	   "console=ttyS0 quiet"
 
 struct order {
 	struct ack_plan plan;
@@ -251,8 +249,6 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 
 static void plan_init(struct order *order, struct words *w, int cancel_fd)
 {
-	struct boot_request *boot = &order->plan.boot;
-
 	*w = (struct words){
 		.prefetch = "auto",
 		.accel = "auto",
@@ -261,16 +257,7 @@ static void plan_init(struct order *order, struct words *w, int cancel_fd)
 	*order = (struct order){ .plan.iterations = ITERATIONS,
 				 .plan.arms.num = 1,
 				 .plan.cancel_fd = cancel_fd };
-	boot->kernel = getenv("VMFORK_KERNEL");
-	boot->initrd = getenv("VMFORK_INITRD");
-	boot->append = APPEND;
-	boot->engine = &qemu_ops;
-	boot->config.cpus = 1;
-	boot->config.has_vmclock = true;
-	boot->timeout_ms = TIMEOUT_MS;
-	boot->cancel_fd = cancel_fd;
-	strcpy(boot->links[0].net_name, NET_DEFAULT_NAME);
-	boot->num_links = 1;
+	bench_guest_init(&order->plan.boot, cancel_fd);
 }
 
 static int parse_and_run(struct cmd *cmd, int argc, char **argv,
@@ -302,6 +289,7 @@ static int parse_and_run(struct cmd *cmd, int argc, char **argv,
 int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	struct order order;
+	struct opt guest[BENCH_GUEST_OPTS];
 	struct words w;
 	struct ack_plan *plan = &order.plan;
 	const struct opt opts[] = {
@@ -323,17 +311,11 @@ int cmd_bench_ack(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "draw them (SVG; needs gnuplot)" },
 		{ "memory", 'm', OPT_UINT, &w.memory_mib, "MIB",
 		  "of the guest (256)" },
-		{ "kernel", 'k', OPT_STRING, &plan->boot.kernel, "FILE",
-		  "kernel image (VMFORK_KERNEL)" },
-		{ "initrd", 'i', OPT_STRING, &plan->boot.initrd, "FILE",
-		  "initial RAM disk (VMFORK_INITRD)" },
-		{ "append", 'a', OPT_STRING, &plan->boot.append, "WORDS",
-		  "kernel command line (" APPEND ")" },
-		{ "accel", 0, OPT_STRING, &w.accel, "NAME",
-		  "auto, kvm or tcg (auto)" },
+		{ "", 0, OPT_TABLE, guest, NULL, NULL },
 		{ 0 },
 	};
 
 	plan_init(&order, &w, cmd->cancel_fd);
+	bench_guest_opts(guest, &plan->boot, &w.accel);
 	return parse_and_run(cmd, argc, argv, &order, &w, opts, err);
 }

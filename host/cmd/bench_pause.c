@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "bench/pause.h"
 #include "bench/plot.h"
+#include "cmd/bench_guest.h"
 #include "cmd/lists.h"
 
 #define ITERATIONS 20
 #define RATE_MIB   32
 #define MEMORY_MIN 64
-#define TIMEOUT_MS 120000
-#define APPEND	   "console=ttyS0 quiet"
 
 struct order {
 	struct pause_plan plan;
@@ -129,8 +126,6 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 
 static void plan_init(struct order *order, struct words *w, int cancel_fd)
 {
-	struct boot_request *boot = &order->plan.boot;
-
 	*w = (struct words){
 		.modes = "full,diff,live-sync,live-async,auto",
 		.sources = "booted,fork",
@@ -142,17 +137,8 @@ static void plan_init(struct order *order, struct words *w, int cancel_fd)
 	*order = (struct order){ .plan.iterations = ITERATIONS,
 				 .plan.rate_mib = RATE_MIB,
 				 .plan.cancel_fd = cancel_fd };
-	boot->kernel = getenv("VMFORK_KERNEL");
-	boot->initrd = getenv("VMFORK_INITRD");
-	boot->append = APPEND;
-	boot->engine = &qemu_ops;
-	boot->config.cpus = 1;
-	boot->config.has_vmclock = true;
-	boot->wait = true;
-	boot->timeout_ms = TIMEOUT_MS;
-	boot->cancel_fd = cancel_fd;
-	strcpy(boot->links[0].net_name, NET_DEFAULT_NAME);
-	boot->num_links = 1;
+	bench_guest_init(&order->plan.boot, cancel_fd);
+	order->plan.boot.wait = true;
 }
 
 static int parse_and_run(struct cmd *cmd, int argc, char **argv,
@@ -191,6 +177,7 @@ static int parse_and_run(struct cmd *cmd, int argc, char **argv,
 int cmd_bench_pause(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	struct order order;
+	struct opt guest[BENCH_GUEST_OPTS];
 	struct words w;
 	struct pause_plan *plan = &order.plan;
 	const struct opt sweep[] = {
@@ -219,17 +206,11 @@ int cmd_bench_pause(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		  "write the raw rows" },
 		{ "plot", 0, OPT_STRING, &order.plot, "FILE",
 		  "draw them (SVG; needs gnuplot)" },
-		{ "kernel", 'k', OPT_STRING, &plan->boot.kernel, "FILE",
-		  "kernel image (VMFORK_KERNEL)" },
-		{ "initrd", 'i', OPT_STRING, &plan->boot.initrd, "FILE",
-		  "initial RAM disk (VMFORK_INITRD)" },
-		{ "append", 'a', OPT_STRING, &plan->boot.append, "WORDS",
-		  "kernel command line (" APPEND ")" },
-		{ "accel", 0, OPT_STRING, &w.accel, "NAME",
-		  "auto, kvm or tcg (auto)" },
+		{ "", 0, OPT_TABLE, guest, NULL, NULL },
 		{ 0 },
 	};
 
 	plan_init(&order, &w, cmd->cancel_fd);
+	bench_guest_opts(guest, &plan->boot, &w.accel);
 	return parse_and_run(cmd, argc, argv, &order, &w, sweep, rest, err);
 }

@@ -4,6 +4,7 @@ cmd_srcs := \
 	host/cmd/bench.c \
 	host/cmd/bench_ack.c \
 	host/cmd/bench_burst.c \
+	host/cmd/bench_guest.c \
 	host/cmd/bench_pause.c \
 	host/cmd/chart.c \
 	host/cmd/console.c \
