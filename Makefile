@@ -79,6 +79,7 @@ help:
 	@echo '  check-netns          tests in private network namespaces'
 	@echo '  check-vm             tests with whole VMs'
 	@echo '  check-guests         real guests: Debian with systemd, minutes'
+	@echo '  check-clean          the two above in bare roots: SUITES="bookworm trixie"'
 	@echo '  check-static         format, layers, linters, same bytes twice'
 	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
 	@echo '  check-long           fuzzers for minutes, modules thousands of times'

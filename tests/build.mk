@@ -144,6 +144,21 @@ check-guests: all $(guests)/debian/root.tar
 	$(Q)$(MAKE) --no-print-directory KERNEL=6.12 modules
 	$(Q)$(RUN) guests
 
+# Machines that have nothing yet, and what the README tells to type there.
+SUITES ?= bookworm trixie
+COMMANDS ?= demo check
+clean_roots = $(SUITES:%=$(BUILD)/clean/%.tar)
+
+$(BUILD)/clean/%.tar: tests/clean/make-root
+	$(call msg,ROOT,$@)
+	$(Q)BUILD=$(BUILD) host/packaging/deps.sh clean
+	$(Q)BUILD=$(BUILD) $< $* $@
+
+clean-roots: $(clean_roots)
+
+check-clean: $(clean_roots)
+	$(Q)BUILD=$(BUILD) tests/clean/run $(SUITES) -- $(COMMANDS)
+
 signals-table: all guest tests-vm
 	$(Q)BUILD=$(BUILD) tests/table/signals.sh $(MODULE_KERNELS)
 
@@ -164,4 +179,5 @@ check-long: $(fuzz_progs) all guest tests-vm
 		tests/run static vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
-	check-static check-san check-long check-guests signals-table
+	check-static check-san check-long check-guests check-clean \
+	clean-roots signals-table

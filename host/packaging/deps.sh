@@ -3,7 +3,8 @@
 #
 # Install the Debian packages that building, running and checking need; with the
 # word deb, those too that building Debian packages does, with guests those that
-# making real guests does. Silent and without privilege when all are there.
+# making real guests does, with clean those that making and entering a bare root
+# does. Silent and without privilege when all are there.
 set -eu
 
 here=$(dirname "$0")
@@ -52,6 +53,7 @@ packages() {
 	case $what in
 	deb) packages_deb ;;
 	guests) echo mmdebstrap ;;
+	clean) echo mmdebstrap socat ;;
 	esac
 }
 
