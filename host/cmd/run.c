@@ -27,8 +27,6 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 		return cmd_usage_error(cmd, err,
 				       "'flatten' is a word of 'vmfork "
 				       "snapshot': no VM can be called that");
-	if (!r->kernel)
-		return cmd_usage_error(cmd, err, "--kernel is needed");
 	if (vmm_accel_parse(&r->config.accel, accel) < 0)
 		return cmd_usage_error(
 			cmd, err, "--accel '%s': not auto, kvm or tcg", accel);
@@ -52,6 +50,31 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 	    r->config.memory_bytes % (1 << 20))
 		return cmd_usage_error(
 			cmd, err, "--memory: not whole MiB from 32M to 1T");
+	return 0;
+}
+
+/* A kernel, or the first disk, whose boot loader knows the rest. */
+static int check_boot(struct cmd *cmd, struct boot_request *r,
+		      struct vf_err *err)
+{
+	const char *initrd_env = getenv("VMFORK_INITRD");
+
+	if (r->kernel)
+		return 0;
+	if (!r->num_disks)
+		return cmd_usage_error(cmd, err,
+				       "nothing to boot: --kernel is needed, "
+				       "or --disk with a boot loader on it");
+	if (strcmp(r->append, APPEND_DEFAULT) != 0)
+		return cmd_usage_error(cmd, err,
+				       "--append: there is no --kernel to be "
+				       "told, and the disk has its own words");
+	if (r->initrd && r->initrd != initrd_env)
+		return cmd_usage_error(cmd, err,
+				       "--initrd: there is no --kernel to load "
+				       "it with");
+	r->initrd = NULL;
+	r->append = "";
 	return 0;
 }
 
@@ -149,6 +172,8 @@ static int parse_request(struct cmd *cmd, struct boot_request *r,
 
 	r->timeout_ms =
 		(int)(w->timeout_s < 86400 ? w->timeout_s : 86400) * 1000;
+	if (r->kernel && !*r->kernel)
+		r->kernel = NULL;
 	if (r->initrd && !*r->initrd)
 		r->initrd = NULL;
 	ret = links_parse(cmd, r->links, &r->num_links, &w->links, err);
@@ -159,6 +184,8 @@ static int parse_request(struct cmd *cmd, struct boot_request *r,
 	}
 	if (!ret)
 		ret = parse_disks(cmd, r, &w->disks, err);
+	if (!ret)
+		ret = check_boot(cmd, r, err);
 	return ret < 0 ? ret : check_request(cmd, r, w->accel, err);
 }
 
@@ -169,7 +196,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	struct opt links[LINKS_OPTS];
 	const struct opt opts[] = {
 		{ "kernel", 'k', OPT_STRING, &r.kernel, "FILE",
-		  "kernel image (VMFORK_KERNEL)" },
+		  "kernel image (VMFORK_KERNEL); '' to boot the first disk" },
 		{ "initrd", 'i', OPT_STRING, &r.initrd, "FILE",
 		  "initial RAM disk (VMFORK_INITRD)" },
 		{ "append", 'a', OPT_STRING, &r.append, "WORDS",

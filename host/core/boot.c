@@ -67,12 +67,11 @@ static int check_kernel(const char *path, struct vf_err *err)
 static int copy_boot_files(struct boot *b, struct vf_err *err)
 {
 	const struct boot_request *r = b->request;
-	int ret = check_kernel(r->kernel, err);
+	int ret = r->kernel ? check_kernel(r->kernel, err) : 0;
 
-	if (!ret)
+	if (!ret && r->kernel)
 		ret = copy_boot_file(b->vm->run_fd, r->kernel, "kernel",
 				     VM_KERNEL_FILE, err);
-
 	if (!ret && r->initrd)
 		ret = copy_boot_file(b->vm->run_fd, r->initrd, "initrd",
 				     VM_INITRD_FILE, err);
@@ -194,6 +193,23 @@ static int look_after(struct boot *b, struct vf_err *err)
 	return 0;
 }
 
+/*
+ * SeaBIOS has given up: boot_fail() of its src/boot.c. A guest that says the same
+ * to deceive us ends its own boot.
+ */
+static int check_bootable(const struct boot *b, struct vf_err *err)
+{
+	if (b->vm->hardware.has_kernel ||
+	    !tail_has(&b->tail, "No bootable device."))
+		return 0;
+	vf_err_set(err, ENOEXEC,
+		   "VM %s: its first disk has nothing that a BIOS could boot",
+		   b->vm->name);
+	vf_err_hint(err, "an image for UEFI alone does not do; --kernel and "
+			 "--initrd boot any disk");
+	return -ENOEXEC;
+}
+
 static int wait_armed(struct boot *b, struct vf_err *err)
 {
 	const struct boot_request *r = b->request;
@@ -218,6 +234,8 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 			return vf_err_wrap(err, "VM %s", b->vm->name);
 		}
 		ret = look_after(b, err);
+		if (!ret)
+			ret = check_bootable(b, err);
 		if (ret < 0)
 			return ret;
 		if (vf_now_us() < deadline_us)
@@ -344,6 +362,7 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
 	vm->hardware.config = request->config;
 	vm->hardware.config.accel =
 		accel_choose(state, request->config.accel, &b.kvm);
+	vm->hardware.has_kernel = request->kernel;
 	vm->hardware.has_initrd = request->initrd;
 	snprintf(vm->hardware.append, sizeof(vm->hardware.append), "%s",
 		 request->append);

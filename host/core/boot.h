@@ -7,7 +7,7 @@
 
 struct boot_request {
 	const char *name;
-	const char *kernel; /* path */
+	const char *kernel; /* path, or NULL: the first disk is booted */
 	const char *initrd; /* path, or NULL */
 	const char *append;
 	unsigned int num_links;

@@ -24,6 +24,8 @@ static const char *const files[] = {
 /* Does a snapshot consist of that file, too? */
 static bool has_file(const struct snapshot *s, const char *name)
 {
+	if (!strcmp(name, VM_KERNEL_FILE))
+		return s->hardware.has_kernel;
 	if (!strcmp(name, VM_INITRD_FILE))
 		return s->hardware.has_initrd;
 	if (!strcmp(name, DISK_ORIGIN_FILE))

@@ -45,6 +45,11 @@ void tail_read(struct tail *tail)
 	}
 }
 
+bool tail_has(const struct tail *tail, const char *text)
+{
+	return memmem(tail->text, tail->used, text, strlen(text));
+}
+
 void tail_show(struct tail *tail)
 {
 	char *lines[LINES], *line, *save = NULL;

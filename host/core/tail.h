@@ -6,6 +6,7 @@
 #ifndef VF_TAIL_H
 #define VF_TAIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define TAIL_BYTES 2048
@@ -30,6 +31,15 @@ void tail_open(struct tail *tail, int run_fd);
  * @tail:	tail
  */
 void tail_read(struct tail *tail);
+
+/**
+ * tail_has() - Is it said there?
+ * @tail:	tail
+ * @text:	words
+ *
+ * Return: true if it is among the last TAIL_BYTES that were read
+ */
+bool tail_has(const struct tail *tail, const char *text);
 
 /**
  * tail_show() - Show the last lines, made printable and cut

@@ -92,25 +92,28 @@ json_t *hardware_pack(const struct vm_hardware *hw)
 {
 	const struct vmm_config *c = &hw->config;
 
-	return json_pack("{s:s,s:s,s:s,s:i,s:I,s:b,s:s,s:b}", "engine",
+	return json_pack("{s:s,s:s,s:s,s:i,s:I,s:b,s:s,s:b,s:b}", "engine",
 			 hw->engine->name, "machine", c->machine, "accel",
 			 vmm_accel_name(c->accel), "cpus", (int)c->cpus,
 			 "memory_bytes", (json_int_t)c->memory_bytes, "vmclock",
-			 c->has_vmclock, "append", hw->append, "initrd",
-			 hw->has_initrd);
+			 c->has_vmclock, "append", hw->append, "kernel",
+			 hw->has_kernel, "initrd", hw->has_initrd);
 }
 
 int hardware_unpack(struct vm_hardware *hw, json_t *json, struct vf_err *err)
 {
 	const char *engine, *machine, *accel, *append;
 	json_int_t memory_bytes;
+	/* records of versions that knew nothing else do not say so */
+	int has_kernel = true;
 	int cpus, has_vmclock, has_initrd, ret;
 
-	ret = vf_json_unpack(
-		json, "hardware", err, "{s:s,s:s,s:s,s:i,s:I,s:b,s:s,s:b}",
-		"engine", &engine, "machine", &machine, "accel", &accel, "cpus",
-		&cpus, "memory_bytes", &memory_bytes, "vmclock", &has_vmclock,
-		"append", &append, "initrd", &has_initrd);
+	ret = vf_json_unpack(json, "hardware", err,
+			     "{s:s,s:s,s:s,s:i,s:I,s:b,s:s,s?b,s:b}", "engine",
+			     &engine, "machine", &machine, "accel", &accel,
+			     "cpus", &cpus, "memory_bytes", &memory_bytes,
+			     "vmclock", &has_vmclock, "append", &append,
+			     "kernel", &has_kernel, "initrd", &has_initrd);
 	if (ret < 0)
 		return ret;
 	hw->engine = vmm_find(engine);
@@ -122,6 +125,7 @@ int hardware_unpack(struct vm_hardware *hw, json_t *json, struct vf_err *err)
 	hw->config.cpus = (unsigned int)cpus;
 	hw->config.memory_bytes = (uint64_t)memory_bytes;
 	hw->config.has_vmclock = has_vmclock;
+	hw->has_kernel = has_kernel;
 	hw->has_initrd = has_initrd;
 	return 0;
 }
@@ -299,12 +303,14 @@ int vm_place_boot_files(const struct vm_hardware *hw, int from_fd, int to_fd,
 			bool durable, struct vf_err *err)
 {
 	const char *const names[] = {
-		VM_KERNEL_FILE,
+		hw->has_kernel ? VM_KERNEL_FILE : NULL,
 		hw->has_initrd ? VM_INITRD_FILE : NULL,
 	};
 	int ret = 0;
 
-	for (size_t i = 0; !ret && i < ARRAY_SIZE(names) && names[i]; i++) {
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(names); i++) {
+		if (!names[i])
+			continue;
 		ret = vm_place_file(from_fd, to_fd, names[i], err);
 		if (!ret && durable)
 			ret = vf_sync_file(to_fd, names[i], err);

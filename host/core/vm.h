@@ -46,8 +46,9 @@
 struct vm_hardware {
 	const struct vmm_ops *engine;
 	struct vmm_config config;
-	char append[VM_APPEND_MAX];
+	bool has_kernel; /* or its firmware boots the first disk */
 	bool has_initrd;
+	char append[VM_APPEND_MAX]; /* empty without a kernel */
 };
 
 struct vm {

@@ -40,6 +40,8 @@ packages() {
 		procps			# tests look at processes
 		jq			# demo and tests read JSON
 		openssl			# tests serve TLS
+		syslinux		# a test boots a disk: its boot loader
+		mtools			# the same: files on that disk
 		libcmocka-dev		# unit tests
 		clang			# fuzzers
 		libclang-rt-dev		# sanitizers of fuzzers

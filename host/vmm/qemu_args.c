@@ -69,10 +69,11 @@ static void add_machine(struct qemu_args *args, const struct vmm_spec *spec,
 	/*
 	 * Pages that KSM merged are small ones, which make a pause longer, and
 	 * how long writing one takes tells a guest what another one holds.
+	 * Without graphics the firmware speaks on the serial line.
 	 */
 	add_option(args, "-machine",
-		   "%s,memory-backend=%s,smm=off,mem-merge=off", machine,
-		   QEMU_RAM_BLOCK);
+		   "%s,memory-backend=%s,smm=off,mem-merge=off%s", machine,
+		   QEMU_RAM_BLOCK, spec->kernel_fd < 0 ? ",graphics=off" : "");
 	add_option(args, "-accel", "%s", vmm_accel_name(config->accel));
 	/* max has RDRAND: without it the guest's random numbers are not ready */
 	add_option(args, "-cpu",
@@ -98,12 +99,14 @@ static void add_machine(struct qemu_args *args, const struct vmm_spec *spec,
 
 static void add_boot(struct qemu_args *args, const struct vmm_spec *spec)
 {
-	add_option(args, "-kernel", "/proc/self/fd/%d",
-		   inherit(args, spec->kernel_fd));
+	if (spec->kernel_fd >= 0) {
+		add_option(args, "-kernel", "/proc/self/fd/%d",
+			   inherit(args, spec->kernel_fd));
+		add_option(args, "-append", "%s", spec->append);
+	}
 	if (spec->initrd_fd >= 0)
 		add_option(args, "-initrd", "/proc/self/fd/%d",
 			   inherit(args, spec->initrd_fd));
-	add_option(args, "-append", "%s", spec->append);
 	if (spec->mail_fd >= 0)
 		add_option(args, "-fw_cfg",
 			   "name=opt/org.vmfork/mail,file=/proc/self/fd/%d",
@@ -141,9 +144,10 @@ static void add_devices(struct qemu_args *args, const struct vmm_spec *spec)
  * layer anew by its name when it is pivoted, to give up its right to write, and
  * where that fails it goes on to lock out those that build on the layer.
  */
-static void add_disks(struct qemu_args *args, const struct vmm_disks *disks,
+static void add_disks(struct qemu_args *args, const struct vmm_spec *spec,
 		      int run_fd)
 {
+	const struct vmm_disks *disks = spec->disks;
 	char dir[32];
 
 	if (!disks || !disks->num)
@@ -158,8 +162,9 @@ static void add_disks(struct qemu_args *args, const struct vmm_disks *disks,
 		add_string(args, node ? json_dumps(node, JSON_COMPACT) : NULL);
 		add_option(args, "-device",
 			   "virtio-blk-pci,id=disk%u,serial=disk%u,drive=%s,"
-			   "werror=enospc,rerror=report",
-			   i, i, vmm_layer_name(name, i, top));
+			   "werror=enospc,rerror=report%s",
+			   i, i, vmm_layer_name(name, i, top),
+			   !i && spec->kernel_fd < 0 ? ",bootindex=0" : "");
 	}
 }
 
@@ -185,7 +190,7 @@ int qemu_args_init(struct qemu_args *args, const struct vmm_spec *spec,
 		   inherit(args, console_fd));
 	add_option(args, "-serial", "chardev:console");
 	add_devices(args, spec);
-	add_disks(args, spec->disks, run_fd);
+	add_disks(args, spec, run_fd);
 	/*
 	 * -S is essential: a state that was saved from a running VM would
 	 * otherwise run the moment it is loaded, and there would be no moment

@@ -72,9 +72,9 @@ struct vmm_spec {
 	const char *name;
 	const struct vmm_config *config;
 	const char *append; /* kernel command line */
-	int kernel_fd;
-	int initrd_fd; /* -1: none */
-	int mail_fd;   /* mail at boot; -1: none */
+	int kernel_fd;	    /* -1: the firmware boots the first disk */
+	int initrd_fd;	    /* -1: none */
+	int mail_fd;	    /* mail at boot; -1: none */
 	unsigned int num_nics;
 	struct vmm_nic nics[VMM_NICS_MAX];
 	const struct vmm_disks *disks; /* their layers: in the run directory */

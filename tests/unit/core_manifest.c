@@ -44,6 +44,7 @@ static struct snapshot example(int dir_fd)
 				.has_vmclock = true,
 			},
 			.append = "console=ttyS0 say=\"\\u00e9\"",
+			.has_kernel = true,
 			.has_initrd = true,
 		},
 		.image = {
