@@ -9,6 +9,7 @@ base_srcs := \
 	host/base/json.c \
 	host/base/log.c \
 	host/base/process.c \
+	host/base/process_answer.c \
 	host/base/unix.c \
 	host/base/usage.c \
 	host/base/word.c

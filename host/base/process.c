@@ -2,9 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -19,7 +17,6 @@
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define STAT_SIZE    512
 #define KILL_MS	     5000
-#define TIDY_US	     (20 * 1000000LL)
 
 /* fields of /proc/PID/stat: proc(5) */
 #define STAT_MINFLT    10
@@ -377,81 +374,4 @@ void process_close(struct process *proc)
 	if (proc->pidfd >= 0)
 		close(proc->pidfd);
 	proc->pidfd = -1;
-}
-
-static int output_read(int fd, char *out, size_t size, int cancel_fd,
-		       int64_t deadline_us)
-{
-	size_t used = 0;
-	char beyond[512];
-	ssize_t n;
-	int ret;
-
-	for (;;) {
-		bool fits = used < size - 1;
-
-		ret = vf_wait_readable(fd, cancel_fd, deadline_us);
-		if (ret < 0)
-			return ret;
-		/* who cannot write what does not fit would never end */
-		n = fits ? read(fd, out + used, size - 1 - used)
-			 : read(fd, beyond, sizeof(beyond));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (fits)
-			used += (size_t)n;
-		out[used] = '\0';
-	}
-}
-
-int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,
-		   int cancel_fd, struct vf_err *err)
-{
-	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
-	__close int rd = -1, wr = -1, pidfd = -1;
-	posix_spawn_file_actions_t actions;
-	int fds[2], ret, status = -1;
-	pid_t pid;
-
-	out[0] = '\0';
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return vf_err_errno(err, errno, "%s", argv[0]);
-	rd = fds[0];
-	wr = fds[1];
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, wr, STDOUT_FILENO);
-	ret = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (ret)
-		return vf_err_errno(err, ret, "%s", argv[0]);
-	close(vf_steal_fd(&wr));
-
-	ret = output_read(rd, out, size, cancel_fd, deadline_us);
-	/* it may have closed its output and go on */
-	pidfd = pidfd_open_(pid);
-	if (!ret)
-		ret = vf_wait_readable(pidfd, cancel_fd, deadline_us);
-	if (ret == -ECANCELED && kill(pid, SIGTERM) == 0)
-		vf_wait_readable(pidfd, -1, vf_now_us() + TIDY_US);
-	if (ret < 0)
-		kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	if (ret < 0)
-		return vf_err_errno(err, ret, "%s", argv[0]);
-	if (!WIFEXITED(status))
-		return vf_err_set(err, EREMOTEIO, "%s: failed", argv[0]);
-	return WEXITSTATUS(status);
-}
-
-int process_output(char *const argv[], char *out, size_t size, int timeout_ms,
-		   struct vf_err *err)
-{
-	int ret = process_answer(argv, out, size, timeout_ms, -1, err);
-
-	return ret > 0 ? vf_err_set(err, EREMOTEIO, "%s: failed", argv[0])
-		       : ret;
 }

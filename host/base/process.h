@@ -158,6 +158,8 @@ int process_faults(pid_t pid, uint64_t *minor, uint64_t *major);
  * @cancel_fd:	ends it when readable, with time to tidy up; or -1
  * @err:	error
  *
+ * It ends with the thread that called, even if that is killed.
+ *
  * Return: its exit status, or -errno, -ECANCELED, -EREMOTEIO if a signal ended it
  */
 int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,

@@ -441,18 +441,56 @@ static void answers(void **state)
 	assert_int_equal(close(fds[0]), 0);
 }
 
+/* Killed while it waits for a program: that ends, too, and all that it has open. */
+static void answer_of_nobody(void **state)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c",
+			 (char *)"echo x >&9; exec sleep 1000", NULL };
+	__close int rd = -1;
+	struct fixture *fix = *state;
+	char out[8], byte[2];
+	int fds[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	rd = fds[0];
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(fds[1], 9);
+		process_answer(argv, out, sizeof(out), 60000, -1, &fix->err);
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(read(rd, byte, 2), 2);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(vf_wait_readable(rd, -1, vf_now_us() + 30 * 1000000LL),
+			 0);
+	assert_int_equal(read(rd, byte, 1), 0);
+}
+
 #define process_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		process_test(life),	   process_test(zombie),
-		process_test(stubborn),	   process_test(no_program),
-		process_test(inheritance), process_test(stale),
-		process_test(torn),	   process_test(strangers),
-		process_test(odd_name),	   process_test(mark),
-		process_test(outputs),	   process_test(answers),
-		process_test(detach),	   process_test(usual_limit),
+		process_test(life),
+		process_test(zombie),
+		process_test(stubborn),
+		process_test(no_program),
+		process_test(inheritance),
+		process_test(stale),
+		process_test(torn),
+		process_test(strangers),
+		process_test(odd_name),
+		process_test(mark),
+		process_test(outputs),
+		process_test(answers),
+		process_test(answer_of_nobody),
+		process_test(detach),
+		process_test(usual_limit),
 		process_test(keeping),
 	};
 
