@@ -13,6 +13,7 @@ bake_srcs := \
 	host/bake/init.c \
 	host/bake/journal.c \
 	host/bake/lib.c \
+	host/bake/lock.c \
 	host/bake/pack.c \
 	host/bake/pack_read.c \
 	host/bake/pack_tail.c \

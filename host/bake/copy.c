@@ -7,40 +7,69 @@
 #include <unistd.h>
 
 #include "bake/copy.h"
+#include "bake/lock.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 
 #define NS_PER_S 1000000000LL
+#define TRIES	 8
 
-/* A VM holds locks on parts of its image. */
+static int open_old(struct copy *copy, struct vf_err *err)
+{
+	copy->old_fd = openat(copy->dir_fd, copy->name,
+			      O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (copy->old_fd < 0 || fstat(copy->old_fd, &copy->st) < 0)
+		return vf_err_set(err, errno, "%s", strerror(errno));
+	if (!S_ISREG(copy->st.st_mode))
+		return vf_err_set(err, EINVAL,
+				  "neither a directory nor a file");
+	return 0;
+}
+
+/* Return: 1 if it is locked, 0 if it was replaced meanwhile, -errno */
 static int lock_old(struct copy *copy, struct vf_err *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat now;
-	int ret;
+	int ret = lock_take(copy->old_fd, err);
+
+	if (ret < 0)
+		return ret;
+	if (fstat(copy->old_fd, &copy->st) < 0 ||
+	    fstatat(copy->dir_fd, copy->name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return vf_err_set(err, errno, "%s", strerror(errno));
+	return now.st_dev == copy->st.st_dev && now.st_ino == copy->st.st_ino;
+}
+
+/* A VM holds locks on parts of its image. */
+static int look_for_vm(const struct copy *copy, struct vf_err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	if (fcntl(copy->old_fd, F_OFD_GETLK, &lock) == 0 &&
 	    lock.l_type != F_UNLCK)
 		return vf_err_set(err, EBUSY, "in use, by a VM maybe");
-	ret = vf_flock(copy->old_fd, 0);
-	if (ret == -ETIMEDOUT)
-		return vf_err_set(err, EBUSY,
-				  "another command is baking into it");
-	if (ret < 0)
-		return vf_err_errno(err, ret, "lock");
-	/* whoever had it locked may just have replaced it */
-	if (fstat(copy->old_fd, &copy->st) < 0 ||
-	    fstatat(copy->dir_fd, copy->name, &now, AT_SYMLINK_NOFOLLOW) < 0)
-		return vf_err_set(err, errno, "%s", strerror(errno));
-	if (now.st_dev != copy->st.st_dev || now.st_ino != copy->st.st_ino) {
-		vf_err_set(err, EBUSY, "was replaced meanwhile");
-		vf_err_hint(err, "try again");
-		return -EBUSY;
-	}
-	/* of one that was killed */
-	if (unlinkat(copy->dir_fd, copy->tmp, 0) < 0 && errno != ENOENT)
-		return vf_err_errno(err, errno, "%s", copy->tmp);
 	return 0;
+}
+
+/* Whoever had it locked may just have replaced it. */
+static int take_old(struct copy *copy, struct vf_err *err)
+{
+	for (int i = 0; i < TRIES; i++) {
+		int ret = open_old(copy, err);
+
+		if (!ret)
+			ret = look_for_vm(copy, err);
+		if (!ret)
+			ret = lock_old(copy, err);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			return 0;
+		close(vf_steal_fd(&copy->old_fd));
+	}
+	vf_err_set(err, EBUSY, "is replaced again and again");
+	vf_err_hint(err, "try again");
+	return -EBUSY;
 }
 
 int copy_open(struct copy *copy, const char *path, bool write,
@@ -48,6 +77,7 @@ int copy_open(struct copy *copy, const char *path, bool write,
 {
 	char real[PATH_MAX];
 	char *slash;
+	int ret;
 
 	*copy = (struct copy){ .dir_fd = -1, .old_fd = -1, .fd = -1 };
 	if (!realpath(path, real))
@@ -62,14 +92,13 @@ int copy_open(struct copy *copy, const char *path, bool write,
 		open(*real ? real : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (copy->dir_fd < 0)
 		return vf_err_errno(err, errno, "%.256s", real);
-	copy->old_fd = openat(copy->dir_fd, copy->name,
-			      O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-	if (copy->old_fd < 0 || fstat(copy->old_fd, &copy->st) < 0)
-		return vf_err_set(err, errno, "%s", strerror(errno));
-	if (!S_ISREG(copy->st.st_mode))
-		return vf_err_set(err, EINVAL,
-				  "neither a directory nor a file");
-	return write ? lock_old(copy, err) : 0;
+	if (!write)
+		return open_old(copy, err);
+	ret = take_old(copy, err);
+	/* of one that was killed */
+	if (!ret && unlinkat(copy->dir_fd, copy->tmp, 0) < 0 && errno != ENOENT)
+		return vf_err_errno(err, errno, "%s", copy->tmp);
+	return ret;
 }
 
 int copy_begin(struct copy *copy, struct vf_err *err)

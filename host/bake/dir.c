@@ -9,6 +9,7 @@
 
 #include "bake/baked.h"
 #include "bake/dir.h"
+#include "bake/lock.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 
@@ -337,14 +338,10 @@ static int name_journal(struct dir *dir, const char *path, struct vf_err *err)
 static int mend(struct dir *dir, struct vf_err *err)
 {
 	__json json_t *journal = NULL;
-	int ret = vf_flock(dir->root_fd, 0);
+	int ret = lock_take(dir->root_fd, err);
 
-	if (ret == -ETIMEDOUT)
-		return vf_err_set(err, EBUSY,
-				  "another command is baking into it");
-	if (ret < 0)
-		return vf_err_errno(err, ret, "lock");
-	ret = journal_load(dir, &journal, err);
+	if (!ret)
+		ret = journal_load(dir, &journal, err);
 	if (ret < 0 || !journal)
 		return ret;
 	ret = dir_take_back(dir, json_object_get(journal, "manifest"), NULL,

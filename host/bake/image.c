@@ -53,14 +53,26 @@ static const struct view_ops view_ops = { .look = look,
 					  .read = read_,
 					  .keeps = true };
 
+/*
+ * The locks of a tool that outlives us for a moment would look like a VM's to the
+ * next command.
+ */
+static void source_of(char *source, size_t size, int fd, const char *format)
+{
+	snprintf(source, size,
+		 "driver=%s,file.driver=file,file.locking=off,"
+		 "file.filename=/proc/%d/fd/%d",
+		 format, getpid(), fd);
+}
+
 /* @options: of the format, or NULL; @flag: one more, or NULL */
 static int convert(int from_fd, const char *from, int to_fd, const char *to,
 		   const char *options, const char *flag, struct vf_err *err)
 {
-	char source[64], dest[64], said[256];
-	char *argv[16] = { (char *)"qemu-img", (char *)"convert", (char *)"-f",
-			   (char *)from,       (char *)"-O",	  (char *)to };
-	int num = 6, ret;
+	char source[128], dest[64], said[256];
+	char *argv[16] = { (char *)"qemu-img", (char *)"convert",
+			   (char *)"--image-opts", (char *)"-O", (char *)to };
+	int num = 5, ret;
 
 	if (options) {
 		argv[num++] = (char *)"-o";
@@ -71,7 +83,7 @@ static int convert(int from_fd, const char *from, int to_fd, const char *to,
 	argv[num++] = source;
 	argv[num] = dest;
 
-	snprintf(source, sizeof(source), "/proc/%d/fd/%d", getpid(), from_fd);
+	source_of(source, sizeof(source), from_fd, from);
 	snprintf(dest, sizeof(dest), "/proc/%d/fd/%d", getpid(), to_fd);
 	ret = process_answer(argv, said, sizeof(said), CONVERT_MS, -1, err);
 	if (ret == -ENOENT)
@@ -135,14 +147,17 @@ static int qcow2_unpack(struct image *image, struct vf_err *err)
 /* Return: 1 if some of it is compressed, 0 if not, -errno */
 static int qcow2_is_packed(const struct image *image, struct vf_err *err)
 {
-	char path[64], said[4096];
-	char *const argv[] = { (char *)"qemu-img", (char *)"check",
-			       (char *)"--output=json", path, NULL };
+	char source[128], said[4096];
+	char *const argv[] = { (char *)"qemu-img",
+			       (char *)"check",
+			       (char *)"--image-opts",
+			       (char *)"--output=json",
+			       source,
+			       NULL };
 	__json json_t *json = NULL;
 	int ret;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(),
-		 image->copy.old_fd);
+	source_of(source, sizeof(source), image->copy.old_fd, "qcow2");
 	ret = process_answer(argv, said, sizeof(said), CONVERT_MS, -1, err);
 	if (ret < 0)
 		return ret;
