@@ -92,6 +92,8 @@ int main(int argc, char **argv)
 		return ret < 0 ? report(&cmd, &err) : ret;
 	}
 	fprintf(stderr, "vmfork: %.64s: no such verb\n", argv[1]);
-	fprintf(stderr, "vmfork: hint: 'vmfork --help' lists them\n");
+	fprintf(stderr, "vmfork: hint: %s\n",
+		*argv[1] == '-' ? "options stand behind the verb"
+				: "'vmfork --help' lists them");
 	return CMD_EXIT_USAGE;
 }

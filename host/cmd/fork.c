@@ -55,6 +55,24 @@ static json_t *describe(const struct fork_result *result, const char *snapshot)
 			 (json_int_t)result->wall_us, "forks", forks);
 }
 
+/* A hint is good for all of them. */
+static void tell_errors(const struct fork_result *result)
+{
+	const char *hint = "";
+
+	for (unsigned int i = 0; i < result->num; i++) {
+		const struct vf_err *err = &result->jobs[i].err;
+
+		if (err->num)
+			vf_log(VF_LOG_ERROR, "fork %s: %s",
+			       result->jobs[i].vm.name, err->msg);
+		if (err->num && !*hint)
+			hint = err->hint;
+	}
+	if (*hint)
+		vf_log(VF_LOG_ERROR, "hint: %s", hint);
+}
+
 static int report(struct cmd *cmd, const struct fork_result *result,
 		  const char *snapshot, struct vf_err *err)
 {
@@ -93,11 +111,7 @@ static int report(struct cmd *cmd, const struct fork_result *result,
 	else
 		cmd_print_table(json_object_get(json, "forks"), columns,
 				ARRAY_SIZE(columns));
-	for (unsigned int i = 0; i < result->num; i++)
-		if (result->jobs[i].err.num)
-			vf_log(VF_LOG_ERROR, "fork %s: %s",
-			       result->jobs[i].vm.name,
-			       result->jobs[i].err.msg);
+	tell_errors(result);
 	if (ret < 0)
 		return ret;
 	if (t.failed == result->num)

@@ -186,11 +186,12 @@ static int look_after(struct boot *b, struct vf_err *err)
 	ret = b->vmm.ops->query(&b->vmm, &vm_state, err);
 	if (ret < 0)
 		return ret;
-	if (vm_state == VMM_STATE_BROKEN)
-		return vf_err_set(err, EIO,
-				  "VM %s: the accelerator gave up on it",
-				  b->vm->name);
-	return 0;
+	if (vm_state != VMM_STATE_BROKEN)
+		return 0;
+	vf_err_set(err, EIO, "VM %s: the accelerator gave up on it",
+		   b->vm->name);
+	vf_err_hint(err, "--accel tcg runs everywhere, many times slower");
+	return -EIO;
 }
 
 /*
@@ -243,9 +244,12 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 		if (!r->wait)
 			return 0;
 		tail_show(&b->tail);
-		return vf_err_set(err, ETIMEDOUT,
-				  "VM %s: did not arm within %d s", b->vm->name,
-				  timeout_ms / 1000);
+		vf_err_set(err, ETIMEDOUT, "VM %s: did not arm within %d s",
+			   b->vm->name, timeout_ms / 1000);
+		vf_err_hint(err,
+			    "its init has to start vmfork-agent, which 'vmfork "
+			    "bake' puts in; --timeout gives it more");
+		return -ETIMEDOUT;
 	}
 	if (ret == -ECANCELED)
 		return vf_err_set(err, ECANCELED, "interrupted");

@@ -31,7 +31,8 @@ static int read_status(struct worker *w, struct vmfork_status *status,
 			     err);
 	if (!ret &&
 	    !vmfork_id_equal(status->restore_id, job->letter.restore_id))
-		ret = vf_err_set(err, ENOMSG, "it did not find its mail");
+		ret = vf_err_set(err, ENOMSG,
+				 "its agent has not found its mail yet");
 	return ret;
 }
 
@@ -294,6 +295,10 @@ static void note_unacked(struct worker *w, int64_t deadline_us)
 
 	if (read_status(w, &status, deadline_us, &job->err) < 0) {
 		vf_err_wrap(&job->err, "not acknowledged");
+		if (job->err.num == ENOMSG)
+			vf_err_hint(&job->err,
+				    "--timeout gives it more; 'vmfork-agent "
+				    "status' in the guest tells what it does");
 		return;
 	}
 	job->signal = status.signal;

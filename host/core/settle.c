@@ -110,9 +110,15 @@ int settle_refusal(uint32_t error, uint32_t step, uint32_t detail,
 	char text[RULES_TEXT_SIZE];
 	int num = guest_errno(error);
 
-	if (step == VMFORK_STEP_DECODE)
-		return vf_err_set(err, num, "the guest refused its mail: %s",
-				  rules_describe(detail, text));
+	if (step == VMFORK_STEP_DECODE) {
+		vf_err_set(err, num, "the guest refused its mail: %s",
+			   rules_describe(detail, text));
+		if ((detail & 0xff) == VMFORK_WHY_UNKNOWN)
+			vf_err_hint(err, "its agent is older than this "
+					 "command: 'vmfork bake' its image "
+					 "anew");
+		return -num;
+	}
 	if (step == VMFORK_STEP_VERIFY)
 		return vf_err_errno(err, num, "the guest refused its mail");
 	return vf_err_errno(err, num, "the guest failed at step %s",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -46,7 +47,9 @@ int state_open(struct vf_state *state, const char *path, struct vf_err *err)
 	ret = open_all(state, path, err);
 	if (ret < 0) {
 		vf_err_wrap(err, "state directory %s", path);
-		vf_err_hint(err, "choose another with --state or VMFORK_STATE");
+		vf_err_hint(err,
+			    "%schoose another with --state or VMFORK_STATE",
+			    err->num == EACCES ? "be root, or " : "");
 	}
 	return ret;
 }
@@ -71,5 +74,7 @@ struct vf_state state_pool(const struct vf_state *state)
 
 int state_lock(const struct vf_state *state, struct vf_err *err)
 {
-	return vf_lock(state->fd, LOCK_FILE, LOCK_MS, err);
+	int fd = vf_lock(state->fd, LOCK_FILE, LOCK_MS, err);
+
+	return fd < 0 ? vf_err_wrap(err, "state directory") : fd;
 }

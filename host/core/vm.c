@@ -45,9 +45,12 @@ int vm_create_locked(struct vm *vm, const struct vf_state *state,
 	if (ret < 0)
 		return ret;
 	if (mkdirat(state->vms_fd, name, 0700) < 0) {
-		if (errno == EEXIST)
-			return vf_err_set(err, EEXIST, "VM %s: exists", name);
-		return vf_err_errno(err, errno, "VM %s", name);
+		vf_err_errno(err, errno, "VM %s", name);
+		if (err->num == EEXIST) {
+			vf_err_set(err, EEXIST, "VM %s: exists", name);
+			vf_err_hint(err, "'vmfork stop %s' ends it", name);
+		}
+		return -err->num;
 	}
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	vm->run_fd = vm_run_open(state, name);

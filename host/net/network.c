@@ -282,10 +282,14 @@ int net_remove(int state_fd, const char *name, struct vf_err *err)
 	ret = leases_load(net.dir_fd, &net.conf, &leases, err);
 	if (ret < 0)
 		return ret;
-	if (leases.num)
-		return vf_err_set(err, EBUSY,
-				  "network %s: in use by %s and %zu others",
-				  name, leases.ports[0].owner, leases.num - 1);
+	if (leases.num) {
+		vf_err_set(err, EBUSY,
+			   "network %s: in use by %s and %zu others", name,
+			   leases.ports[0].owner, leases.num - 1);
+		vf_err_hint(err, "'vmfork stop' ends VMs, 'vmfork pool drain' "
+				 "those of the pool");
+		return -EBUSY;
+	}
 	ret = network_put_down(&rtnl, &net.conf, err);
 	if (ret < 0)
 		return ret;

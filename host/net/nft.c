@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -9,6 +10,8 @@
 #include <nftables/libnftables.h>
 #include <string.h>
 #include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -125,11 +128,38 @@ static int descriptors_check(struct vf_err *err)
 	return ret;
 }
 
+/*
+ * libnftables ends the process where the kernel has no netfilter sockets, and prints
+ * lines of its own where they are of no use.
+ */
+static int sockets_check(struct vf_err *err)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	__close int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (fd < 0 && (errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT))
+		return vf_err_errno(err, EOPNOTSUPP, "nftables");
+	if (fd < 0)
+		return vf_err_errno(err, errno, "nftables");
+	if (syscall(SYS_capget, &head, data) == 0 &&
+	    data[CAP_TO_INDEX(CAP_NET_ADMIN)].effective &
+		    CAP_TO_MASK(CAP_NET_ADMIN))
+		return 0;
+	vf_err_errno(err, EPERM, "nftables");
+	vf_err_hint(err, "be root, at least of namespaces of your own: "
+			 "'unshare --user --map-root-user --net --mount'");
+	return -EPERM;
+}
+
 static int run_once(const char *commands, json_t **out, struct vf_err *err)
 {
 	__cleanup(ctx_put) struct nft_ctx *ctx = NULL;
 
-	if (descriptors_check(err) < 0)
+	if (sockets_check(err) < 0 || descriptors_check(err) < 0)
 		return -err->num;
 	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx || nft_ctx_buffer_error(ctx) || nft_ctx_buffer_output(ctx))

@@ -38,6 +38,9 @@ int net_port_open(struct net_port *port, struct vf_err *err)
 		if (err->num == ENOENT || err->num == ENODEV ||
 		    err->num == ENXIO)
 			vf_err_hint(err, "load the kernel's module tun");
+		if (err->num == EACCES || err->num == EPERM)
+			vf_err_hint(err, "be root, or have it open to this "
+					 "user, as udev makes it (mode 0666)");
 		return -err->num;
 	}
 	/* a node of another device, or a file bound over it, opens as well */

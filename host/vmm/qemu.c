@@ -18,6 +18,8 @@
 #define RETRY_US   200
 #define LOG_TAIL   200
 
+#define INSTALL_HINT "install qemu-system-x86, or set VMFORK_QEMU"
+
 int64_t qemu_soon(void)
 {
 	return vf_now_us() + COMMAND_MS * 1000;
@@ -39,13 +41,15 @@ static int qemu_check(char *version, size_t size, struct vf_err *err)
 
 	ret = process_output(argv, version, size, COMMAND_MS, err);
 	if (ret < 0) {
-		vf_err_hint(err, "install qemu-system-x86, or set VMFORK_QEMU");
+		vf_err_hint(err, INSTALL_HINT);
 		return ret;
 	}
 	version[strcspn(version, "\n")] = '\0';
-	if (sscanf(version, "QEMU emulator version %u", &major) != 1)
-		return vf_err_set(err, EINVAL, "%s: not a QEMU",
-				  qemu_program());
+	if (sscanf(version, "QEMU emulator version %u", &major) != 1) {
+		vf_err_set(err, EINVAL, "%s: not a QEMU", qemu_program());
+		vf_err_hint(err, INSTALL_HINT);
+		return -EINVAL;
+	}
 	if (major < QEMU_VERSION_NEEDED) {
 		vf_err_set(err, EPROTONOSUPPORT,
 			   "%s: too old: %s, but %d.0 is needed",
@@ -55,6 +59,13 @@ static int qemu_check(char *version, size_t size, struct vf_err *err)
 		return -EPROTONOSUPPORT;
 	}
 	return 0;
+}
+
+static char *last_line(char *text)
+{
+	char *end = strrchr(text, '\n');
+
+	return end ? end + 1 : text;
 }
 
 /*
@@ -78,9 +89,18 @@ static int qemu_died(struct vmm *vmm, struct vf_err *err)
 		return vf_err_set(err, ECONNRESET, "QEMU ended without a word");
 	for (end = log + len; end > log && end[-1] == '\n';)
 		*--end = '\0';
-	line = strrchr(log, '\n');
-	return vf_err_set(err, ECONNRESET, "QEMU ended: %.*s", LOG_TAIL,
-			  vf_ascii(line ? line + 1 : log));
+	line = last_line(log);
+	/* advice, on how to use it by hand */
+	if (line > log && !strncmp(line, "Use -", 5)) {
+		line[-1] = '\0';
+		line = last_line(log);
+	}
+	vf_err_set(err, ECONNRESET, "QEMU ended: %.*s", LOG_TAIL,
+		   vf_ascii(line));
+	if (strstr(line, "unsupported machine type"))
+		vf_err_hint(err, "the snapshot is of a newer QEMU: run that, "
+				 "or take it anew");
+	return -ECONNRESET;
 }
 
 static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
@@ -112,6 +132,8 @@ static int qemu_spawn(struct vmm *vmm, const struct vmm_spec *spec,
 	else
 		vf_err_errno(err, ret, "QEMU's command line");
 	qemu_args_exit(&args);
+	if (ret == -ENOENT || ret == -EACCES)
+		vf_err_hint(err, INSTALL_HINT);
 	return ret;
 }
 
