@@ -407,7 +407,7 @@ without_mailbox() {
 	return "$rc"
 }
 
-# The reason is one line; before it stands the tail of the console.
+# The reason is one line, with a hint; before it stands the tail of the console.
 never_arms() {
 	local text rc
 
@@ -417,7 +417,7 @@ never_arms() {
 	echo "$text"
 	[ "$rc" = 1 ] && grep -q '^vmfork: VM a: did not arm within 8 s' \
 		<<<"$text" && grep -q '^vmfork: console: ' <<<"$text" &&
-		[ "$(grep -cv '^vmfork: console: ' <<<"$text")" = 1 ] &&
+		[ "$(grep -Ecv '^vmfork: (console|hint): ' <<<"$text")" = 1 ] &&
 		left_nothing
 }
 
