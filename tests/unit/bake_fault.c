@@ -126,6 +126,35 @@ static void failing_anywhere(void **state)
 	assert_true(n > 100);
 }
 
+/*
+ * All of it is out, or the next command takes out what is left; one in two bakes
+ * again before that.
+ */
+static void failing_removal(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct fixture *fix = *state;
+	__free char *before = NULL;
+	int n, failed = 0;
+
+	fix->request.modules = "6.12";
+	before = root_list(fix->dir.path);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	for (n = 1; run_to(fix, BAKE_REMOVE, n, errors[n % 2]); n++) {
+		__free char *after = NULL;
+
+		if (fix->failed && n % 4 < 2)
+			assert_int_equal(run(fix, BAKE_INSTALL), 0);
+		if (fix->failed)
+			assert_int_equal(run(fix, BAKE_REMOVE), 0);
+		failed += fix->failed;
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+		comes_to(fix, BAKE_INSTALL, "baked");
+	}
+	assert_true(n > 100 && failed > 20);
+}
+
 /* What was baked before is there again. */
 static void failing_anew(void **state)
 {
@@ -161,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		bake_test(killed_anywhere),
 		bake_test(failing_anywhere),
+		bake_test(failing_removal),
 		bake_test(failing_anew),
 	};
 
