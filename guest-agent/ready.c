@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,9 @@
 #include "log.h"
 #include "ready.h"
 
-#define VARIABLE "NOTIFY_SOCKET"
-#define MESSAGE	 "READY=1"
+#define VARIABLE    "NOTIFY_SOCKET"
+#define VARIABLE_FD "NOTIFY_FD"
+#define MESSAGE	    "READY=1"
 
 static void tell(const char *path)
 {
@@ -35,12 +37,27 @@ static void tell(const char *path)
 		close(fd);
 }
 
+static void tell_fd(const char *number)
+{
+	char *end;
+	long fd = strtol(number, &end, 10);
+
+	if (*end || fd <= STDERR_FILENO || fd > INT_MAX)
+		return;
+	if (write((int)fd, "\n", 1) < 0)
+		log_line(LOG_ERROR, VARIABLE_FD ": %s", strerror(errno));
+	close((int)fd);
+}
+
 void ready_tell(void)
 {
-	const char *path = getenv(VARIABLE);
+	const char *path = getenv(VARIABLE), *number = getenv(VARIABLE_FD);
 
 	if (path)
 		tell(path);
+	if (number)
+		tell_fd(number);
 	/* hooks are not the service */
 	unsetenv(VARIABLE);
+	unsetenv(VARIABLE_FD);
 }

@@ -6,8 +6,9 @@
  * ready_tell() - Tell who started us that we are armed
  *
  * A service manager that waits for that names a socket in $NOTIFY_SOCKET
- * (sd_notify(3)); others are told nothing. Nobody else is to speak for us, so the
- * variable is gone afterwards.
+ * (sd_notify(3)), a script the number of an open descriptor in $NOTIFY_FD, which
+ * gets a newline and is closed; others are told nothing. Nobody else is to speak
+ * for us, so the variables are gone afterwards.
  */
 void ready_tell(void);
 

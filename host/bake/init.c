@@ -16,6 +16,7 @@
 #define INITTAB_MAX (1 << 20)
 #define TEXT_MAX    4096
 #define MAIL_DROPIN "init/vmfork-mail.conf"
+#define BUSYBOX	    "usr/lib/vmfork/start-agent"
 
 static const char *const names[] = {
 	[INIT_AUTO] = "auto",	  [INIT_SYSTEMD] = "systemd",
@@ -187,8 +188,8 @@ static bool line_is_terminal(const char *line)
 }
 
 /*
- * In front of the first line that is started over and over: init starts them in
- * that order, and one of them is the login prompt.
+ * In front of the first line that is started over and over, one of which is the
+ * login prompt. Those that init waits for it starts in their order, before.
  */
 static size_t inittab_place(const char *inittab, size_t len)
 {
@@ -203,16 +204,21 @@ static size_t inittab_place(const char *inittab, size_t len)
 	return len;
 }
 
-static int plan_busybox(struct plan *plan, const struct init_wish *wish,
-			const char *words, struct vf_err *err)
+/* One line in front of the login prompt, and the script that it names. */
+static int plan_busybox(struct plan *plan, const struct source *source,
+			const struct init_wish *wish, const char *words,
+			struct vf_err *err)
 {
 	__free char *inittab = NULL;
 	struct view_node node;
 	char plain[PATH_MAX], text[TEXT_MAX], modules[TEXT_MAX / 2] = "";
 	size_t len = 0, at;
 	bool glued;
-	int ret = view_resolve(plan->view, INITTAB, plain, &node, err);
+	int ret = plan_template(plan, source, "init/vmfork-agent.busybox",
+				BUSYBOX, 0755, INIT_AGENT " run", words, err);
 
+	if (!ret)
+		ret = view_resolve(plan->view, INITTAB, plain, &node, err);
 	if (!ret)
 		ret = view_read(plan->view, plain, INITTAB_MAX, &inittab, &len,
 				err);
@@ -228,9 +234,8 @@ static int plan_busybox(struct plan *plan, const struct init_wish *wish,
 	at = inittab_place(inittab, len);
 	/* a last line that nothing ends stays so, once ours are gone again */
 	glued = at == len && len && inittab[len - 1] != '\n';
-	snprintf(text, sizeof(text), "%s# vmfork bake\n%s::respawn:%s run%s%s",
-		 glued ? "\n" : "", modules, INIT_AGENT, words,
-		 glued ? "" : "\n");
+	snprintf(text, sizeof(text), "%s# vmfork bake\n%s::wait:/" BUSYBOX "%s",
+		 glued ? "\n" : "", modules, glued ? "" : "\n");
 	return plan_edit(plan, INITTAB, at, text, err);
 }
 
@@ -249,7 +254,7 @@ int init_plan(struct plan *plan, const struct source *source,
 	case INIT_OPENRC:
 		return plan_openrc(plan, source, words, err);
 	case INIT_BUSYBOX:
-		return plan_busybox(plan, wish, words, err);
+		return plan_busybox(plan, source, wish, words, err);
 	case INIT_AUTO:
 	case INIT_NONE:
 	case INIT_NUM:

@@ -68,6 +68,31 @@ static void an_abstract_name(void **state)
 	is_told(fd);
 }
 
+/* It is written to once, and closed: a script that waits for its end goes on. */
+static void a_descriptor(void **state)
+{
+	char name[16], buf[4];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	snprintf(name, sizeof(name), "%d", fds[1]);
+	setenv("NOTIFY_FD", name, 1);
+	ready_tell();
+	assert_null(getenv("NOTIFY_FD"));
+	assert_int_equal(read(fds[0], buf, sizeof(buf)), 1);
+	assert_int_equal(read(fds[0], buf, sizeof(buf)), 0);
+	close(fds[0]);
+	/* none, one that is not open, one that is everybody's */
+	setenv("NOTIFY_FD", "3x", 1);
+	ready_tell();
+	setenv("NOTIFY_FD", name, 1);
+	ready_tell();
+	setenv("NOTIFY_FD", "1", 1);
+	ready_tell();
+	assert_int_equal(write(STDOUT_FILENO, "", 0), 0);
+}
+
 static void nobody_is_no_failure(void **state)
 {
 	char name[200];
@@ -89,6 +114,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path),
 		cmocka_unit_test(an_abstract_name),
+		cmocka_unit_test(a_descriptor),
 		cmocka_unit_test(nobody_is_no_failure),
 	};
 

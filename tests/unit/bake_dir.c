@@ -61,15 +61,16 @@ static void inittab_lines(void **state)
 	comes_to(fix, BAKE_INSTALL, "baked");
 	text_of(fix, "etc/inittab",
 		"::sysinit:/bin/true\n# vmfork bake\n"
-		"::respawn:/usr/sbin/vmfork-agent run --signal vmclock\n"
+		"::wait:/usr/lib/vmfork/start-agent\n"
 		"ttyS0::respawn:-/bin/sh\n");
+	text_of(fix, "usr/lib/vmfork/start-agent",
+		"#!\n/usr/sbin/vmfork-agent run --signal vmclock\n");
 	/* what somebody added since is his */
-	assert_int_equal(
-		root_file(fix->root, "etc/inittab",
-			  "# vmfork bake\n"
-			  "::respawn:/usr/sbin/vmfork-agent run --signal "
-			  "vmclock\n::ctrlaltdel:/sbin/reboot\n"),
-		0);
+	assert_int_equal(root_file(fix->root, "etc/inittab",
+				   "# vmfork bake\n"
+				   "::wait:/usr/lib/vmfork/start-agent\n"
+				   "::ctrlaltdel:/sbin/reboot\n"),
+			 0);
 	comes_to(fix, BAKE_REMOVE, "removed");
 	text_of(fix, "etc/inittab", "::ctrlaltdel:/sbin/reboot\n");
 	/* a last line without an end */

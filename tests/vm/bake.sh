@@ -20,8 +20,11 @@ make_root() {
 	rm "$root/sbin/vmfork-agent"
 	sed -i '/^options=/,$d' "$root/init"
 	echo 'exec /sbin/init' >>"$root/init"
-	printf 'ttyS0::respawn:-/bin/sh\n::ctrlaltdel:/sbin/reboot' \
-		>"$root/etc/inittab"
+	# what comes before the prompt looks whether the agent does, too
+	printf '%s\n' '#!/bin/sh' 'pidof vmfork-agent >/first' >"$root/bin/first"
+	chmod 755 "$root/bin/first"
+	printf '%s\n%s\n%s' 'ttyS0::respawn:-/bin/sh' '::once:/bin/first' \
+		'::ctrlaltdel:/sbin/reboot' >"$root/etc/inittab"
 	ln -s etc "$root/config" # a link inside
 	find "$root" -exec touch -h -d '2021-02-03 04:05:06.789' {} +
 }
@@ -297,6 +300,12 @@ forks_of_it() {
 	boot src || bail "no source"
 	check "its agent is the one that was baked" guest src \
 		'[ -x /usr/sbin/vmfork-agent ] && [ -c /dev/vmfork ]'
+	check "its agent is there before the login prompt" guest src \
+		'[ "$(cat /first)" = "$(pidof vmfork-agent)" ]'
+	check "one that is killed is started again" guest src \
+		'kill -9 $(cat /first); until vmfork-agent status | grep \
+		-q "\"running\":true" && ! pidof vmfork-agent | grep -qx \
+		"$(cat /first)"; do sleep 1; done'
 	check "a snapshot" vmfork snapshot src ready
 	said=$(vmfork fork ready -n $FORKS --name web --json)
 	check "its forks acknowledge" holds "$said" ".acked == $FORKS and
