@@ -135,12 +135,18 @@ check-vm: all guest tests-vm
 guests := $(BUILD)/guests
 
 $(guests)/debian/root.tar: tests/guests/make-debian $(BUILD)/kernels/6.12/version \
-		$(shell find tests/guests/debian -type f)
+		$(shell find tests/guests/debian tests/guests/common -type f)
 	$(call msg,GUEST,$@)
 	$(Q)BUILD=$(BUILD) host/packaging/deps.sh guests
 	$(Q)BUILD=$(BUILD) $< $(@D)
 
-check-guests: all $(guests)/debian/root.tar
+$(guests)/openrc/root.tar: tests/guests/make-openrc \
+		$(shell find tests/guests/openrc tests/guests/common -type f)
+	$(call msg,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)BUILD=$(BUILD) $< $@
+
+check-guests: all guest $(guests)/debian/root.tar $(guests)/openrc/root.tar
 	$(Q)$(MAKE) --no-print-directory KERNEL=6.12 modules
 	$(Q)$(RUN) guests
 

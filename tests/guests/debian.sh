@@ -7,20 +7,19 @@
 # what else configures networks there leaves them alone.
 # shellcheck source=/dev/null # it ends with exit: all would be unreachable
 . "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tests/guests/lib-guest.sh
+. "$(dirname "$0")/lib-guest.sh"
 
 FORKS=4
 WAIT_S=120 # for what a guest does by itself, on an emulator
 made=$BUILD/guests/debian
-disk=$STATE/disk
 interface=enp0s1
 
 # --- the image ---------------------------------------------------------------
 
-make_disk() {
-	mkdir "$STATE/root"
-	tar -C "$STATE/root" -xf "$made/root.tar" && truncate -s 600M "$disk" &&
-		mke2fs -q -F -t ext4 -d "$STATE/root" "$disk" || return
-	rm -rf "$STATE/root"
+make_image() {
+	mkdir "$STATE/root" && tar -C "$STATE/root" -xf "$made/root.tar" &&
+		make_disk "$STATE/root" 600M
 }
 
 # What is masked is what the other one is tested without.
@@ -45,21 +44,6 @@ is_running() { # VM
 	}
 }
 
-# The page is of the moment: it says who serves it.
-web() { # ADDRESS
-	local fd text
-
-	exec {fd}<>"/dev/tcp/$1/80" || return
-	printf 'GET /cgi-bin/who HTTP/1.0\r\n\r\n' >&"$fd"
-	text=$(timeout 60 cat <&"$fd")
-	exec {fd}>&-
-	tail -n 1 <<<"$text"
-}
-
-serves() { # VM
-	same "$(vm_field "$1" .mac)" "$(web "$(vm_field "$1" '.ipv4 | split("/")[0]')")"
-}
-
 # A fork has another machine id, and journald goes on under the one that it began
 # with: journalctl shows that only if it is asked for all there are.
 journal_tells() { # VM PATTERN
@@ -72,19 +56,14 @@ has_no_client() { # VM
 }
 
 check_vm() { # VM
-	check "$1: it has its own network, and no other" has_own_network "$1"
-	check "$1: it is reachable" reachable "$1"
-	check "$1: it serves" serves "$1"
+	check_served "$1"
 	check "$1: systemd is content" is_running "$1"
 }
 
 check_forks() { # SOURCE FORKS
-	local said i
+	local i
 
-	check "$1: a snapshot" vmfork snapshot "$1" "of-$1"
-	said=$(vmfork fork "of-$1" -n "$2" --name "$1" --timeout 60 --json)
-	check "$1: its forks acknowledge" holds "$said" ".acked == $2 and
-		.failed == 0 and all(.forks[]; .verified)"
+	check_acked "$1" "$2"
 	for ((i = 1; i <= $2; i++)); do
 		check_vm "$1-$i"
 		check "$1-$i: its journal tells of it" journal_tells "$1-$i" \
@@ -141,7 +120,7 @@ with_ifupdown() {
 }
 
 [ -e "$made/root.tar" ] || skip_all "there is no $made: make check-guests"
-check "a disk" make_disk || bail "no disk"
+check "a disk" make_image || bail "no disk"
 check "the agent is baked" vmfork bake "$disk" --modules 6.12
 check "its file system is sound" e2fsck -fn "$disk"
 with_networkd
