@@ -100,6 +100,9 @@ static int qemu_died(struct vmm *vmm, struct vf_err *err)
 	if (strstr(line, "unsupported machine type"))
 		vf_err_hint(err, "the snapshot is of a newer QEMU: run that, "
 				 "or take it anew");
+	else if (strstr(line, "load of migration failed"))
+		vf_err_hint(err, "the snapshot is of another QEMU, or of "
+				 "another machine's processor: take it anew");
 	return -ECONNRESET;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Engines. The contract between the core and a VMM: one const table of
  * operations per engine, all of whose knowledge of that VMM stays in its file.
- * An operation that is NULL is not supported.
+ * All of them are there; what an engine cannot do returns -ENOTSUP.
  */
 #ifndef VF_VMM_H
 #define VF_VMM_H
