@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr, "vmfork: %.64s: no such verb\n", argv[1]);
 	fprintf(stderr, "vmfork: hint: %s\n",
-		*argv[1] == '-' ? "options stand behind the verb"
+		*argv[1] == '-' ? "options come after the verb"
 				: "'vmfork --help' lists them");
 	return CMD_EXIT_USAGE;
 }
