@@ -14,6 +14,7 @@
 #include "base/io.h"
 
 #define COPY_CHUNK (16 << 20)
+#define READ_FIRST (64 << 10) /* what most files fit into */
 
 int64_t vf_now_us(void)
 {
@@ -108,21 +109,37 @@ int vf_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
 	return 0;
 }
 
+/* More room, for one byte beyond what is accepted at most, and for the NUL. */
+static int read_grow(char **buf, size_t *room, size_t max)
+{
+	size_t more = *room ? 2 * *room : READ_FIRST;
+	char *new;
+
+	if (more > max)
+		more = max + 1;
+	new = realloc(*buf, more + 1);
+	if (!new)
+		return -ENOMEM;
+	*buf = new;
+	*room = more;
+	return 0;
+}
+
 int vf_read_file(int dir_fd, const char *path, size_t max, char **out,
 		 size_t *len, struct vf_err *err)
 {
 	__close int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
 	__free char *buf = NULL;
-	size_t used = 0;
+	size_t used = 0, room = 0;
 
 	if (fd < 0)
 		return vf_err_errno(err, errno, "%s", path);
-	buf = malloc(max + 2);
-	if (!buf)
-		return vf_err_errno(err, ENOMEM, "%s", path);
 	for (;;) {
-		ssize_t n = read(fd, buf + used, max + 1 - used);
+		ssize_t n;
 
+		if (used == room && read_grow(&buf, &room, max) < 0)
+			return vf_err_errno(err, ENOMEM, "%s", path);
+		n = read(fd, buf + used, room - used);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

@@ -87,6 +87,43 @@ static void write_then_read(void **state)
 	assert_string_equal(fix->err.msg, "g: No such file or directory");
 }
 
+/* Of any size, whatever room it was first given; up to its limit, and no further. */
+static void large_ones_are_read(void **state)
+{
+	static const size_t sizes[] = { 0,	 1,	    65535,  65536,
+					65537,	 131072,    131073, 3 * 65536,
+					1000000, 16 * 65536 };
+	struct fixture *fix = *state;
+	__free char *text = malloc(16 * 65536);
+
+	for (size_t i = 0; i < 16 * 65536; i++)
+		text[i] = (char)(i % 251 + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		__free char *small = NULL, *large = NULL, *never = NULL;
+		size_t size = sizes[i], len = 0;
+
+		assert_int_equal(vf_write_file(fix->dir.dir_fd, "f", text, size,
+					       false, &fix->err),
+				 0);
+		assert_int_equal(vf_read_file(fix->dir.dir_fd, "f", size,
+					      &small, &len, &fix->err),
+				 0);
+		assert_int_equal(len, size);
+		assert_memory_equal(small, text, size);
+		assert_int_equal(small[size], '\0');
+		assert_int_equal(vf_read_file(fix->dir.dir_fd, "f", 1 << 30,
+					      &large, &len, &fix->err),
+				 0);
+		assert_int_equal(len, size);
+		assert_memory_equal(large, text, size);
+		if (size)
+			assert_int_equal(vf_read_file(fix->dir.dir_fd, "f",
+						      size - 1, &never, &len,
+						      &fix->err),
+					 -EFBIG);
+	}
+}
+
 /* A full disk, as far as a process can have one for itself. */
 static void limit_file_size(rlim_t size)
 {
@@ -309,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		io_test(write_then_read),
+		io_test(large_ones_are_read),
 		io_test(failed_write_leaves_nothing),
 		io_test(copy),
 		io_test(short_read_is_an_error),
