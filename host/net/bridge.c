@@ -56,6 +56,29 @@ int bridge_get_state(struct rtnl *rtnl, const struct net_conf *conf,
 	return rtnl_link_get_flags(link) & IFF_UP ? BRIDGE_UP : BRIDGE_PARTIAL;
 }
 
+int bridge_refuse(struct rtnl *rtnl, const struct net_conf *conf,
+		  struct vf_err *err)
+{
+	__cleanup(link_put) struct rtnl_link *link = NULL;
+	char alias[ALIAS_SIZE];
+	const char *found = NULL;
+
+	if (rtnl_link_get_kernel(rtnl->sock, 0, conf->bridge, &link) == 0 &&
+	    rtnl_link_get_group(link) == NET_LINK_GROUP)
+		found = rtnl_link_get_ifalias(link);
+	alias_format(conf, alias);
+	if (!found || strcmp(found, alias) != 0)
+		return vf_err_set(err, EEXIST,
+				  "network %s: link %s exists and is not ours",
+				  conf->name, conf->bridge);
+	vf_err_set(err, EEXIST,
+		   "network %s: link %s is that of another state directory",
+		   conf->name, conf->bridge);
+	vf_err_hint(err, "'vmfork net create' makes one by another name, for "
+			 "--net; or use that directory, by --state");
+	return -EEXIST;
+}
+
 static int link_create_add(struct rtnl *rtnl, const struct net_conf *conf)
 {
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
@@ -166,9 +189,7 @@ int bridge_up(struct rtnl *rtnl, const struct net_conf *conf,
 	if (state < 0 || state == BRIDGE_UP)
 		return state < 0 ? state : 0;
 	if (state == BRIDGE_FOREIGN)
-		return vf_err_set(err, EEXIST,
-				  "network %s: link %s exists and is not ours",
-				  conf->name, conf->bridge);
+		return bridge_refuse(rtnl, conf, err);
 	if (state == BRIDGE_ABSENT) {
 		if (link_create_add(rtnl, conf) < 0)
 			return vf_err_errno(err, ENOMEM, "bridge %s",

@@ -31,6 +31,17 @@ int bridge_get_state(struct rtnl *rtnl, const struct net_conf *conf,
 		     struct vf_err *err);
 
 /**
+ * bridge_refuse() - Say whose the link of a bridge's name is, that is not ours
+ * @rtnl:	socket
+ * @conf:	network
+ * @err:	error: somebody else's, or another state directory's
+ *
+ * Return: -EEXIST
+ */
+int bridge_refuse(struct rtnl *rtnl, const struct net_conf *conf,
+		  struct vf_err *err);
+
+/**
  * bridge_up() - Make a network's bridge, or finish making it
  * @rtnl:	socket
  * @conf:	network

@@ -63,9 +63,7 @@ static int network_put_up(struct rtnl *rtnl, const struct net_conf *conf,
 	if (state < 0)
 		return state;
 	if (state == BRIDGE_FOREIGN)
-		return vf_err_set(err, EEXIST,
-				  "network %s: link %s exists and is not ours",
-				  conf->name, conf->bridge);
+		return bridge_refuse(rtnl, conf, err);
 	ret = filter_up(conf, err);
 	if (ret == 0)
 		ret = bridge_up(rtnl, conf, err);
@@ -125,9 +123,7 @@ static int name_check(int state_fd, struct net_conf *conf, struct rtnl *rtnl,
 		return ret;
 	/* without a record no link can be ours: its MAC is not known yet */
 	if (ret != BRIDGE_ABSENT)
-		return vf_err_set(err, EEXIST,
-				  "network %s: link %s exists and is not ours",
-				  conf->name, conf->bridge);
+		return bridge_refuse(rtnl, conf, err);
 	return 0;
 }
 
@@ -161,13 +157,19 @@ int net_create(int state_fd, struct net_conf *conf, struct vf_err *err)
 	return ret;
 }
 
-static int default_create(int state_fd, struct vf_err *err)
+static int default_open(struct net *net, int state_fd, struct vf_err *err)
 {
 	struct net_conf conf = { .name = NET_DEFAULT_NAME };
+	struct vf_err ignored;
 	int ret = net_create(state_fd, &conf, err);
 
+	if (!ret)
+		return network_load(net, state_fd, conf.name, err);
 	/* another command may have been faster */
-	return ret == -EEXIST ? 0 : ret;
+	if (ret == -EEXIST &&
+	    network_load(net, state_fd, conf.name, &ignored) == 0)
+		return 0;
+	return ret;
 }
 
 static int network_repair(struct net *net, int state_fd, struct rtnl *rtnl,
@@ -195,11 +197,8 @@ static int network_open(struct net *net, int state_fd, const char *name,
 	int ret;
 
 	ret = network_load(net, state_fd, name, err);
-	if (ret == -ENOENT && !strcmp(name, NET_DEFAULT_NAME)) {
-		ret = default_create(state_fd, err);
-		if (ret == 0)
-			ret = network_load(net, state_fd, name, err);
-	}
+	if (ret == -ENOENT && !strcmp(name, NET_DEFAULT_NAME))
+		ret = default_open(net, state_fd, err);
 	if (ret == 0)
 		ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
 	if (ret < 0)

@@ -182,11 +182,20 @@ static void test_other_state(void **state)
 	struct env *env = env_get(state);
 	int other_fd = vf_mkdir_open(env->dir_fd, "other", &env->err);
 	struct net_conf conf = { .name = "a" };
+	struct net *net;
 
 	create(env, "a", false);
 	assert_int_equal(net_create(other_fd, &conf, &env->err), -EEXIST);
+	assert_non_null(strstr(env->err.msg, "another state directory"));
 	strcpy(conf.name, "b");
 	assert_ok(env, net_create(other_fd, &conf, &env->err));
+	/* that it could not be made is why it is not there */
+	assert_ok(env, net_open(&net, env->state_fd, "default", &env->err));
+	net_close(net);
+	assert_int_equal(net_open(&net, other_fd, "default", &env->err),
+			 -EEXIST);
+	assert_non_null(strstr(env->err.msg, "another state directory"));
+	assert_ok(env, net_remove(env->state_fd, "default", &env->err));
 	assert_ok(env, net_remove(env->state_fd, "a", &env->err));
 	/* the other's rules are untouched by that */
 	{
