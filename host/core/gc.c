@@ -38,12 +38,24 @@ static int find_dead_commands(const struct vf_state *state, json_t **dead,
 	return 0;
 }
 
+/* A part has let go of the lock; what follows needs it. */
+static int relock(const struct vf_state *state, int *lock_fd, int ret,
+		  struct vf_err *err)
+{
+	struct vf_err why;
+
+	*lock_fd = state_lock(state, &why);
+	if (*lock_fd >= 0 || ret < 0)
+		return ret;
+	*err = why;
+	return -why.num;
+}
+
 /* Who waits for the lock is not to wait for engines that take their time to end. */
 static int collect_vms(const struct vf_state *state, int *lock_fd,
 		       json_t *removed, struct vf_err *err)
 {
 	__json json_t *names = NULL, *dead = json_array();
-	struct vf_err why;
 	json_t *name;
 	size_t i;
 	int ret = vm_list(state, &names, err);
@@ -62,18 +74,16 @@ static int collect_vms(const struct vf_state *state, int *lock_fd,
 	if (!json_array_size(dead))
 		return 0;
 	ret = reap_vms_unlock(state, dead, vf_steal_fd(lock_fd), err);
-	*lock_fd = state_lock(state, &why);
-	if (*lock_fd < 0 && !ret)
-		*err = why;
-	return *lock_fd < 0 && !ret ? *lock_fd : ret;
+	return relock(state, lock_fd, ret, err);
 }
 
-static int collect_pool(const struct vf_state *state, json_t *removed,
-			struct vf_err *err)
+static int collect_pool(const struct vf_state *state, int *lock_fd,
+			json_t *removed, struct vf_err *err)
 {
 	const struct vf_state pool = state_pool(state);
+	int ret = ready_gc(&pool, vf_steal_fd(lock_fd), removed, err);
 
-	return ready_gc(&pool, removed, err);
+	return relock(state, lock_fd, ret, err);
 }
 
 static int collect_links(const struct vf_state *state, json_t *removed,
@@ -114,29 +124,42 @@ static int feed_vms(const struct vf_state *state, json_t *removed,
 	return 0;
 }
 
+static void note(struct vf_err *first, int *ret, const struct vf_err *why)
+{
+	if (*ret < 0)
+		return;
+	*first = *why;
+	*ret = -why->num;
+}
+
 /*
- * All parts, whatever becomes of one of them; the first failure is told. The lock
- * is let go of and taken anew; if it is not to be had, the rest is not done.
+ * All parts, whatever becomes of one; the first failure is told. Those that end
+ * engines let go of the lock, and take it anew; if it is not to be had, the rest
+ * is not done.
  */
 static int collect(const struct vf_state *state, int *lock_fd, json_t *removed,
 		   struct vf_err *err)
 {
-	static int (*const parts[])(const struct vf_state *state,
-				    json_t *removed, struct vf_err *err) = {
+	static int (*const slow[])(const struct vf_state *state, int *lock_fd,
+				   json_t *removed, struct vf_err *err) = {
+		collect_vms,
 		collect_pool,
+	};
+	static int (*const quick[])(const struct vf_state *state,
+				    json_t *removed, struct vf_err *err) = {
 		snapshot_gc,
 		collect_links,
 		feed_vms,
 	};
 	struct vf_err why;
-	int ret = collect_vms(state, lock_fd, removed, err);
+	int ret = 0;
 
-	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(parts); i++) {
-		if (parts[i](state, removed, &why) == 0 || ret < 0)
-			continue;
-		*err = why;
-		ret = -why.num;
-	}
+	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(slow); i++)
+		if (slow[i](state, lock_fd, removed, &why) < 0)
+			note(err, &ret, &why);
+	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(quick); i++)
+		if (quick[i](state, removed, &why) < 0)
+			note(err, &ret, &why);
 	return ret;
 }
 

@@ -198,8 +198,8 @@ static bool is_there(const struct vf_state *pool, const char *name)
 }
 
 /*
- * Take away those of which a rule says so. The state is locked: by its caller, or
- * by a descriptor that is let go of while it takes time.
+ * Take away those of which a rule says so. The state is locked, by a descriptor
+ * that is let go of while it takes time.
  */
 static int remove_those(const struct vf_state *pool, int lock_fd,
 			bool (*is_meant)(const struct vf_state *pool,
@@ -220,8 +220,7 @@ static int remove_those(const struct vf_state *pool, int lock_fd,
 			json_array_append(meant, name);
 	if (!json_array_size(meant))
 		return 0;
-	ret = fd < 0 ? reap_vms_locked(pool, meant, err)
-		     : reap_vms_unlock(pool, meant, vf_steal_fd(&fd), err);
+	ret = reap_vms_unlock(pool, meant, vf_steal_fd(&fd), err);
 	json_array_foreach(meant, i, name) {
 		const char *text = json_string_value(name);
 
@@ -277,10 +276,11 @@ static bool is_useless(const struct vf_state *pool, const char *name,
 	return meant;
 }
 
-int ready_gc(const struct vf_state *pool, json_t *removed, struct vf_err *err)
+int ready_gc(const struct vf_state *pool, int lock_fd, json_t *removed,
+	     struct vf_err *err)
 {
-	return remove_those(pool, -1, is_useless, NULL, removed, "pool entry ",
-			    err);
+	return remove_those(pool, lock_fd, is_useless, NULL, removed,
+			    "pool entry ", err);
 }
 
 int ready_drop_orphans(const struct vf_state *state, struct vf_err *err)

@@ -110,13 +110,15 @@ int ready_drain(const struct vf_state *pool, const char *snapshot,
 
 /**
  * ready_gc() - Take away entries that are dead, or whose snapshot has gone
- * @pool:	state_pool(), locked
+ * @pool:	state_pool()
+ * @lock_fd:	of state_lock(); closed, before engines end
  * @removed:	array; a line of text is appended for each
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int ready_gc(const struct vf_state *pool, json_t *removed, struct vf_err *err);
+int ready_gc(const struct vf_state *pool, int lock_fd, json_t *removed,
+	     struct vf_err *err);
 
 /**
  * ready_drop_orphans() - ready_gc() after snapshots were removed; takes the lock

@@ -254,7 +254,10 @@ static void orphans(void **state)
 		ready_publish(&fix->pool, &fix->snapshot, vms, 1, &fix->err),
 		-ESTALE);
 	assert_int_equal(claim(fix, &vm, 1), 1);
-	assert_int_equal(ready_gc(&fix->pool, removed, &fix->err), 0);
+	assert_int_equal(ready_gc(&fix->pool,
+				  state_lock(&fix->state, &fix->err), removed,
+				  &fix->err),
+			 0);
 	assert_int_equal(json_array_size(removed), ENTRIES - 1);
 	ready_unclaim(&vm);
 	assert_int_equal(ready_drop_orphans(&fix->state, &fix->err), 0);
