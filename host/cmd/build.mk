@@ -24,6 +24,7 @@ cmd_srcs := \
 	host/cmd/session.c \
 	host/cmd/snapshot.c \
 	host/cmd/snapshots.c \
+	host/cmd/start.c \
 	host/cmd/stop.c \
 	host/cmd/targets.c \
 	host/cmd/told.c \

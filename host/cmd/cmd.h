@@ -221,9 +221,9 @@ int cmd_read(struct cmd *cmd, cmd_state_fn *fn, void *ctx, struct vf_err *err);
 
 typedef int cmd_fn(struct cmd *cmd, int argc, char **argv, struct vf_err *err);
 
-cmd_fn cmd_run, cmd_ps, cmd_inspect, cmd_console, cmd_stop, cmd_snapshot,
-	cmd_snapshots, cmd_rmi, cmd_fork, cmd_net, cmd_gc, cmd_doctor,
-	cmd_version, cmd_bench, cmd_bench_ack, cmd_bench_burst, cmd_bench_pause,
-	cmd_pool, cmd_bake;
+cmd_fn cmd_run, cmd_ps, cmd_inspect, cmd_console, cmd_stop, cmd_start,
+	cmd_snapshot, cmd_snapshots, cmd_rmi, cmd_fork, cmd_net, cmd_gc,
+	cmd_doctor, cmd_version, cmd_bench, cmd_bench_ack, cmd_bench_burst,
+	cmd_bench_pause, cmd_pool, cmd_bake;
 
 #endif

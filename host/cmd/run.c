@@ -104,42 +104,15 @@ static int parse_disks(struct cmd *cmd, struct boot_request *r,
 	return 0;
 }
 
-/* It runs, faster than it was to be. */
-static int tell_shaping(const struct vm *vm)
-{
-	int ret = CMD_EXIT_DONE;
-
-	for (unsigned int k = 0; k < vm->num_nics; k++) {
-		const struct vm_nic *nic = &vm->nics[k];
-
-		if (nic->shaping != NIC_SHAPING_FAILED)
-			continue;
-		vf_log(VF_LOG_ERROR, "VM %s: network %s: shaping: %s", vm->name,
-		       nic->net_name, nic->shaping_why);
-		ret = CMD_EXIT_PARTLY;
-	}
-	return ret;
-}
-
 static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	       struct vf_err *err)
 {
 	const struct boot_request *r = ctx;
-	__json json_t *json = NULL;
 	struct vm vm;
-	int done, ret = boot_vm(&vm, state, r, err);
+	int ret = boot_vm(&vm, state, r, err);
 
 	vm_close(&vm);
-	if (ret < 0)
-		return ret;
-	done = tell_shaping(&vm);
-	if (!cmd->json) {
-		printf("%s\n", r->name);
-		return done;
-	}
-	json = vminfo_describe(state, r->name, true);
-	ret = cmd_print_json(json, err);
-	return ret < 0 ? ret : done;
+	return ret < 0 ? ret : vminfo_booted(cmd, state, &vm, err);
 }
 
 /* The options as they were given. */

@@ -4,24 +4,35 @@
 
 #include "base/cpu.h"
 #include "cmd/cmd.h"
+#include "core/keep.h"
 #include "core/reap.h"
 
+#define QUIESCE_S 30
+
+struct request {
+	bool all;
+	bool keep;
+	struct keep_request how;
+	int argc;
+	char **argv;
+};
+
 /* Which VMs are meant; each has to be there, and made. */
-static int choose(const struct vf_state *state, bool all, int argc, char **argv,
+static int choose(const struct vf_state *state, const struct request *r,
 		  json_t **names, struct vf_err *err)
 {
 	json_t *name;
 	size_t i;
 
-	if (all) {
+	if (r->all) {
 		int ret = vm_list(state, names, err);
 
 		if (ret < 0)
 			return ret;
 	} else {
 		*names = json_array();
-		for (int k = 0; k < argc; k++)
-			json_array_append_new(*names, json_string(argv[k]));
+		for (int k = 0; k < r->argc; k++)
+			json_array_append_new(*names, json_string(r->argv[k]));
 	}
 	json_array_foreach(*names, i, name) {
 		const char *text = json_string_value(name);
@@ -29,8 +40,9 @@ static int choose(const struct vf_state *state, bool all, int argc, char **argv,
 		int ret = vm_open(&vm, state, text, err);
 
 		vm_close(&vm);
-		/* it has gone since the list was made */
-		if (ret == -ENOENT && all) {
+		/* it has gone since the list was made, or has ended */
+		if (r->all && (ret == -ENOENT ||
+			       vm_get_state(state, text) == VM_STATE_STOPPED)) {
 			json_array_remove(*names, i--);
 			continue;
 		}
@@ -44,21 +56,38 @@ static int choose(const struct vf_state *state, bool all, int argc, char **argv,
 	return 0;
 }
 
-struct request {
-	bool all;
-	int argc;
-	char **argv;
-};
+/* All that can be told before is told before the first one ends. */
+static int keep(struct cmd *cmd, const struct vf_state *state,
+		const struct request *r, struct vf_err *err)
+{
+	__json json_t *names = NULL;
+	json_t *name;
+	size_t i;
+	int ret = choose(state, r, &names, err);
+
+	json_array_foreach(names, i, name)
+		if (!ret)
+			ret = keep_check(state, json_string_value(name), err);
+	json_array_foreach(names, i, name)
+		if (!ret)
+			ret = keep_stop(state, json_string_value(name), &r->how,
+					err);
+	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
+}
 
 static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 		struct vf_err *err)
 {
 	const struct request *r = ctx;
 	__json json_t *names = NULL;
-	/* what keeps the machine busy keeps it from us, too */
-	bool hurries = cpu_hurry();
-	int ret = choose(state, r->all, r->argc, r->argv, &names, err);
+	bool hurries;
+	int ret;
 
+	if (r->keep)
+		return keep(cmd, state, r, err);
+	/* what keeps the machine busy keeps it from us, too */
+	hurries = cpu_hurry();
+	ret = choose(state, r, &names, err);
 	if (!ret)
 		ret = reap_vms(state, names, cmd->cancel_fd, err);
 	cpu_unhurry(hurries);
@@ -67,13 +96,27 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 
 int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
-	struct request request = { 0 };
+	struct request request = {
+		.how = { .quiesce = true, .cancel_fd = cmd->cancel_fd },
+	};
+	unsigned int timeout_s = QUIESCE_S;
 	const struct opt opts[] = {
-		{ "all", 0, OPT_FLAG, &request.all, NULL, "every VM" },
+		{ "all", 0, OPT_FLAG, &request.all, NULL,
+		  "every VM, but for those that are kept and have ended" },
+		{ "keep", 0, OPT_FLAG, &request.keep, NULL,
+		  "keep disks, addresses and name: 'vmfork start' goes on" },
+		{ "no-quiesce", 0, OPT_NEGATE, &request.how.quiesce, NULL,
+		  "lose what the guest has not written to its disks" },
+		{ "quiesce-timeout", 0, OPT_UINT, &timeout_s, "SECONDS",
+		  "how long to wait until it has (30)" },
 		{ 0 },
 	};
 	const struct usage usage = {
-		"VM...", "End VMs and free what they held.", opts, 0, -1,
+		"VM...",
+		"End VMs, and free what they held unless they are kept.",
+		opts,
+		0,
+		-1,
 	};
 	int ret = cmd_parse(cmd, &usage, &argc, &argv, err);
 
@@ -81,6 +124,15 @@ int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	if (request.all == (argc > 0))
 		return cmd_usage_error(cmd, err, "needs names, or --all");
+	if (!request.keep && !request.how.quiesce)
+		return cmd_usage_error(cmd, err,
+				       "--no-quiesce: nothing is kept without "
+				       "--keep");
+	if (timeout_s < 1 || timeout_s > VMFORK_HOOKS_MS_MAX / 1000)
+		return cmd_usage_error(cmd, err,
+				       "--quiesce-timeout: not 1 to %d",
+				       VMFORK_HOOKS_MS_MAX / 1000);
+	request.how.timeout_ms = timeout_s * 1000;
 	request.argc = argc;
 	request.argv = argv;
 	return cmd_change(cmd, GC_FREES, stop, &request, err);

@@ -2,13 +2,13 @@
 #include "cmd/vminfo.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/usage.h"
 #include "core/nets.h"
 
 static const char *const states[] = {
-	[VM_STATE_CREATING] = "creating",
-	[VM_STATE_RUNNING] = "running",
-	[VM_STATE_ENDING] = "stopping",
+	[VM_STATE_CREATING] = "creating", [VM_STATE_RUNNING] = "running",
+	[VM_STATE_ENDING] = "stopping",	  [VM_STATE_STOPPED] = "stopped",
 	[VM_STATE_DEAD] = "dead",
 };
 
@@ -113,4 +113,36 @@ json_t *vminfo_describe(const struct vf_state *state, const char *name,
 	if (info.is_there && info.state == VM_STATE_RUNNING && may_speak)
 		nets_look(state, &vm, 1);
 	return end(&info);
+}
+
+/* It runs, faster than it was to be. */
+static int tell_shaping(const struct vm *vm)
+{
+	int ret = CMD_EXIT_DONE;
+
+	for (unsigned int k = 0; k < vm->num_nics; k++) {
+		const struct vm_nic *nic = &vm->nics[k];
+
+		if (nic->shaping != NIC_SHAPING_FAILED)
+			continue;
+		vf_log(VF_LOG_ERROR, "VM %s: network %s: shaping: %s", vm->name,
+		       nic->net_name, nic->shaping_why);
+		ret = CMD_EXIT_PARTLY;
+	}
+	return ret;
+}
+
+int vminfo_booted(struct cmd *cmd, const struct vf_state *state,
+		  const struct vm *vm, struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	int ret, done = tell_shaping(vm);
+
+	if (!cmd->json) {
+		printf("%s\n", vm->name);
+		return done;
+	}
+	json = vminfo_describe(state, vm->name, true);
+	ret = cmd_print_json(json, err);
+	return ret < 0 ? ret : done;
 }

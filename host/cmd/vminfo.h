@@ -5,7 +5,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "core/state.h"
+#include "cmd/cmd.h"
+#include "core/vm.h"
 
 /**
  * vminfo_list() - VMs as their user sees them
@@ -29,5 +30,18 @@ json_t *vminfo_list(const struct vf_state *state, const json_t *names);
  */
 json_t *vminfo_describe(const struct vf_state *state, const char *name,
 			bool may_speak);
+
+/**
+ * vminfo_booted() - Tell of a VM that was just booted, as was asked for
+ * @cmd:	command
+ * @state:	state directory
+ * @vm:		VM, closed or not
+ * @err:	error
+ *
+ * Return: CMD_EXIT_DONE, CMD_EXIT_PARTLY if it is faster than it was to be, or
+ * -errno
+ */
+int vminfo_booted(struct cmd *cmd, const struct vf_state *state,
+		  const struct vm *vm, struct vf_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Booting a VM that has its first network by mail, like any fork. */
+/* Booting a VM that has its network by mail, like any fork: a new one, or again. */
 #ifndef VF_BOOT_H
 #define VF_BOOT_H
 
@@ -35,5 +35,19 @@ struct boot_request {
  */
 int boot_vm(struct vm *vm, const struct vf_state *state,
 	    const struct boot_request *request, struct vf_err *err);
+
+/**
+ * boot_again() - Boot a VM that was kept and is stopped, from its own disks
+ * @vm:		out; vm_close() it, also after a failure
+ * @state:	state directory
+ * @request:	name, wait, timeout_ms and cancel_fd; all else is on record
+ * @err:	error
+ *
+ * It has the identity that it had. On failure it is stopped as before.
+ *
+ * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if it is not stopped
+ */
+int boot_again(struct vm *vm, const struct vf_state *state,
+	       const struct boot_request *request, struct vf_err *err);
 
 #endif

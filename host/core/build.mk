@@ -3,6 +3,8 @@ core_srcs := \
 	host/core/accel.c \
 	host/core/ack.c \
 	host/core/boot.c \
+	host/core/boot_again.c \
+	host/core/boot_start.c \
 	host/core/chain.c \
 	host/core/chain_apply.c \
 	host/core/choose.c \
@@ -15,6 +17,7 @@ core_srcs := \
 	host/core/guard.c \
 	host/core/hold.c \
 	host/core/hot.c \
+	host/core/keep.c \
 	host/core/layer.c \
 	host/core/letter.c \
 	host/core/lineage.c \

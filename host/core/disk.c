@@ -197,6 +197,68 @@ int disk_fork(const struct vm *vm, int snapshot_fd, struct vf_err *err)
 	return ret < 0 ? ret : add_layers(vm, &below, err);
 }
 
+static int say_full(const struct vm *vm, unsigned int disk, struct vf_err *err)
+{
+	vf_err_set(err, E2BIG,
+		   "VM %s: disk %u has %d layers, one of each snapshot: there "
+		   "cannot be more",
+		   vm->name, disk, VMM_LAYERS_MAX);
+	vf_err_hint(err, "'qemu-img convert' makes one image of the last "
+			 "snapshot's disk: run a VM on that");
+	return -E2BIG;
+}
+
+/* Is a layer whole? One that is cut short has no magic: it is written last. */
+static bool layer_stat(int run_fd, const char *name, struct stat *st)
+{
+	__close int fd =
+		openat(run_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char magic[4];
+
+	return fd >= 0 && fstat(fd, st) == 0 &&
+	       pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       !memcmp(magic, "QFI\xfb", sizeof(magic));
+}
+
+static int resume_one(const struct vm *vm, unsigned int disk,
+		      struct vmm_disk *d, struct vf_err *err)
+{
+	char name[VMM_LAYER_NAME];
+	unsigned int num = 0;
+	struct stat st, top = { 0 };
+
+	while (num < VMM_LAYERS_MAX &&
+	       layer_stat(vm->run_fd, vmm_layer_name(name, disk, num), &st)) {
+		top = st;
+		num++;
+	}
+	/* the record is of an earlier moment */
+	if (num < d->layers)
+		return vf_err_set(err, EBADMSG, "VM %s: disk %u: %s is missing",
+				  vm->name, disk, name);
+	d->layers = num;
+	if (num < VMM_LAYERS_MAX)
+		unlinkat(vm->run_fd, name, 0);
+	/* by its other name it is a snapshot's */
+	if (top.st_nlink == 1)
+		return 0;
+	if (num == VMM_LAYERS_MAX)
+		return say_full(vm, disk, err);
+	d->layers++;
+	return vm->hardware.engine->disk_create(
+		vm->run_fd, disk, num, NULL, VMM_FORMAT_QCOW2, d->bytes, err);
+}
+
+int disk_resume(const struct vm *vm, struct vmm_disks *disks,
+		struct vf_err *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < disks->num; i++)
+		ret = resume_one(vm, i, &disks->disk[i], err);
+	return ret;
+}
+
 /* What was made for a pivot that did not come. */
 static void drop(const struct vm *vm, struct vmm *vmm,
 		 const struct vmm_disks *disks)
@@ -219,15 +281,8 @@ int disk_grow(const struct vm *vm, struct vmm *vmm, struct vmm_disks *disks,
 	if (ret < 0 || !disks->num)
 		return ret;
 	for (unsigned int i = 0; i < disks->num; i++) {
-		if (disks->disk[i].layers < VMM_LAYERS_MAX)
-			continue;
-		vf_err_set(err, E2BIG,
-			   "VM %s: disk %u has %d layers, one of each "
-			   "snapshot: there cannot be more",
-			   vm->name, i, VMM_LAYERS_MAX);
-		vf_err_hint(err, "'qemu-img convert' makes one image of the "
-				 "last snapshot's disk: run a VM on that");
-		return -E2BIG;
+		if (disks->disk[i].layers == VMM_LAYERS_MAX)
+			return say_full(vm, i, err);
 	}
 	drop(vm, vmm, disks);
 	ret = add_layers(vm, disks, err);

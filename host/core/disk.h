@@ -83,6 +83,20 @@ int disk_place(const struct vmm_disks *disks, int from_fd, int to_fd,
 int disk_fork(const struct vm *vm, int snapshot_fd, struct vf_err *err);
 
 /**
+ * disk_resume() - The disks of a VM that is to boot again: what it wrote last
+ * @vm:		VM whose engine has ended
+ * @disks:	in: as on record; out: as they are
+ * @err:	error
+ *
+ * A snapshot may have been taken since, or was about to be: what others have too
+ * gets one more layer, what was not made to its end goes.
+ *
+ * Return: 0 or -errno, -E2BIG if a disk has as many layers as it may have
+ */
+int disk_resume(const struct vm *vm, struct vmm_disks *disks,
+		struct vf_err *err);
+
+/**
  * disk_grow() - Make ready for a pivot: a layer more, which is not used yet
  * @vm:		VM
  * @vmm:	its engine

@@ -79,13 +79,27 @@ static void verify_ports(struct batch *b)
 		vf_log(VF_LOG_WARN, "%s", err.msg);
 }
 
+/* One of the pool has its mail at boot in its engine alone, which may end first. */
+static int keep_mail(struct batch *b, const struct fork_job *job,
+		     struct vf_err *err)
+{
+	const struct worker *w = &b->workers[job - b->result->jobs];
+	struct letter letter;
+	int ret;
+
+	if (!job->from_pool || !job->vm.disks.num)
+		return 0;
+	ret = batch_boot_letter(b, w, &letter, err);
+	return ret < 0 ? ret : vm_write_mail(&job->vm, &letter, err);
+}
+
 static void keep_record(struct batch *b, struct fork_job *job)
 {
 	__json json_t *record = fork_job_describe(job, b->result->start_us);
 	struct vf_err err;
 
 	if (vm_reopen(&job->vm, b->state, &err) < 0 ||
-	    vm_save(&job->vm, &err) < 0 ||
+	    keep_mail(b, job, &err) < 0 || vm_save(&job->vm, &err) < 0 ||
 	    vf_json_save(job->vm.run_fd, VM_TIMELINE_FILE, record, false,
 			 &err) < 0)
 		vf_log(VF_LOG_WARN, "VM %s: record: %s", job->vm.name, err.msg);

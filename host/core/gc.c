@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "core/gc.h"
+#include "core/keep.h"
 #include "core/ready.h"
 #include "core/reap.h"
 #include "core/snapshot.h"
@@ -77,6 +78,32 @@ static int collect_vms(const struct vf_state *state, int *lock_fd,
 	return relock(state, lock_fd, ret, err);
 }
 
+/* VMs that are kept stay; of their last run nothing does. */
+static int tidy_vms(const struct vf_state *state, int *lock_fd, json_t *removed,
+		    struct vf_err *err)
+{
+	__json json_t *names = NULL, *loose = json_array();
+	json_t *name;
+	size_t i;
+	int ret = vm_list(state, &names, err);
+
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name) {
+		const char *text = json_string_value(name);
+
+		if (!keep_is_loose(state, text))
+			continue;
+		json_array_append(loose, name);
+		json_array_append_new(removed,
+				      json_sprintf("last run of VM %s", text));
+	}
+	if (!json_array_size(loose))
+		return 0;
+	ret = keep_tidy(state, loose, vf_steal_fd(lock_fd), err);
+	return relock(state, lock_fd, ret, err);
+}
+
 static int collect_pool(const struct vf_state *state, int *lock_fd,
 			json_t *removed, struct vf_err *err)
 {
@@ -143,6 +170,7 @@ static int collect(const struct vf_state *state, int *lock_fd, json_t *removed,
 	static int (*const slow[])(const struct vf_state *state, int *lock_fd,
 				   json_t *removed, struct vf_err *err) = {
 		collect_vms,
+		tidy_vms,
 		collect_pool,
 	};
 	static int (*const quick[])(const struct vf_state *state,

@@ -255,7 +255,7 @@ static void make_room(const struct vf_state *state, const json_t *names)
 
 /* All that takes time; whoever else looks at them knows that they are going. */
 static int end_vms(const struct vf_state *state, const json_t *names,
-		   struct plugs *plugs, struct vf_err *err)
+		   struct plugs *plugs, bool keep, struct vf_err *err)
 {
 	/* among a hundred busy engines it would take seconds to end the first */
 	bool hurries = cpu_hurry();
@@ -263,7 +263,7 @@ static int end_vms(const struct vf_state *state, const json_t *names,
 
 	kill_engines(state, names, plugs, &ret, err);
 	cpu_unhurry(hurries);
-	if (!ret)
+	if (!ret && !keep)
 		make_room(state, names);
 	free_ports(state, plugs, net_ports_detach, &ret, err);
 	return ret;
@@ -297,14 +297,39 @@ static int remove_vms(const struct vf_state *state, const json_t *names,
 	return ret;
 }
 
-int reap_vms_locked(const struct vf_state *state, const json_t *names,
-		    struct vf_err *err)
+/* Cut short from here on, it is gc's to take them away. */
+static void forget(const struct vf_state *state, const json_t *names)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		__close int fd = vm_run_open(state, json_string_value(name));
+
+		if (fd >= 0)
+			unlinkat(fd, VM_KEPT_FILE, 0);
+	}
+}
+
+int reap_end(const struct vf_state *state, const json_t *names,
+	     struct vf_err *err)
 {
 	__cleanup(plugs_exit) struct plugs plugs;
 	int ret = plugs_init(&plugs, state, names, err);
 
+	return ret < 0 ? ret : end_vms(state, names, &plugs, true, err);
+}
+
+/* Nobody else does anything until they are gone. */
+static int reap_vms_locked(const struct vf_state *state, const json_t *names,
+			   struct vf_err *err)
+{
+	__cleanup(plugs_exit) struct plugs plugs;
+	int ret = plugs_init(&plugs, state, names, err);
+
+	forget(state, names);
 	if (!ret)
-		ret = end_vms(state, names, &plugs, err);
+		ret = end_vms(state, names, &plugs, false, err);
 	return ret < 0 ? ret : remove_vms(state, names, &plugs, err);
 }
 
@@ -321,10 +346,11 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 	/* without room for marks nobody would know: the lock tells them */
 	if (reap_mark(state, picked) < 0)
 		return reap_vms_locked(state, picked, err);
+	forget(state, picked);
 	vf_close_fd(&fd);
 	ret = plugs_init(&plugs, state, picked, err);
 	if (!ret)
-		ret = end_vms(state, picked, &plugs, err);
+		ret = end_vms(state, picked, &plugs, false, err);
 	if (!ret) {
 		fd = state_lock(state, err);
 		ret = fd < 0 ? fd : remove_vms(state, picked, &plugs, err);

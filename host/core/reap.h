@@ -46,15 +46,17 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 		    int lock_fd, struct vf_err *err);
 
 /**
- * reap_vms_locked() - The same, and nobody else does anything until they are gone
+ * reap_end() - End the engines of VMs, and what the host has for their ports
  * @state:	state directory
- * @names:	array of names
+ * @names:	array of names, all of them marked by the caller
  * @err:	error
+ *
+ * Their files and leases stay.
  *
  * Return: 0 or -errno
  */
-int reap_vms_locked(const struct vf_state *state, const json_t *names,
-		    struct vf_err *err);
+int reap_end(const struct vf_state *state, const json_t *names,
+	     struct vf_err *err);
 
 /**
  * reap_vm() - Take one VM away

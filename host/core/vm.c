@@ -212,20 +212,22 @@ enum vm_state vm_get_state(const struct vf_state *state, const char *name)
 
 	if (run_fd < 0)
 		return VM_STATE_DEAD;
+	if (faccessat(run_fd, VM_KEPT_FILE, F_OK, 0) == 0)
+		result = VM_STATE_STOPPED;
 	if (process_mark_lives(run_fd, VM_CREATOR_FILE))
 		return VM_STATE_CREATING;
 	/* what was begun to be taken away is not a VM any more */
 	if (faccessat(run_fd, VM_REAPER_FILE, F_OK, 0) == 0)
 		return process_mark_lives(run_fd, VM_REAPER_FILE)
 			       ? VM_STATE_ENDING
-			       : VM_STATE_DEAD;
+			       : result;
+	/* a creator that is on record but dead left a VM half made */
+	if (faccessat(run_fd, VM_CREATOR_FILE, F_OK, 0) == 0)
+		return result;
 	/* what cannot be told is not dead */
 	if (process_open(&proc, run_fd) != 0)
 		result = VM_STATE_RUNNING;
 	process_close(&proc);
-	/* a creator that is on record but dead left a VM half made */
-	if (faccessat(run_fd, VM_CREATOR_FILE, F_OK, 0) == 0)
-		return VM_STATE_DEAD;
 	return result;
 }
 
@@ -245,7 +247,10 @@ int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,
 		return vf_err_errno(err, ret, "VM %s: its process", vm->name);
 	if (!ret) {
 		vf_err_set(err, ESRCH, "VM %s: not running", vm->name);
-		vf_err_hint(err, "'vmfork gc' removes what is left of it");
+		vf_err_hint(err, faccessat(vm->run_fd, VM_KEPT_FILE, F_OK, 0)
+					 ? "'vmfork gc' removes what is left "
+					   "of it"
+					 : "'vmfork start' boots it again");
 		return -ESRCH;
 	}
 	ret = vmm->ops->connect(vmm, vf_now_us() + CONNECT_MS * 1000, err);

@@ -5,16 +5,19 @@
  *	vm.json		the record below
  *	creator		who makes it, until it is made (process.h)
  *	reaper		who takes it away, while it does (process.h)
+ *	kept		its user wants it to outlive its engine (keep.h)
  *	pid		its engine's process (process.h)
  *	kernel, initrd	what it boots: links to immutable files of ours, so that
  *			a reboot gets what the first boot got
  *	disks.json, diskD.L  the layers of its disks and what they stand on (disk.h)
- *	mail		its mail at boot; not if it was taken from the pool
+ *	mail		its mail at boot; not if it was taken from the pool, and has
+ *			no disk to boot from again
  *	record.json	a fork's timeline, as `vmfork fork --json` printed it
  *	*.sock, *.log	the engine's
  *
  * A VM is there if its directory is; it lives if its engine does, or while its
- * creator does. One whose reaper has died is dead, whatever its engine does.
+ * creator does. One whose reaper has died is dead, whatever its engine does; but
+ * for one that is kept, which then is stopped.
  */
 #ifndef VF_VM_H
 #define VF_VM_H
@@ -37,6 +40,7 @@
 #define VM_RECORD_FILE	 "vm.json"
 #define VM_CREATOR_FILE	 "creator"
 #define VM_REAPER_FILE	 "reaper"
+#define VM_KEPT_FILE	 "kept"
 #define VM_KERNEL_FILE	 "kernel"
 #define VM_INITRD_FILE	 "initrd"
 #define VM_MAIL_FILE	 "mail"
@@ -67,6 +71,7 @@ enum vm_state {
 	VM_STATE_CREATING,
 	VM_STATE_RUNNING, /* its engine lives */
 	VM_STATE_ENDING,  /* somebody takes it away */
+	VM_STATE_STOPPED, /* its engine has ended, or is to; it is kept */
 	VM_STATE_DEAD,
 };
 

@@ -122,6 +122,53 @@ static void forked(void **state)
 	assert_int_equal(faccessat(fix->from_fd, "disk0.1", F_OK, 0), -1);
 }
 
+static void resumed_as(const struct fixture *fix, unsigned int on_record,
+		       int ret, unsigned int layers)
+{
+	struct vmm_disks disks = fix->disks;
+	struct vf_err err;
+	struct vm vm = {
+		.name = "web",
+		.run_fd = fix->from_fd,
+		.hardware.engine = &qemu_ops,
+	};
+
+	disks.disk[0].layers = on_record;
+	assert_int_equal(disk_resume(&vm, &disks, &err), ret);
+	if (!ret)
+		assert_int_equal(disks.disk[0].layers, layers);
+}
+
+/* What a VM writes next is nobody else's, whatever its record knows of. */
+static void resumed(void **state)
+{
+	struct fixture *fix = *state;
+	int fd = fix->from_fd;
+
+	resumed_as(fix, 1, 0, 1);
+	resumed_as(fix, 2, -EBADMSG, 0);
+	/* a snapshot has it now */
+	assert_int_equal(linkat(fd, "disk0.0", fix->to_fd, "disk0.0", 0), 0);
+	resumed_as(fix, 1, 0, 2);
+	inode(fd, "disk0.1");
+	/* that layer is its own, and not on record yet */
+	resumed_as(fix, 1, 0, 2);
+	/* one that was not made to its end: its header comes last */
+	assert_int_equal(vf_write_file(fd, "disk0.2", (char[512]){ 0 }, 512,
+				       false, &fix->err),
+			 0);
+	resumed_as(fix, 2, 0, 2);
+	assert_int_equal(faccessat(fd, "disk0.2", F_OK, 0), -1);
+	for (unsigned int i = 2; i < VMM_LAYERS_MAX; i++)
+		assert_int_equal(qemu_ops.disk_create(fd, 0, i, NULL,
+						      VMM_FORMAT_QCOW2, 512,
+						      &fix->err),
+				 0);
+	resumed_as(fix, 2, 0, VMM_LAYERS_MAX);
+	assert_int_equal(linkat(fd, "disk0.63", fix->to_fd, "disk0.63", 0), 0);
+	resumed_as(fix, 2, -E2BIG, 0);
+}
+
 static void checked(void **state)
 {
 	const struct timespec times[2] = { { 1, 0 }, { 1, 0 } };
@@ -176,9 +223,8 @@ static void recorded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parsed),
-		disk_test(forked),
-		disk_test(checked),
+		cmocka_unit_test(parsed), disk_test(forked),
+		disk_test(resumed),	  disk_test(checked),
 		disk_test(recorded),
 	};
 

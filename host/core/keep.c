@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "core/hold.h"
+#include "core/keep.h"
+#include "core/reap.h"
+#include "core/reap_mark.h"
+
+static bool has_file(int run_fd, const char *name)
+{
+	return faccessat(run_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Its engine ended by itself, and nobody was at work on it. */
+static bool has_just_ended(const struct vm *vm)
+{
+	return has_file(vm->run_fd, PROCESS_FILE) &&
+	       !has_file(vm->run_fd, VM_CREATOR_FILE) &&
+	       !has_file(vm->run_fd, VM_REAPER_FILE);
+}
+
+static int say_dead(const char *name, struct vf_err *err)
+{
+	vf_err_set(err, ESRCH, "VM %s: has ended, and was not kept", name);
+	vf_err_hint(err, "'vmfork gc' removes what is left of it");
+	return -ESRCH;
+}
+
+static int check_opened(const struct vf_state *state, const struct vm *vm,
+			struct vf_err *err)
+{
+	if (!vm->disks.num) {
+		vf_err_set(err, ENOTSUP,
+			   "VM %s: has no disk that could be kept", vm->name);
+		vf_err_hint(err, "'vmfork snapshot' keeps its memory");
+		return -ENOTSUP;
+	}
+	switch (vm_get_state(state, vm->name)) {
+	case VM_STATE_CREATING:
+		return vf_err_set(err, EBUSY,
+				  "VM %s: another command is making it",
+				  vm->name);
+	case VM_STATE_DEAD:
+		return has_just_ended(vm) ? 0 : say_dead(vm->name, err);
+	case VM_STATE_RUNNING:
+	case VM_STATE_ENDING:
+	case VM_STATE_STOPPED:
+		break;
+	}
+	return 0;
+}
+
+int keep_check(const struct vf_state *state, const char *name,
+	       struct vf_err *err)
+{
+	struct vm vm;
+	int ret = vm_open(&vm, state, name, err);
+
+	if (!ret)
+		ret = check_opened(state, &vm, err);
+	vm_close(&vm);
+	return ret;
+}
+
+/* What an engine leaves that is no more, or a command that had it. */
+static void drop_run(int run_fd)
+{
+	__json json_t *names = NULL;
+	struct vf_err ignored;
+	json_t *name;
+	size_t i;
+
+	if (vf_list_dir(run_fd, &names, &ignored) < 0)
+		return;
+	json_array_foreach(names, i, name) {
+		const char *text = json_string_value(name);
+		struct stat st;
+
+		if (fstatat(run_fd, text, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISSOCK(st.st_mode))
+			unlinkat(run_fd, text, 0);
+	}
+	unlinkat(run_fd, VMM_ENGINE_LOG, 0);
+	unlinkat(run_fd, PROCESS_FILE, 0);
+	unlinkat(run_fd, VM_CREATOR_FILE, 0);
+}
+
+/* End what there is of an engine. The VM bears our mark. */
+static int end_run(const struct vf_state *state, const char *name,
+		   struct vf_err *err)
+{
+	__json json_t *names = json_pack("[s]", name);
+	__close int run_fd = vm_run_open(state, name);
+	int ret = reap_end(state, names, err);
+
+	if (!ret && run_fd >= 0)
+		drop_run(run_fd);
+	return ret;
+}
+
+/* All that it is made of, and its name. */
+static int sync_all(const struct vf_state *state, const struct vm *vm,
+		    struct vf_err *err)
+{
+	__json json_t *names = NULL;
+	json_t *name;
+	size_t i;
+	int ret = vf_list_dir(vm->run_fd, &names, err);
+
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name) {
+		const char *text = json_string_value(name);
+		struct stat st;
+
+		if (fstatat(vm->run_fd, text, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) &&
+		    vf_sync_file(vm->run_fd, text, err) < 0)
+			return -err->num;
+	}
+	if (fsync(vm->run_fd) < 0 || fsync(state->vms_fd) < 0)
+		return vf_err_errno(err, errno, "VM %s", vm->name);
+	return 0;
+}
+
+/* Nobody else touches it from here on, until its mark has gone. */
+static int mark(const struct vf_state *state, const struct vm *vm,
+		int cancel_fd, struct vf_err *err)
+{
+	__json json_t *names = json_pack("[s]", vm->name);
+	__free struct reap_id *ids = reap_ids_new(state, names);
+	__json json_t *same = NULL;
+	__close int lock_fd = -1;
+	int ret;
+
+	if (!ids)
+		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
+	lock_fd = reap_lock(state, names, cancel_fd, err);
+	if (lock_fd < 0)
+		return lock_fd;
+	same = reap_same(state, names, ids);
+	if (!json_array_size(same))
+		return vf_err_set(err, ENOENT,
+				  "VM %s: another command took it away",
+				  vm->name);
+	ret = check_opened(state, vm, err);
+	if (!ret)
+		ret = vf_write_file(vm->run_fd, VM_KEPT_FILE, "", 0, true, err);
+	if (!ret && reap_mark(state, names) < 0)
+		ret = vf_err_set(err, ENOSPC, "VM %s: no room for a mark",
+				 vm->name);
+	return ret;
+}
+
+static void unmark(const struct vf_state *state, const char *name)
+{
+	__json json_t *names = json_pack("[s]", name);
+
+	reap_unmark(state, names);
+}
+
+static int stop_held(const struct vf_state *state, const struct vm *vm,
+		     int cancel_fd, struct vf_err *err)
+{
+	int ret = mark(state, vm, cancel_fd, err);
+
+	if (ret < 0)
+		return ret;
+	ret = end_run(state, vm->name, err);
+	if (!ret)
+		ret = sync_all(state, vm, err);
+	unmark(state, vm->name);
+	return ret;
+}
+
+/* What the guest has not written goes with its memory. */
+static int stop_quiet(const struct vf_state *state, const struct vm *vm,
+		      const struct keep_request *request, struct vf_err *err)
+{
+	const struct hold_wish wish = {
+		.quiesce = true,
+		.policy = VMFORK_POLICY_IGNORE,
+		.timeout_ms = request->timeout_ms,
+	};
+	struct request_to to;
+	struct vf_err ignored;
+	struct hold hold;
+	struct vmm vmm;
+	int ret = vm_attach(vm, &vmm, request->cancel_fd, err);
+
+	if (ret < 0)
+		return ret;
+	request_to_init(&to, vm, &vmm, vm->mailbox_gpa);
+	hold_init(&hold, &to, &wish);
+	ret = hold.wish ? hold_begin(&hold, err)
+			: vf_err_set(err, ENOTSUP,
+				     "its agent was not heard of yet");
+	if (ret < 0) {
+		vf_err_wrap(err, "VM %s", vm->name);
+		vf_err_hint(err, "--no-quiesce ends it like a power cut: what "
+				 "its guest has not written is lost");
+	}
+	if (!ret)
+		ret = stop_held(state, vm, request->cancel_fd, err);
+	/* one that has ended does not hear it */
+	if (ret < 0)
+		hold_end(&hold, &ignored);
+	vm_detach(&vmm);
+	return ret;
+}
+
+int keep_stop(const struct vf_state *state, const char *name,
+	      const struct keep_request *request, struct vf_err *err)
+{
+	struct vm vm;
+	int ret = vm_open(&vm, state, name, err);
+
+	if (!ret)
+		ret = check_opened(state, &vm, err);
+	if (!ret && vm_get_state(state, name) == VM_STATE_RUNNING &&
+	    request->quiesce)
+		ret = stop_quiet(state, &vm, request, err);
+	else if (!ret)
+		ret = stop_held(state, &vm, request->cancel_fd, err);
+	vm_close(&vm);
+	return ret;
+}
+
+/* Is it stopped? What its state is not told of is for a person to do. */
+static int check_stopped(const struct vf_state *state, const char *name,
+			 struct vf_err *err)
+{
+	switch (vm_get_state(state, name)) {
+	case VM_STATE_STOPPED:
+		return 0;
+	case VM_STATE_RUNNING:
+		return vf_err_set(err, EBUSY, "VM %s: runs already", name);
+	case VM_STATE_DEAD:
+		return say_dead(name, err);
+	case VM_STATE_CREATING:
+	case VM_STATE_ENDING:
+		break;
+	}
+	return vf_err_set(err, EBUSY, "VM %s: another command is at work on it",
+			  name);
+}
+
+int keep_claim(struct vm *vm, const struct vf_state *state, const char *name,
+	       int cancel_fd, struct vf_err *err)
+{
+	__json json_t *names = json_pack("[s]", name);
+	__close int lock_fd = reap_lock(state, names, cancel_fd, err);
+	int ret;
+
+	*vm = (struct vm){ .run_fd = -1 };
+	if (lock_fd < 0)
+		return lock_fd;
+	ret = vm_open(vm, state, name, err);
+	if (!ret)
+		ret = check_stopped(state, name, err);
+	if (!ret && reap_mark(state, names) < 0)
+		ret = vf_err_set(err, ENOSPC, "VM %s: no room for a mark",
+				 name);
+	if (ret < 0)
+		return ret;
+	close(vf_steal_fd(&lock_fd));
+	ret = end_run(state, name, err);
+	if (!ret)
+		ret = process_mark(vm->run_fd, VM_CREATOR_FILE, err);
+	reap_unmark(state, names);
+	return ret;
+}
+
+void keep_unclaim(const struct vm *vm)
+{
+	struct process proc = { .pidfd = -1 };
+
+	/* of one that does not end the mark tells: when we have gone, gc does it */
+	if (process_open(&proc, vm->run_fd) == 0)
+		drop_run(vm->run_fd);
+	process_close(&proc);
+}
+
+bool keep_is_loose(const struct vf_state *state, const char *name)
+{
+	__close int run_fd = -1;
+
+	if (vm_get_state(state, name) != VM_STATE_STOPPED)
+		return false;
+	run_fd = vm_run_open(state, name);
+	return run_fd >= 0 && (has_file(run_fd, PROCESS_FILE) ||
+			       has_file(run_fd, VM_CREATOR_FILE) ||
+			       has_file(run_fd, VM_REAPER_FILE));
+}
+
+int keep_tidy(const struct vf_state *state, const json_t *names, int lock_fd,
+	      struct vf_err *err)
+{
+	__close int fd = lock_fd;
+	struct vf_err why;
+	json_t *name;
+	int ret = 0;
+	size_t i;
+
+	/* without room for marks the lock tells that they are ours */
+	if (reap_mark(state, names) == 0)
+		vf_close_fd(&fd);
+	json_array_foreach(names, i, name) {
+		if (end_run(state, json_string_value(name), &why) == 0 || ret)
+			continue;
+		*err = why;
+		ret = -why.num;
+	}
+	reap_unmark(state, names);
+	return ret;
+}
