@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "core/boot_start.h"
 #include "core/settle.h"
 
@@ -164,8 +165,14 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 			return ret;
 		if (vf_now_us() < deadline_us)
 			continue;
-		if (!r->wait)
+		if (!r->wait) {
+			vf_log(VF_LOG_WARN,
+			       "VM %s: not heard of in %d s: its guest may be "
+			       "slow, or KVM not able to run it, which "
+			       "--accel tcg does without",
+			       b->vm->name, timeout_ms / 1000);
 			return 0;
+		}
 		tail_show(&b->tail);
 		vf_err_set(err, ETIMEDOUT, "VM %s: did not arm within %d s",
 			   b->vm->name, timeout_ms / 1000);
