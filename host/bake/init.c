@@ -11,7 +11,7 @@
 #define AGENT_UNIT  "vmfork-agent.service"
 #define MODULE_UNIT "vmfork-modules.service"
 #define RC_SCRIPT   "etc/init.d/vmfork-agent"
-#define RC_LINK	    "etc/runlevels/boot/vmfork-agent"
+#define RC_LEVEL    "etc/runlevels/%s/%s"
 #define INITTAB	    "etc/inittab"
 #define INITTAB_MAX (1 << 20)
 #define TEXT_MAX    4096
@@ -167,14 +167,34 @@ static int plan_systemd(struct plan *plan, const struct source *source,
 	return ret;
 }
 
+/*
+ * Debian mounts and configures the network in sysinit, others in boot; which comes
+ * after it, whatever a script there says of its order.
+ */
+static const char *openrc_level(struct view *view)
+{
+	static const char *const early[] = { "mountall.sh", "networking" };
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(early); i++) {
+		snprintf(path, sizeof(path), RC_LEVEL, "sysinit", early[i]);
+		if (view_has(view, path, VIEW_FILE))
+			return "sysinit";
+	}
+	return "boot";
+}
+
 static int plan_openrc(struct plan *plan, const struct source *source,
 		       const char *words, struct vf_err *err)
 {
+	char link[64];
 	int ret = plan_template(plan, source, "init/vmfork-agent.openrc",
 				RC_SCRIPT, 0755, "command_args=\"run", words,
 				err);
 
-	return ret < 0 ? ret : plan_link(plan, RC_LINK, "/" RC_SCRIPT, err);
+	snprintf(link, sizeof(link), RC_LEVEL, openrc_level(plan->view),
+		 "vmfork-agent");
+	return ret < 0 ? ret : plan_link(plan, link, "/" RC_SCRIPT, err);
 }
 
 static bool line_is_terminal(const char *line)

@@ -53,6 +53,37 @@ static void each_init(void **state)
 		"systemd");
 }
 
+static bool is_linked(struct fixture *fix, const char *level)
+{
+	char path[256], target[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/etc/runlevels/%s/vmfork-agent",
+		 fix->root, level);
+	len = readlink(path, target, sizeof(target));
+	return len > 0 && (size_t)len == strlen("/etc/init.d/vmfork-agent") &&
+	       !memcmp(target, "/etc/init.d/vmfork-agent", (size_t)len);
+}
+
+/* It has to come before the network, in whichever runlevel that is. */
+static void openrc_levels(void **state)
+{
+	struct fixture *fix = *state;
+
+	assert_int_equal(root_file(fix->root, "sbin/openrc-run", ""), 0);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_true(is_linked(fix, "boot"));
+	assert_false(is_linked(fix, "sysinit"));
+	comes_to(fix, BAKE_REMOVE, "removed");
+	assert_int_equal(
+		root_file(fix->root, "etc/runlevels/sysinit/networking", ""),
+		0);
+	comes_and_goes(fix);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_true(is_linked(fix, "sysinit"));
+	assert_false(is_linked(fix, "boot"));
+}
+
 static void inittab_lines(void **state)
 {
 	struct fixture *fix = *state;
@@ -319,6 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		bake_test(each_init),
+		bake_test(openrc_levels),
 		bake_test(inittab_lines),
 		bake_test(kept_is_gone),
 		bake_test(other_options_replace),
