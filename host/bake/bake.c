@@ -117,38 +117,36 @@ static int is_unchanged(struct bake *bake, bool *same, struct vf_err *err)
 	return ret;
 }
 
-/* Nothing is of use where everybody sees it all the time, but what was there. */
-static void put_back(struct bake *bake, struct plan *old, struct vf_err *err)
+/* Where it is seen at once, the new takes the place of the old. */
+static int replace_over(struct bake *bake, struct vf_err *err)
 {
-	struct vf_err back;
+	struct plan plan;
+	int ret;
 
-	if (bake->target->ops->apply(bake->target, old, &back) < 0)
-		vf_err_hint(err,
-			    "what was baked before is gone, too (%.120s): "
-			    "bake again",
-			    back.msg);
+	bake->target->view.hidden = bake->manifest;
+	ret = recipe_plan(&plan, &bake->target->view, bake->request, err);
+	bake->target->view.hidden = NULL;
+	if (!ret)
+		ret = bake->target->ops->replace(bake->target, bake->manifest,
+						 &plan, err);
+	if (!ret) {
+		json_decref(bake->manifest);
+		bake->manifest = json_incref(plan.manifest);
+	}
+	plan_exit(&plan);
+	return ret;
 }
 
 static int replace(struct bake *bake, struct vf_err *err)
 {
-	bool keep = !bake->target->ops->commit;
-	struct plan old = { 0 };
-	int ret = 0;
+	int ret;
 
-	if (keep)
-		ret = plan_reload(&old, &bake->target->view, bake->manifest,
-				  err);
-	if (!ret)
-		ret = undo(bake, err);
+	if (bake->target->ops->replace)
+		return replace_over(bake, err);
+	ret = undo(bake, err);
 	/* what others have in directories of ours is theirs to keep */
 	json_array_clear(bake->faults);
-	if (!ret) {
-		ret = apply(bake, err);
-		if (ret < 0 && keep)
-			put_back(bake, &old, err);
-	}
-	plan_exit(&old);
-	return ret;
+	return ret ? ret : apply(bake, err);
 }
 
 static int install(struct bake *bake, struct vf_err *err)

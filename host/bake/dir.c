@@ -128,7 +128,7 @@ static int own(int fd, const struct item *item)
 	return fchown(fd, item->uid, item->gid) < 0 ? -errno : 0;
 }
 
-static int put_dir(int above_fd, const char *name, const struct item *item)
+static int make_dir(int above_fd, const char *name, const struct item *item)
 {
 	__close int fd = -1;
 	int ret;
@@ -143,12 +143,13 @@ static int put_dir(int above_fd, const char *name, const struct item *item)
 	return ret;
 }
 
-static int write_tmp(int above_fd, const struct item *item, int64_t mtime)
+static int make_file(int above_fd, const char *name, const struct item *item,
+		     int64_t mtime)
 {
 	const struct timespec at[2] = { { .tv_sec = mtime },
 					{ .tv_sec = mtime } };
 	__close int fd = openat(
-		above_fd, DIR_TMP,
+		above_fd, name,
 		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int ret = fd < 0 ? -errno : vf_write_all(fd, item->data, item->len);
 
@@ -178,7 +179,7 @@ static int replace(struct dir *dir, int above_fd, const char *name,
 static int put_file(struct dir *dir, int above_fd, const char *name,
 		    const struct item *item, int64_t mtime)
 {
-	int ret = write_tmp(above_fd, item, mtime);
+	int ret = make_file(above_fd, DIR_TMP, item, mtime);
 
 	if (ret < 0)
 		return ret;
@@ -191,8 +192,8 @@ static int put_file(struct dir *dir, int above_fd, const char *name,
 	return 0;
 }
 
-static int put_link(int above_fd, const char *name, const struct item *item,
-		    int64_t mtime)
+static int make_link(int above_fd, const char *name, const struct item *item,
+		     int64_t mtime)
 {
 	const struct timespec at[2] = { { .tv_sec = mtime },
 					{ .tv_sec = mtime } };
@@ -205,6 +206,22 @@ static int put_link(int above_fd, const char *name, const struct item *item,
 	return 0;
 }
 
+int dir_make(const struct item *item, int above_fd, const char *name,
+	     int64_t mtime)
+{
+	switch (item->type) {
+	case ITEM_DIR:
+		return make_dir(above_fd, name, item);
+	case ITEM_FILE:
+		return make_file(above_fd, name, item, mtime);
+	case ITEM_LINK:
+		return make_link(above_fd, name, item, mtime);
+	case ITEM_NUM:
+		break;
+	}
+	return -EINVAL;
+}
+
 static int put(struct dir *dir, const struct item *item, int64_t mtime,
 	       struct vf_err *err)
 {
@@ -212,40 +229,40 @@ static int put(struct dir *dir, const struct item *item, int64_t mtime,
 	__close int fd = dir_above(dir, item->path, &name);
 	int ret = fd;
 
-	if (fd < 0)
-		return vf_err_errno(err, ret, "/%s", item->path);
-	switch (item->type) {
-	case ITEM_DIR:
-		ret = put_dir(fd, name, item);
-		break;
-	case ITEM_FILE:
+	if (fd >= 0 && item->type == ITEM_FILE)
 		ret = put_file(dir, fd, name, item, mtime);
-		break;
-	case ITEM_LINK:
-		ret = put_link(fd, name, item, mtime);
-		break;
-	case ITEM_NUM:
-		break;
-	}
+	else if (fd >= 0)
+		ret = dir_make(item, fd, name, mtime);
 	return ret < 0 ? vf_err_errno(err, ret, "/%s", item->path) : 0;
 }
 
-/* Only now: what is put into a directory changes its time. */
-static int age(struct dir *dir, const struct plan *plan, struct vf_err *err)
+int dir_age(struct dir *dir, const json_t *manifest, struct vf_err *err)
 {
-	const struct timespec at[2] = { { .tv_sec = plan->mtime },
-					{ .tv_sec = plan->mtime } };
+	struct timespec at[2] = { { 0 } };
+	const json_t *item;
+	struct view_node node;
+	size_t i;
+	int ret = look(&dir->target.view,
+		       json_string_value(json_object_get(manifest, "manifest")),
+		       &node, err);
 
-	for (size_t i = 0; i < plan->num; i++) {
-		const struct item *item = &plan->items[i];
+	/* what somebody else removed has no time */
+	if (ret < 0 || node.type == VIEW_NONE)
+		return ret;
+	at[0].tv_sec = node.mtime;
+	at[1].tv_sec = node.mtime;
+	json_array_foreach(baked_items(manifest), i, item) {
+		const char *path = baked_item_path(item);
 		__close int fd = -1;
 
-		if (item->type != ITEM_DIR)
+		if (strcmp(baked_item_type(item), "dir") != 0)
 			continue;
-		fd = dir_at(dir, item->path, O_RDONLY | O_DIRECTORY);
+		fd = dir_at(dir, path, O_RDONLY | O_DIRECTORY);
+		if (fd == -ENOENT)
+			continue;
 		if (fd < 0 || futimens(fd, at) < 0)
 			return vf_err_errno(err, fd < 0 ? fd : errno, "/%s",
-					    item->path);
+					    path);
 	}
 	return 0;
 }
@@ -255,12 +272,12 @@ static int apply(struct target *target, struct plan *plan, struct vf_err *err)
 	struct dir *dir = to_dir(target);
 	__json json_t *journal = NULL;
 	struct vf_err back;
-	int ret = journal_begin(dir, plan->manifest, &journal, err);
+	int ret = journal_begin(dir, plan->manifest, NULL, &journal, err);
 
 	for (size_t i = 0; !ret && i < plan->num; i++)
 		ret = put(dir, &plan->items[i], plan->mtime, err);
 	if (!ret)
-		ret = age(dir, plan, err);
+		ret = dir_age(dir, plan->manifest, err);
 	if (!ret)
 		ret = journal_end(dir, journal, err);
 	if (ret < 0 && journal &&
@@ -282,7 +299,7 @@ static int undo(struct target *target, const json_t *manifest, json_t *left,
 	int ret = baked_check(manifest, &target->view, err);
 
 	if (!ret)
-		ret = journal_begin(dir, manifest, &journal, err);
+		ret = journal_begin(dir, manifest, NULL, &journal, err);
 	if (ret < 0) {
 		if (journal)
 			journal_end(dir, journal, &back);
@@ -315,6 +332,7 @@ static void close_(struct target *target)
 static const struct target_ops ops = {
 	.apply = apply,
 	.undo = undo,
+	.replace = dir_replace,
 	.close = close_,
 };
 
@@ -344,6 +362,8 @@ static int mend(struct dir *dir, struct vf_err *err)
 		ret = journal_load(dir, &journal, err);
 	if (ret < 0 || !journal)
 		return ret;
+	if (json_object_get(journal, "old"))
+		return dir_replace_mend(dir, journal, err);
 	ret = dir_take_back(dir, json_object_get(journal, "manifest"), NULL,
 			    err);
 	return ret ? ret : journal_end(dir, journal, err);

@@ -120,8 +120,8 @@ static int take_dir(int above_fd, const char *name, const char *path,
 	return 0;
 }
 
-static int take(struct dir *dir, const json_t *item, json_t *left,
-		struct vf_err *err)
+int dir_take(struct dir *dir, const json_t *item, json_t *left,
+	     struct vf_err *err)
 {
 	const char *path = baked_item_path(item), *name;
 	__close int fd = dir_above(dir, path, &name);
@@ -153,6 +153,6 @@ int dir_take_back(struct dir *dir, const json_t *manifest, json_t *left,
 	int ret = baked_check(manifest, &dir->target.view, err);
 
 	for (size_t i = json_array_size(items); !ret && i > 0; i--)
-		ret = take(dir, json_array_get(items, i - 1), left, err);
+		ret = dir_take(dir, json_array_get(items, i - 1), left, err);
 	return ret;
 }

@@ -12,8 +12,11 @@
 
 #define JOURNAL_MAX (2 * BAKED_MAX)
 
-/* The time of a directory that is there already, once. */
-static int times_add(struct dir *dir, json_t *times, const json_t *manifest,
+/*
+ * The time of a directory that is there already, once; one that is not there is
+ * new, and what is old is in both.
+ */
+static int times_add(struct dir *dir, json_t *times, const json_t *sides[2],
 		     const char *path, struct vf_err *err)
 {
 	const char *slash = strrchr(path, '/');
@@ -23,7 +26,8 @@ static int times_add(struct dir *dir, json_t *times, const json_t *manifest,
 
 	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0,
 		 path);
-	if (json_object_get(times, above) || baked_item(manifest, above))
+	if (json_object_get(times, above) || baked_item(sides[0], above) ||
+	    baked_item(sides[1], above))
 		return 0;
 	fd = dir_at(dir, above, O_PATH | O_DIRECTORY);
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -43,29 +47,47 @@ static json_t *root_id(const struct dir *dir)
 	return json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino);
 }
 
-int journal_begin(struct dir *dir, const json_t *manifest, json_t **out,
-		  struct vf_err *err)
+static int save(struct dir *dir, const json_t *journal, struct vf_err *err)
 {
-	__json json_t *times = json_object();
-	const json_t *item;
-	size_t i;
-	int ret;
+	int ret = vf_json_save(dir->above_fd, dir->journal, journal, true, err);
 
-	*out = NULL;
-	json_array_foreach(baked_items(manifest), i, item) {
-		ret = times_add(dir, times, manifest, baked_item_path(item),
-				err);
-		if (ret < 0)
-			return ret;
-	}
-	*out = json_pack("{s:O,s:O,s:o}", "manifest", manifest, "times", times,
-			 "root", root_id(dir));
-	if (!*out)
-		return vf_err_errno(err, ENOMEM, "journal");
-	ret = vf_json_save(dir->above_fd, dir->journal, *out, true, err);
 	if (ret < 0)
 		vf_err_wrap(err, "the journal beside the directory");
 	return ret;
+}
+
+int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
+		  json_t **out, struct vf_err *err)
+{
+	const json_t *sides[] = { manifest, old }, *item;
+	__json json_t *times = json_object();
+	size_t side, i;
+
+	*out = NULL;
+	for (side = 0; side < ARRAY_SIZE(sides); side++)
+		json_array_foreach(baked_items(sides[side]), i, item) {
+			int ret = times_add(dir, times, sides,
+					    baked_item_path(item), err);
+
+			if (ret < 0)
+				return ret;
+		}
+	*out = json_pack("{s:O,s:O,s:o,s:O*}", "manifest", manifest, "times",
+			 times, "root", root_id(dir), "old", old);
+	if (!*out)
+		return vf_err_errno(err, ENOMEM, "journal");
+	return save(dir, *out, err);
+}
+
+int journal_staged(struct dir *dir, json_t *journal, struct vf_err *err)
+{
+	json_object_set_new(journal, "staged", json_true());
+	return save(dir, journal, err);
+}
+
+bool journal_is_staged(const json_t *journal)
+{
+	return json_is_true(json_object_get(journal, "staged"));
 }
 
 /* Beside the directory somebody else may write: what he left is not believed. */
@@ -87,9 +109,18 @@ static int journal_open(const struct dir *dir, struct vf_err *err)
 	return -EPERM;
 }
 
+static int manifest_check(const json_t *json, struct vf_err *err)
+{
+	__free char *text = json_dumps(json, 0);
+	__json json_t *manifest = NULL;
+
+	return baked_parse(text ? text : "", text ? strlen(text) : 0, &manifest,
+			   err);
+}
+
 int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
 {
-	__json json_t *json = NULL, *root = root_id(dir), *manifest = NULL;
+	__json json_t *json = NULL, *root = root_id(dir);
 	__free char *text = NULL;
 	char tmp[NAME_MAX + 8];
 	__close int fd = -1;
@@ -112,10 +143,9 @@ int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
 		unlinkat(dir->above_fd, dir->journal, 0);
 		return 0;
 	}
-	free(text);
-	text = json_dumps(json_object_get(json, "manifest"), 0);
-	ret = baked_parse(text ? text : "", text ? strlen(text) : 0, &manifest,
-			  err);
+	ret = manifest_check(json_object_get(json, "manifest"), err);
+	if (!ret && json_object_get(json, "old"))
+		ret = manifest_check(json_object_get(json, "old"), err);
 	if (ret < 0)
 		return vf_err_wrap(err, "%s", dir->journal);
 	*out = vf_steal(&json);

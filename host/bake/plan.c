@@ -203,62 +203,6 @@ int plan_init(struct plan *plan, struct view *view, int64_t mtime,
 	return ret;
 }
 
-static int reload_item(struct plan *plan, const json_t *baked,
-		       struct vf_err *err)
-{
-	static const enum item_type types[] = { [VIEW_DIR] = ITEM_DIR,
-						[VIEW_FILE] = ITEM_FILE,
-						[VIEW_LINK] = ITEM_LINK };
-	const char *path = baked_item_path(baked), *data = "";
-	const char *text = baked_item_text(baked);
-	__free char *buf = NULL;
-	struct view_node node;
-	struct item *item;
-	size_t len = 0;
-	int ret = view_look(plan->view, path, &node, err);
-
-	if (ret < 0 || node.type == VIEW_NONE || node.type == VIEW_OTHER)
-		return ret;
-	if (node.type == VIEW_FILE) {
-		ret = view_read(plan->view, path, PLAN_FILE_MAX, &buf, &len,
-				err);
-		data = buf;
-	} else if (node.type == VIEW_LINK) {
-		data = node.target;
-		len = strlen(data);
-	}
-	if (ret < 0)
-		return ret;
-	ret = plan_add(plan, types[node.type], path, node.mode, data, len);
-	if (ret < 0)
-		return vf_err_errno(err, ret, "/%s", path);
-	item = &plan->items[plan->num - 1];
-	item->uid = node.uid;
-	item->gid = node.gid;
-	if (!strcmp(path, json_string_value(
-				  json_object_get(plan->manifest, "manifest"))))
-		plan->mtime = node.mtime;
-	if (!text)
-		return 0;
-	item->text = strdup(text);
-	item->kept = strdup(baked_item_kept(baked));
-	return item->text && item->kept ? 0 : vf_err_errno(err, ENOMEM, "bake");
-}
-
-int plan_reload(struct plan *plan, struct view *view, json_t *manifest,
-		struct vf_err *err)
-{
-	const json_t *item;
-	int ret = 0;
-	size_t i;
-
-	*plan = (struct plan){ .view = view,
-			       .manifest = json_incref(manifest) };
-	json_array_foreach(baked_items(manifest), i, item)
-		ret = ret ? ret : reload_item(plan, item, err);
-	return ret;
-}
-
 /* The file that is there, with the text in it. */
 static int plan_edited(struct plan *plan, const char *plain,
 		       const struct view_node *node, size_t at,

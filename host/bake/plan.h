@@ -52,20 +52,6 @@ int plan_init(struct plan *plan, struct view *view, int64_t mtime,
 void plan_exit(struct plan *plan);
 
 /**
- * plan_reload() - Plan what is there, so that it can be put back
- * @plan:	out; plan_exit() it
- * @view:	target, of which nothing is hidden
- * @manifest:	what was baked into it
- * @err:	error
- *
- * What is gone is not in the plan.
- *
- * Return: 0 or -errno
- */
-int plan_reload(struct plan *plan, struct view *view, json_t *manifest,
-		struct vf_err *err);
-
-/**
  * plan_note() - Say something of all in the manifest
  * @plan:	plan
  * @key:	key

@@ -18,6 +18,12 @@ struct target_ops {
 	 */
 	int (*undo)(struct target *target, const json_t *manifest, json_t *left,
 		    struct vf_err *err);
+	/*
+	 * The plan, made without what the manifest says, takes its place: all of
+	 * it, or nothing. NULL: undo and apply are as good, for nobody sees them.
+	 */
+	int (*replace)(struct target *target, const json_t *manifest,
+		       struct plan *plan, struct vf_err *err);
 	/* Until now nobody sees anything; NULL: everybody saw it all the time. */
 	int (*commit)(struct target *target, struct vf_err *err);
 	/* Without a commit all is as it was. */

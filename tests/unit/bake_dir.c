@@ -154,6 +154,38 @@ static void other_options_replace(void **state)
 	assert_string_equal(before, after);
 }
 
+/* What somebody changed since is his, however often it is baked. */
+static void changes_outlive_others(void **state)
+{
+	struct fixture *fix = *state;
+	__free char *before = NULL, *after = NULL;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			root_file(fix->root, "etc/inittab",
+				  "::sysinit:/bin/his\n# vmfork bake\n"
+				  "::wait:/usr/lib/vmfork/start-agent\n"
+				  "ttyS0::respawn:-/bin/sh\n"),
+			0);
+		fix->request.signal = i ? "vmgenid" : "vmclock";
+		comes_to(fix, BAKE_INSTALL, "baked");
+	}
+	comes_to(fix, BAKE_REMOVE, "removed");
+	text_of(fix, "etc/inittab",
+		"::sysinit:/bin/his\nttyS0::respawn:-/bin/sh\n");
+	assert_int_equal(root_file(fix->root, "etc/inittab", ROOT_INITTAB), 0);
+	before = root_list(fix->dir.path);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	/* another init, which leaves the file alone */
+	fix->request.init = INIT_NONE;
+	comes_to(fix, BAKE_INSTALL, "baked");
+	text_of(fix, "etc/inittab", ROOT_INITTAB);
+	comes_to(fix, BAKE_REMOVE, "removed");
+	after = root_list(fix->dir.path);
+	assert_string_equal(before, after);
+}
+
 static void hooks(void **state)
 {
 	struct fixture *fix = *state;
@@ -354,6 +386,7 @@ int main(void)
 		bake_test(inittab_lines),
 		bake_test(kept_is_gone),
 		bake_test(other_options_replace),
+		bake_test(changes_outlive_others),
 		bake_test(hooks),
 		bake_test(bad_roots),
 		bake_test(init_that_is_unknown),

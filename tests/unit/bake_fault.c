@@ -168,6 +168,57 @@ static void failing_removal(void **state)
 	assert_true(n > 100 && failed > 20);
 }
 
+/* Either the old or the new starts the agent, all the time. */
+static void is_in_use(struct fixture *fix)
+{
+	static const char *const names[] = { "usr/sbin/vmfork-agent",
+					     "usr/lib/vmfork/start-agent",
+					     "usr/lib/vmfork/kept-inittab",
+					     "usr/lib/vmfork/bake.json" };
+	__free char *text = NULL;
+	char path[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", fix->root, names[i]);
+		assert_int_equal(access(path, F_OK), 0);
+	}
+	snprintf(path, sizeof(path), "%s/etc/inittab", fix->root);
+	assert_int_equal(
+		vf_read_file(AT_FDCWD, path, 4096, &text, NULL, &fix->err), 0);
+	assert_non_null(strstr(text, "start-agent"));
+}
+
+/*
+ * What the next command finds is the old or the new, all of it. That one takes
+ * it out, or bakes what was there first.
+ */
+static void killed_anew(void **state)
+{
+	struct fixture *fix = *state;
+	__free char *before = root_list(fix->dir.path), *baked = NULL;
+	int n, more = 1;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	baked = root_list(fix->dir.path);
+	for (n = 1; more; n++) {
+		__free char *after = NULL;
+
+		fix->request.modules = "6.12";
+		fix->request.signal = "vmgenid";
+		more = run_to(fix, BAKE_INSTALL, n, 0);
+		fix->request.modules = NULL;
+		fix->request.signal = "auto";
+		is_in_use(fix);
+		assert_int_equal(run(fix, n % 2 ? BAKE_INSTALL : BAKE_REMOVE),
+				 0);
+		after = root_list(fix->dir.path);
+		assert_string_equal(n % 2 ? baked : before, after);
+		if (n % 2 == 0)
+			comes_to(fix, BAKE_INSTALL, "baked");
+	}
+	assert_true(n > 100);
+}
+
 /* What was baked before is there again. */
 static void failing_anew(void **state)
 {
@@ -201,9 +252,8 @@ static void failing_anew(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		bake_test(killed_anywhere),
-		bake_test(failing_anywhere),
-		bake_test(failing_removal),
+		bake_test(killed_anywhere), bake_test(failing_anywhere),
+		bake_test(failing_removal), bake_test(killed_anew),
 		bake_test(failing_anew),
 	};
 
