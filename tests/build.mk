@@ -44,16 +44,29 @@ $(BUILD)/$(1:%.c=%): $(call test_objs,$1) | $(test_mnl)/libmnl.a
 endef
 $(foreach s,$(test_srcs),$(eval $(call test_rule,$s)))
 
-# Fuzzers: clang's libFuzzer with sanitizers of its own, sources compiled anew.
+# Fuzzers: clang's libFuzzer with sanitizers of its own, sources compiled anew. One
+# whose name begins with a layer's is linked with its sources, else with shared/.
 fuzz_srcs := $(wildcard tests/fuzz/*.c)
 fuzz_progs := $(fuzz_srcs:%.c=$(BUILD)/%)
 FUZZ_CC ?= clang
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(shared_srcs)
-	$(call msg,FUZZ,$@)
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
+fuzz_layer = $(or $(filter $(test_layers),$(call test_layer,$1)),shared)
+
+$(BUILD)/obj/fuzz/%.o: %.c
+	$(call msg,FUZZ-CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) -D_GNU_SOURCE -Ishared -std=gnu11 -O1 -g \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $^
+	$(Q)$(FUZZ_CC) $(HOST_CPPFLAGS) -Itests $(FUZZ_CFLAGS) -c -o $@ $<
+
+define fuzz_rule
+$(BUILD)/$(1:%.c=%): $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$1 \
+		$(test_layer_$(call fuzz_layer,$1)))
+	$$(call msg,FUZZ,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(FUZZ_CC) $$(FUZZ_CFLAGS) -fsanitize=fuzzer -o $$@ $$^ \
+		$(if $(filter-out shared,$(call fuzz_layer,$1)),$$(HOST_LIBS))
+endef
+$(foreach s,$(fuzz_srcs),$(eval $(call fuzz_rule,$s)))
 
 tests: $(filter $(BUILD)/tests/unit/%,$(test_progs)) \
 	$(filter $(BUILD)/tests/netns/%,$(test_progs))

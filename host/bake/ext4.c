@@ -215,7 +215,7 @@ static int find(struct ext4 *fs, const char *path, struct entry *entry,
 	ret = list(fs, dir, &text, err);
 	if (ret < 0)
 		return ret;
-	for (; text; text = strchr(text, '\n'), text += text != NULL) {
+	for (; text; text = strchr(text, '\n'), text = text ? text + 1 : NULL) {
 		unsigned long long inode;
 		int at = 0;
 

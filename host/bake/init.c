@@ -219,7 +219,7 @@ static size_t inittab_place(const char *inittab, size_t len)
 		if (line_is_terminal(line))
 			return (size_t)(line - inittab);
 		line = strchr(line, '\n');
-		line += line != NULL;
+		line = line ? line + 1 : NULL;
 	}
 	return len;
 }

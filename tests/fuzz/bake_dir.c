@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// time: 600
+/*
+ * A directory that a stranger baked into, or began to: its manifest, and the
+ * journal beside it. Whatever they say, it is removed or refused, and what is
+ * outside the directory stays as it is.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "bake/bake.h"
+#include "base/io.h"
+#include "crc32c.h"
+#include "fuzz/bake_input.h"
+
+#define SECRET "secret"
+#define BASE   "/dev/shm/vmfork-fuzz.%d"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint32_t crc_of(const char *path)
+{
+	return crc32c(0, path, strlen(path));
+}
+
+static void must(int ret)
+{
+	if (ret < 0)
+		abort();
+}
+
+/* Each file holds its own name. */
+static void put(int dir_fd, const char *path, const void *text, size_t len)
+{
+	__close int fd = openat(dir_fd, path,
+				O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	must(fd);
+	must(vf_write_all(fd, text, len));
+}
+
+static int tree_make(const char *base)
+{
+	static const char *const dirs[] = { "root",	    "root/etc",
+					    "root/bin",	    "root/usr",
+					    "root/usr/lib", "root/" BAKED_DIR,
+					    "outside" };
+	static const char *const files[] = {
+		"etc/inittab", "etc/.inittab.vmfork-bake", "bin/busybox",
+		"bin/.busybox.vmfork-bake", BAKED_DIR "/kept-inittab"
+	};
+	struct vf_err err;
+	int base_fd = vf_mkdir_open(AT_FDCWD, base, &err);
+	char path[64];
+
+	must(base_fd);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		must(mkdirat(base_fd, dirs[i], 0700));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "root/%s", files[i]);
+		put(base_fd, path, files[i], strlen(files[i]));
+	}
+	put(base_fd, "outside/" SECRET, SECRET, strlen(SECRET));
+	must(symlinkat("../outside", base_fd, "root/out"));
+	must(symlinkat("etc", base_fd, "root/config"));
+	return base_fd;
+}
+
+static void manifest_put(int base_fd, struct input *in)
+{
+	__json json_t *json = manifest_make(in, crc_of);
+	__free char *text = json_dumps(json, 0);
+
+	put(base_fd, "root/" BAKED_PATH, text, strlen(text));
+}
+
+static json_t *root_id(int base_fd)
+{
+	struct stat st;
+
+	must(fstatat(base_fd, "root", &st, 0));
+	return json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino);
+}
+
+static void journal_put(int base_fd, struct input *in)
+{
+	__json json_t *json = json_object(), *times = json_object();
+	__free char *text = NULL;
+	uint8_t num = take(in) % 16;
+	char buf[TEXT_SIZE];
+
+	for (uint8_t i = 0; i < num / 4; i++)
+		json_object_set_new(times, take_text(in, buf),
+				    json_pack("[I,I]",
+					      (json_int_t)take_number(in),
+					      (json_int_t)take_number(in)));
+	json_object_set(json, "times", times);
+	json_object_set_new(json, "root", root_id(base_fd));
+	json_object_set_new(json, "manifest", manifest_make(in, crc_of));
+	if (num & 1)
+		json_object_set_new(json, "old", manifest_make(in, crc_of));
+	if (num & 2)
+		json_object_set_new(json, "staged", json_true());
+	text = json_dumps(json, 0);
+	put(base_fd, ".root.vmfork-bake", text, strlen(text));
+}
+
+static void secret_check(int base_fd)
+{
+	__free char *text = NULL;
+	struct vf_err err;
+
+	must(vf_read_file(base_fd, "outside/" SECRET, 64, &text, NULL, &err));
+	if (strcmp(text, SECRET) != 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+	char base[64], root[80];
+	struct bake_request request = { .target = root, .action = BAKE_REMOVE };
+	__json json_t *report = NULL;
+	__close int base_fd = -1;
+	struct vf_err err;
+	uint8_t bits = take(&in);
+
+	snprintf(base, sizeof(base), BASE, getpid());
+	snprintf(root, sizeof(root), "%s/root", base);
+	base_fd = tree_make(base);
+	if (bits & 1)
+		manifest_put(base_fd, &in);
+	if (bits & 2)
+		journal_put(base_fd, &in);
+	if (bits & 4)
+		put(base_fd,
+		    bits & 8 ? ".root.vmfork-bake" : "root/" BAKED_PATH,
+		    in.data, in.size);
+	bake_run(&request, &report, &err);
+	secret_check(base_fd);
+	must(vf_remove_tree(AT_FDCWD, base));
+	return 0;
+}
