@@ -17,7 +17,6 @@
 #include "monotonic.h"
 #include "notify.h"
 #include "priority.h"
-#include "ready.h"
 #include "restore.h"
 
 #define CHECK_NS   (1 * NS_PER_S)
@@ -298,7 +297,6 @@ int agent_run(struct agent *agent)
 	 */
 	mailbox_publish(&agent->mailbox, &agent->record.status);
 	restore_arm(agent);
-	ready_tell();
 	rest_open(agent);
 	mail_read(agent);
 	restore_boot(agent);

@@ -3,7 +3,10 @@
 #define AGENT_READY_H
 
 /**
- * ready_tell() - Tell who started us that we are armed
+ * ready_tell() - Tell who started us that we are armed and have our network
+ *
+ * The mail at boot has been applied by then, names and resolver included, or has
+ * failed, or there is none: what waits for us finds the network that it will have.
  *
  * A service manager that waits for that names a socket in $NOTIFY_SOCKET
  * (sd_notify(3)), a script the number of an open descriptor in $NOTIFY_FD, which

@@ -11,6 +11,7 @@
 #include "announce.h"
 #include "entropy.h"
 #include "monotonic.h"
+#include "ready.h"
 #include "report.h"
 #include "restore.h"
 
@@ -211,8 +212,10 @@ static void boot_end(struct agent *agent, int ret)
 		publish(agent);
 	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
 	report_soon(agent);
-	if (ret < 0)
+	if (ret < 0) {
+		ready_tell();
 		return;
+	}
 	announce(agent);
 	remember(agent);
 	settle_begin(agent, SETTLE_BOOT);
@@ -376,6 +379,7 @@ static void boot_again(struct agent *agent)
 	}
 	secrets_erase(agent);
 	report_now(agent);
+	ready_tell();
 }
 
 void restore_boot(struct agent *agent)
@@ -452,6 +456,7 @@ void restore_settled(struct agent *agent)
 
 	publish(agent);
 	agent->record.is_settled = is_applied;
+	ready_tell(); /* of a boot, or of what came in the middle of one */
 	if (is_applied && (is_answered || !agent->ack.has_peer))
 		settled(agent);
 	else
