@@ -26,11 +26,17 @@ static const char *const names[] = {
 
 static_assert(ARRAY_SIZE(names) == INIT_NUM, "a name for each init");
 
-/* What keeps others off the network of a VM that boots with mail. */
+/*
+ * Beside the agent's unit, which wants it: what keeps others off the network of a
+ * VM that boots with mail, and what has journald take a new machine id.
+ */
 static const struct {
 	const char *from;
 	const char *to;
-} network[] = {
+} beside[] = {
+	{ "init/vmfork-journal.path", UNIT_DIR "/vmfork-journal.path" },
+	{ "init/vmfork-journal.service", UNIT_DIR "/vmfork-journal.service" },
+	{ "init/vmfork-journal.sh", "usr/lib/vmfork/journal" },
 	{ "init/vmfork-network.service", UNIT_DIR "/vmfork-network.service" },
 	{ "init/vmfork-network.conf", "usr/lib/vmfork/network.conf" },
 	{ MAIL_DROPIN, UNIT_DIR "/networking.service.d/vmfork.conf" },
@@ -136,17 +142,17 @@ static int plan_unit(struct plan *plan, const struct source *source,
 	return plan_link(plan, link, to, err);
 }
 
-static int plan_network(struct plan *plan, const struct source *source,
-			struct vf_err *err)
+static int plan_beside(struct plan *plan, const struct source *source,
+		       struct vf_err *err)
 {
 	int ret = 0;
 
-	for (size_t i = 0; !ret && i < ARRAY_SIZE(network); i++) {
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(beside); i++) {
 		__source_file struct source_file file = { 0 };
 
-		ret = source_read(source, network[i].from, &file, err);
+		ret = source_read(source, beside[i].from, &file, err);
 		if (!ret)
-			ret = plan_file(plan, network[i].to, 0644, file.data,
+			ret = plan_file(plan, beside[i].to, 0644, file.data,
 					file.len, err);
 	}
 	return ret;
@@ -160,7 +166,7 @@ static int plan_systemd(struct plan *plan, const struct source *source,
 			    "ExecStart=" INIT_AGENT " run", words, err);
 
 	if (!ret)
-		ret = plan_network(plan, source, err);
+		ret = plan_beside(plan, source, err);
 	if (!ret && wish->release)
 		ret = plan_unit(plan, source, MODULE_UNIT,
 				"ConditionPathExists=" INIT_MODULES, "", err);

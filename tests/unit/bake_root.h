@@ -137,6 +137,9 @@ static inline int root_source(const char *dir)
 	    root_file(dir, "init/vmfork-mail.conf", "[Unit]\n") < 0 ||
 	    root_file(dir, "init/vmfork-agent.busybox",
 		      "#!\n/usr/sbin/vmfork-agent run\n") < 0 ||
+	    root_file(dir, "init/vmfork-journal.path", "[Path]\n") < 0 ||
+	    root_file(dir, "init/vmfork-journal.service", "[Unit]\n") < 0 ||
+	    root_file(dir, "init/vmfork-journal.sh", "#!\n") < 0 ||
 	    root_file(dir, "init/vmfork-agent.service",
 		      "[Service]\nExecStart=/usr/sbin/vmfork-agent run\n") < 0)
 		return -1;
