@@ -78,7 +78,7 @@ help:
 	@echo '  check-unit           unit tests, seconds'
 	@echo '  check-netns          tests in private network namespaces'
 	@echo '  check-vm             tests with whole VMs'
-	@echo '  check-guests         real guests: Debian with systemd, minutes'
+	@echo '  check-guests         real guests: systemd, OpenRC, busybox; minutes'
 	@echo '  check-clean          the two above in bare roots: SUITES="bookworm trixie"'
 	@echo '  check-static         format, layers, linters, same bytes twice'
 	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
