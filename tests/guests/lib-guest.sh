@@ -46,12 +46,13 @@ serves() { # VM
 		same "$mac" "$(web "${ipv4%/*}")"
 }
 
-# What guests/autologin noted.
+# What guests/autologin noted. An agent is ready once it has the network too.
 armed_before_login() { # VM
 	local status
 
 	status=$(guest "$1" 'cat /run/at-login') &&
-		holds "$status" '.running and .gpa != null'
+		holds "$status" '.running and .gpa != null and
+			.timestamps_ns.applied != null'
 }
 
 check_served() { # VM
