@@ -102,7 +102,7 @@ int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,
 {
 	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
 	__close int rd = -1;
-	struct process proc;
+	struct process proc = { .pidfd = -1 };
 	int ret, status = -1;
 
 	out[0] = '\0';

@@ -263,8 +263,8 @@ killed() { # FILE
 		"$VMFORK" bake "$1" --remove || return
 		same "$before" "$(contents "$1")" &&
 			[ ! -e "$images/.${1##*/}.vmfork-bake" ] || return
-		[ $rc != 0 ] || break
-		[ $rc = 137 ] || return
+		[ "$rc" != 0 ] || break
+		[ "$rc" = 137 ] || return
 	done
 	echo "killed at $((call - 1)) calls"
 	[ "$call" -gt 8 ]
@@ -300,8 +300,10 @@ forks_of_it() {
 	boot src || bail "no source"
 	check "its agent is the one that was baked" guest src \
 		'[ -x /usr/sbin/vmfork-agent ] && [ -c /dev/vmfork ]'
+	# shellcheck disable=SC2016 # the guest expands
 	check "its agent is there before the login prompt" guest src \
 		'[ "$(cat /first)" = "$(pidof vmfork-agent)" ]'
+	# shellcheck disable=SC2016 # the guest expands
 	check "one that is killed is started again" guest src \
 		'kill -9 $(cat /first); until vmfork-agent status | grep \
 		-q "\"running\":true" && ! pidof vmfork-agent | grep -qx \
