@@ -40,6 +40,7 @@ static void add_hardware(json_t *json, const struct vm *vm)
 
 	json_object_set_new(json, "memory_bytes",
 			    json_integer((json_int_t)config->memory_bytes));
+	json_object_set_new(json, "kept", json_boolean(vm_is_kept(vm)));
 	if (vm->snapshot[0])
 		json_object_set_new(json, "snapshot",
 				    json_string(vm->snapshot));

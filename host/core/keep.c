@@ -128,9 +128,26 @@ static int sync_all(const struct vf_state *state, const struct vm *vm,
 	return 0;
 }
 
+/*
+ * It is to be kept, unless its guest has let go meanwhile: a lock may have been
+ * waited for.
+ */
+static int keep_held(const struct vm *vm, const struct hold *hold,
+		     struct vf_err *err)
+{
+	bool was_kept = vm_is_kept(vm);
+	int ret = vf_write_file(vm->run_fd, VM_KEPT_FILE, "", 0, true, err);
+
+	if (!ret && hold)
+		ret = hold_check(hold, vf_now_us(), err);
+	if (ret < 0 && !was_kept)
+		unlinkat(vm->run_fd, VM_KEPT_FILE, 0);
+	return ret;
+}
+
 /* Nobody else touches it from here on, until its mark has gone. */
 static int mark(const struct vf_state *state, const struct vm *vm,
-		int cancel_fd, struct vf_err *err)
+		const struct hold *hold, int cancel_fd, struct vf_err *err)
 {
 	__json json_t *names = json_pack("[s]", vm->name);
 	__free struct reap_id *ids = reap_ids_new(state, names);
@@ -150,7 +167,7 @@ static int mark(const struct vf_state *state, const struct vm *vm,
 				  vm->name);
 	ret = check_opened(state, vm, err);
 	if (!ret)
-		ret = vf_write_file(vm->run_fd, VM_KEPT_FILE, "", 0, true, err);
+		ret = keep_held(vm, hold, err);
 	if (!ret && reap_mark(state, names) < 0)
 		ret = vf_err_set(err, ENOSPC, "VM %s: no room for a mark",
 				 vm->name);
@@ -164,10 +181,11 @@ static void unmark(const struct vf_state *state, const char *name)
 	reap_unmark(state, names);
 }
 
+/* @hold: what its guest keeps still; NULL: it was not asked */
 static int stop_held(const struct vf_state *state, const struct vm *vm,
-		     int cancel_fd, struct vf_err *err)
+		     const struct hold *hold, int cancel_fd, struct vf_err *err)
 {
-	int ret = mark(state, vm, cancel_fd, err);
+	int ret = mark(state, vm, hold, cancel_fd, err);
 
 	if (ret < 0)
 		return ret;
@@ -175,6 +193,21 @@ static int stop_held(const struct vf_state *state, const struct vm *vm,
 	if (!ret)
 		ret = sync_all(state, vm, err);
 	unmark(state, vm->name);
+	return ret;
+}
+
+static int hold_guest(struct hold *hold, const char *name, struct vf_err *err)
+{
+	int ret = hold->wish ? hold_begin(hold, err)
+			     : vf_err_set(err, ENOTSUP,
+					  "its agent was not heard of yet");
+
+	if (!ret || ret == -ECANCELED)
+		return ret;
+	vf_err_wrap(err, "VM %s", name);
+	if (!err->hint[0])
+		vf_err_hint(err, "--no-quiesce ends it like a power cut: what "
+				 "its guest has not written is lost");
 	return ret;
 }
 
@@ -197,17 +230,11 @@ static int stop_quiet(const struct vf_state *state, const struct vm *vm,
 		return ret;
 	request_to_init(&to, vm, &vmm, vm->mailbox_gpa);
 	hold_init(&hold, &to, &wish);
-	ret = hold.wish ? hold_begin(&hold, err)
-			: vf_err_set(err, ENOTSUP,
-				     "its agent was not heard of yet");
-	if (ret < 0) {
-		vf_err_wrap(err, "VM %s", vm->name);
-		vf_err_hint(err, "--no-quiesce ends it like a power cut: what "
-				 "its guest has not written is lost");
-	}
+	ret = hold_guest(&hold, vm->name, err);
 	if (!ret)
-		ret = stop_held(state, vm, request->cancel_fd, err);
-	/* one that has ended does not hear it */
+		ret = stop_held(state, vm, &hold, request->cancel_fd, err);
+	/* giving up means to let it go; one that has ended does not hear it */
+	vmm.cancel_fd = -1;
 	if (ret < 0)
 		hold_end(&hold, &ignored);
 	vm_detach(&vmm);
@@ -226,12 +253,12 @@ int keep_stop(const struct vf_state *state, const char *name,
 	    request->quiesce)
 		ret = stop_quiet(state, &vm, request, err);
 	else if (!ret)
-		ret = stop_held(state, &vm, request->cancel_fd, err);
+		ret = stop_held(state, &vm, NULL, request->cancel_fd, err);
 	vm_close(&vm);
 	return ret;
 }
 
-/* Is it stopped? What its state is not told of is for a person to do. */
+/* Can it be started? */
 static int check_stopped(const struct vf_state *state, const char *name,
 			 struct vf_err *err)
 {

@@ -48,7 +48,13 @@ int vm_create_locked(struct vm *vm, const struct vf_state *state,
 		vf_err_errno(err, errno, "VM %s", name);
 		if (err->num == EEXIST) {
 			vf_err_set(err, EEXIST, "VM %s: exists", name);
-			vf_err_hint(err, "'vmfork stop %s' ends it", name);
+			vf_err_hint(err,
+				    vm_get_state(state, name) ==
+						    VM_STATE_STOPPED
+					    ? "it was kept: 'vmfork start %s' "
+					      "boots it"
+					    : "'vmfork stop %s' ends it",
+				    name);
 		}
 		return -err->num;
 	}
@@ -147,7 +153,8 @@ int vm_save(const struct vm *vm, struct vf_err *err)
 			 disk_pack(&vm->disks));
 	if (!json)
 		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
-	return vf_json_save(vm->run_fd, VM_RECORD_FILE, json, false, err);
+	return vf_json_save(vm->run_fd, VM_RECORD_FILE, json, vm_is_kept(vm),
+			    err);
 }
 
 static int record_unpack(struct vm *vm, json_t *json, struct vf_err *err)
@@ -229,6 +236,11 @@ enum vm_state vm_get_state(const struct vf_state *state, const char *name)
 		result = VM_STATE_RUNNING;
 	process_close(&proc);
 	return result;
+}
+
+bool vm_is_kept(const struct vm *vm)
+{
+	return faccessat(vm->run_fd, VM_KEPT_FILE, F_OK, 0) == 0;
 }
 
 int vm_attach(const struct vm *vm, struct vmm *vmm, int cancel_fd,

@@ -174,6 +174,14 @@ void vm_created(const struct vm *vm);
 enum vm_state vm_get_state(const struct vf_state *state, const char *name);
 
 /**
+ * vm_is_kept() - Is it to outlive its engine?
+ * @vm:		VM, open
+ *
+ * Return: true if so
+ */
+bool vm_is_kept(const struct vm *vm);
+
+/**
  * vm_attach() - Connect to a living VM's engine
  * @vm:		VM
  * @vmm:	out: engine; vm_detach() it

@@ -80,7 +80,8 @@ who=$(identity web-1)
 check "it is not its source" [ "$(head -n 1 <<<"$who")" != \
 	"$(cat "$notes/machine-id")" ]
 check "it is stopped" vmfork stop web-1 --keep
-check "which is seen" is web-1 stopped
+check "which is seen" holds "$(vmfork ps --json)" 'map(select(.kept) |
+	[.name, .state]) == [["web-1", "stopped"]]'
 check "it has kept its address" holds "$(vmfork ps --json)" \
 	"any(.[]; .name == \"web-1\" and .ipv4 == \"$(sed -n '$s/.* \(.*\) .*/\1/p' \
 		<<<"$who")\" and .pid == null)"
