@@ -5,12 +5,14 @@
 # kernel needs, and the files in root/ beside this script. Needs no root; the
 # same input gives the same bytes.
 #
-#	build.sh --kernel DIR --agent FILE --out FILE [--busybox FILE]
+#	build.sh --kernel DIR|RELEASE --out FILE [--agent FILE] [--busybox FILE]
 #		[--add /PATH=FILE]... [--module FILE.ko]...
 #
-# DIR is what fetch.sh made of a kernel package; --add puts one more program
-# into the guest, --module one more module, which the word vmfork.load=NAME on
-# the kernel's command line loads. Times of files are $SOURCE_DATE_EPOCH, or 0.
+# DIR is what fetch.sh made of a kernel package, RELEASE that of a kernel that is
+# installed. Without --agent the guest has none, for `vmfork bake` to put it in.
+# --add puts one more program into the guest, --module one more module, which the
+# word vmfork.load=NAME on the kernel's command line loads. Times of files are
+# $SOURCE_DATE_EPOCH, or 0.
 set -eu
 umask 022
 export LC_ALL=C
@@ -44,23 +46,42 @@ parse() {
 		shift 2
 	done
 	[ $# = 0 ] || die "$1: needs a value"
-	for value in "$kernel" "$agent" "$out"; do
-		[ -n "$value" ] || die "--kernel, --agent and --out are needed"
+	for value in "$kernel" "$out"; do
+		[ -n "$value" ] || die "--kernel and --out are needed"
 	done
-	for file in "$kernel/version" "$agent" "$busybox"; do
+	for file in $agent "$busybox"; do
 		[ -r "$file" ] || die "$file: cannot be read"
 	done
+	# A program that wants libraries would find none.
+	if ldd "$busybox" 2>/dev/null | grep -q '=>'; then
+		die "$busybox: not static: install busybox-static"
+	fi
+}
+
+kernel_find() {
+	case $kernel in
+	*/*)
+		[ -r "$kernel/version" ] || die "$kernel/version: cannot be read"
+		release=$(cat "$kernel/version")
+		modules=$kernel/modules
+		;;
+	*)
+		release=$kernel
+		modules=/lib/modules/$kernel
+		;;
+	esac
+	[ -d "$modules/kernel" ] || die "$modules: no kernel's modules are there"
 }
 
 # A module's name has underscores where its file may have hyphens.
 module_file() {
 	pattern=$(echo "$1" | sed 's/[-_]/[-_]/g')
-	find "$kernel/modules/kernel" -name "$pattern.ko*" | sort | head -n 1
+	find "$modules/kernel" -name "$pattern.ko*" | sort | head -n 1
 }
 
 module_is_builtin() {
 	grep -q "/$(echo "$1" | sed 's/[-_]/[-_]/g')\.ko" \
-		"$kernel/modules/modules.builtin"
+		"$modules/modules.builtin"
 }
 
 module_unpack() { # FILE
@@ -79,7 +100,7 @@ module_add() {
 		return
 	fi
 	file=$(module_file "$1")
-	[ -n "$file" ] || die "$(cat "$kernel/version") has no module $1"
+	[ -n "$file" ] || die "$release has no module $1"
 	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
 		module_add "$needed"
 	done
@@ -95,7 +116,7 @@ module_offer() {
 		return
 	fi
 	file=$(module_file "$1")
-	[ -n "$file" ] || die "$(cat "$kernel/version") has no module $1"
+	[ -n "$file" ] || die "$release has no module $1"
 	module_unpack "$file" >"$offered/$1.ko"
 	modinfo -F alias "$file" | sed "s/.*/alias & $1/" \
 		>>"$offered/modules.alias"
@@ -131,7 +152,12 @@ add_programs() {
 		mkdir -p "$root/${path%/*}"
 		[ -e "$root/$path" ] || ln -s /bin/busybox "$root/$path"
 	done
-	install -m 755 "$agent" "$root/sbin/vmfork-agent"
+	if [ -n "$agent" ]; then
+		install -m 755 "$agent" "$root/sbin/vmfork-agent"
+	else
+		printf '%s\n' 'ttyS0::respawn:-/bin/sh' \
+			'::ctrlaltdel:/sbin/reboot' >"$root/etc/inittab"
+	fi
 	(cd "$here/root" && find . -type f) | while read -r path; do
 		mode=644
 		[ ! -x "$here/root/$path" ] || mode=755
@@ -151,10 +177,11 @@ pack() {
 }
 
 parse "$@"
+kernel_find
 tmp=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 root=$tmp/root
-offered=$root/lib/modules/$(cat "$kernel/version")
+offered=$root/lib/modules/$release
 for dir in bin dev etc lib/modules proc run sbin sys tmp; do
 	mkdir -p "$root/$dir"
 done
