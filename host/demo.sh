@@ -1,21 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Boot a VM, snapshot it, fork it, and ping every fork: what `make demo` runs.
+# Boot a VM, snapshot it, fork it, and ping every fork: what `make demo` runs. An
+# example of the installed command as well, which makes its guest of a kernel that
+# is installed; that wants busybox-static, cpio, iputils-ping, jq and
+# linux-image-cloud-amd64.
+#
 # Needs root, or a user and network namespace; works in a state directory of its
 # own and removes all that it made.
 #
-#	VMFORK		the command
-#	VMFORK_KERNEL	the guest's kernel
-#	VMFORK_INITRD	its initramfs, with the agent
+#	VMFORK		the command (default vmfork)
+#	VMFORK_KERNEL	the guest's kernel (default the newest in /boot)
+#	VMFORK_INITRD	its initramfs, with the agent (default made for the demo)
 #	TMPDIR		where the state directory is made (default /tmp)
 set -u
 
 FORKS=4
 PING_TRIES=5
-vmfork=$(realpath "${VMFORK:-build/vmfork}")
+here=$(dirname "$(realpath "$0")")
+vmfork=${VMFORK:-vmfork}
 
-say() { # COMMAND...: show what a newcomer could type, and do it
+show() { # COMMAND...: what a newcomer could type, and do it
+	echo
+	echo "\$ $*"
+	"$@"
+}
+
+say() { # COMMAND...: the same of ours
 	echo
 	echo "\$ vmfork $*"
 	"$vmfork" "$@"
@@ -28,7 +39,7 @@ cleanup() {
 	for net in $("$vmfork" net ls --json | jq -r '.[].name'); do
 		"$vmfork" net rm "$net" >/dev/null
 	done
-	rm -rf "$VMFORK_STATE"
+	rm -rf "$work"
 }
 
 fail() { # WHY
@@ -55,15 +66,32 @@ ping_forks() {
 	done
 }
 
-[ -x "$vmfork" ] || fail "$vmfork: no such program"
-VMFORK_STATE=$(mktemp -d) || exit 1
-export VMFORK_STATE
+# With the agent baked in, as into any image.
+make_guest() {
+	local release
+
+	VMFORK_KERNEL=$(printf '%s\n' /boot/vmlinuz-* | sort -V | tail -n 1)
+	VMFORK_INITRD=$work/guest.cpio.gz
+	export VMFORK_KERNEL VMFORK_INITRD
+	release=${VMFORK_KERNEL#/boot/vmlinuz-}
+	[ -e "$VMFORK_KERNEL" ] || fail "no kernel in /boot: install" \
+		"linux-image-cloud-amd64, or set VMFORK_KERNEL and VMFORK_INITRD"
+	show "$here/guest/build.sh" --kernel "$release" --out "$VMFORK_INITRD" &&
+		say bake "$VMFORK_INITRD" || fail "no guest"
+}
+
+for program in "$vmfork" jq ping; do
+	command -v "$program" >/dev/null || fail "$program: not installed"
+done
+work=$(mktemp -d) || exit 1
+export VMFORK_STATE=$work/state
 # Signals become an exit, which cleans up; a command that runs ends by itself.
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 # A fresh network namespace has it down.
 ip link set lo up 2>/dev/null
 
+[ -n "${VMFORK_INITRD:-}" ] || make_guest
 say run source || fail "the source did not boot"
 say snapshot source ready || fail "no snapshot"
 say fork ready -n $FORKS --name web || status=$?

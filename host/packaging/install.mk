@@ -14,6 +14,11 @@ docdir ?= $(datarootdir)/doc/vmfork
 mandir ?= $(datarootdir)/man
 INSTALL ?= install
 
+examples = $(docdir)/examples
+# Those that were built, for `vmfork bake --modules KERNEL`: of one kernel each, and so
+# no part of the Debian packages, which have their source for DKMS.
+modules_built = $(shell cd $(BUILD)/modules 2>/dev/null && ls */version | cut -d / -f 1)
+
 built := $(addprefix $(BUILD)/,vmfork vmfork-agent vmfork-mailbox.7 libvmfork.a vmfork.pc)
 
 # MODE, DIRECTORY, FILES
@@ -39,7 +44,14 @@ $(call $(1),644,$(datadir)/bash-completion/completions,host/packaging/bash-compl
 $(call $(1),644,$(libdir),$(BUILD)/libvmfork.a)
 $(call $(1),644,$(libdir)/pkgconfig,$(BUILD)/vmfork.pc)
 $(call $(1),644,$(includedir)/vmfork,$(shared_headers))
-$(call $(1),644,$(docdir)/examples,$(wildcard shared/example/*))
+$(call $(1),644,$(examples),$(wildcard shared/example/*))
+$(call $(1),755,$(examples),host/demo.sh)
+$(call $(1),755,$(examples)/guest,initramfs/build.sh)
+$(call $(1),755,$(examples)/guest/root,initramfs/root/init)
+$(call $(1),755,$(examples)/guest/root/etc/udhcpc,initramfs/root/etc/udhcpc/default.script)
+$(call $(1),644,$(examples)/guest/root/etc,initramfs/root/etc/profile)
+$(foreach k,$(modules_built),$(call $(1),644,$(pkglibdir)/modules/$k,\
+	$(addprefix $(BUILD)/modules/$k/,version vmfork_mailbox.ko vmfork_vmclock.ko)))
 endef
 
 install: $(built)
@@ -47,8 +59,11 @@ install: $(built)
 
 uninstall:
 	$(call each,take)
-	-rmdir $(DESTDIR)$(pkglibdir)/hooks $(DESTDIR)$(pkglibdir)/init $(DESTDIR)$(pkglibdir) \
-		$(DESTDIR)$(includedir)/vmfork $(DESTDIR)$(docdir)/examples $(DESTDIR)$(docdir)
+	-rmdir $(addprefix $(DESTDIR),$(foreach k,$(modules_built),$(pkglibdir)/modules/$k) \
+		$(if $(modules_built),$(pkglibdir)/modules) \
+		$(pkglibdir)/hooks $(pkglibdir)/init $(pkglibdir) $(includedir)/vmfork \
+		$(addprefix $(examples)/guest/,root/etc/udhcpc root/etc root) \
+		$(examples)/guest $(examples) $(docdir))
 
 # The Debian packages, in $(BUILD)/deb.
 deb: $(GUEST_LIBMNL) $(BUILD)/vmfork-mailbox.7
