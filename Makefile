@@ -80,6 +80,7 @@ help:
 	@echo '  check-vm             tests with whole VMs'
 	@echo '  check-guests         real guests: systemd, OpenRC, busybox; minutes'
 	@echo '  check-clean          the two above in bare roots: SUITES="bookworm trixie"'
+	@echo '  check-packages       Debian packages in bare roots, likewise'
 	@echo '  check-static         format, layers, linters, same bytes twice'
 	@echo '  check-san            unit and netns tests with sanitizers, fuzzers'
 	@echo '  check-long           fuzzers for minutes, modules thousands of times'

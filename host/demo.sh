@@ -6,6 +6,8 @@
 # is installed; that wants busybox-static, cpio, iputils-ping, jq and
 # linux-image-cloud-amd64.
 #
+#	demo.sh [OPTION]...	of `vmfork run`, as --accel tcg
+#
 # Needs root, or a user and network namespace; works in a state directory of its
 # own and removes all that it made.
 #
@@ -92,7 +94,7 @@ trap 'exit 130' INT TERM HUP
 ip link set lo up 2>/dev/null
 
 [ -n "${VMFORK_INITRD:-}" ] || make_guest
-say run source || fail "the source did not boot"
+say run source "$@" || fail "the source did not boot"
 say snapshot source ready || fail "no snapshot"
 say fork ready -n $FORKS --name web || status=$?
 say ps

@@ -178,6 +178,10 @@ clean-roots: $(clean_roots)
 check-clean: $(clean_roots)
 	$(Q)BUILD=$(BUILD) tests/clean/run $(SUITES) -- $(COMMANDS)
 
+# The packages there: installed, used and purged.
+check-packages: $(clean_roots) deb
+	$(Q)BUILD=$(BUILD) tests/clean/packages $(SUITES)
+
 signals-table: all guest tests-vm
 	$(Q)BUILD=$(BUILD) tests/table/signals.sh $(MODULE_KERNELS)
 
@@ -199,4 +203,4 @@ check-long: $(fuzz_progs) all guest tests-vm
 
 .PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
 	check-static check-san check-long check-guests check-clean \
-	clean-roots signals-table
+	clean-roots check-packages signals-table
