@@ -9,6 +9,14 @@
 #include "core/boot_start.h"
 #include "core/settle.h"
 
+#define HINT_AGENT                                                 \
+	"its init has to start vmfork-agent, which 'vmfork bake' " \
+	"puts in; --timeout gives it more"
+/* Some guests do not die of a KVM that cannot run them: they stand still. */
+#define HINT_TRIAL                                                     \
+	"no guest has run on this KVM yet: --accel tcg does without; " \
+	"or its init does not start vmfork-agent, which 'vmfork bake' puts in"
+
 #define READY_MS     10000 /* for the engine's control interface */
 #define SLICE_MS     100
 #define KVM_TRIAL_MS 15000 /* a KVM that cannot was seen to die after 8 s */
@@ -176,9 +184,7 @@ static int wait_armed(struct boot *b, struct vf_err *err)
 		tail_show(&b->tail);
 		vf_err_set(err, ETIMEDOUT, "VM %s: did not arm within %d s",
 			   b->vm->name, timeout_ms / 1000);
-		vf_err_hint(err,
-			    "its init has to start vmfork-agent, which 'vmfork "
-			    "bake' puts in; --timeout gives it more");
+		vf_err_hint(err, boot_is_trial(b) ? HINT_TRIAL : HINT_AGENT);
 		return -ETIMEDOUT;
 	}
 	if (ret == -ECANCELED)
