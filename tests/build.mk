@@ -126,14 +126,25 @@ tests-san: $(BUILD)/san/deps $(fuzz_progs)
 
 RUN := BUILD=$(BUILD) $(if $(TESTS),TESTS='$(TESTS)') $(if $(LANES),LANES=$(LANES)) tests/run
 
+# Real guests. Their packages are set up and fetched apart, and kept.
+guests := $(BUILD)/guests
+guest_images := $(guests)/debian/root.tar $(guests)/openrc/root.tar
+
 # Set-up may bring the very tools that the next rules want: a make of its own,
 # with as many jobs as there are lanes, if nobody said how many.
 check: setup
 	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(or $(LANES),2)) \
 		check-run
 
-check-run: all guest tests tests-vm tests-san
-	$(Q)$(RUN) unit netns static san vm
+# With real guests as well: what CI runs. Their images wait for the network mostly, so
+# they are begun first, and have a job to themselves.
+check-all: setup
+	$(Q)BUILD=$(BUILD) host/packaging/deps.sh guests
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j3) \
+		check-run GUESTS=1
+
+check-run: $(if $(GUESTS),$(guest_images)) all guest tests tests-vm tests-san
+	$(Q)$(RUN) unit netns static san vm $(if $(GUESTS),guests)
 
 check-unit: $(filter $(BUILD)/tests/unit/%,$(test_progs))
 	$(Q)$(RUN) unit
@@ -144,22 +155,21 @@ check-netns: $(filter $(BUILD)/tests/netns/%,$(test_progs))
 check-vm: all guest tests-vm
 	$(Q)$(RUN) vm
 
-# Real guests. Their packages are set up and fetched apart, and kept.
-guests := $(BUILD)/guests
-
 $(guests)/debian/root.tar: tests/guests/make-debian $(BUILD)/kernels/6.12/version \
 		$(shell find tests/guests/debian tests/guests/common -type f)
 	$(call msg,GUEST,$@)
 	$(Q)BUILD=$(BUILD) host/packaging/deps.sh guests
 	$(Q)BUILD=$(BUILD) $< $(@D)
 
+# One after the other: they may share apt's lists.
 $(guests)/openrc/root.tar: tests/guests/make-openrc \
-		$(shell find tests/guests/openrc tests/guests/common -type f)
+		$(shell find tests/guests/openrc tests/guests/common -type f) \
+		| $(if $(GUESTS),$(guests)/debian/root.tar)
 	$(call msg,GUEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)BUILD=$(BUILD) $< $@
 
-check-guests: all guest $(guests)/debian/root.tar $(guests)/openrc/root.tar
+check-guests: all guest $(guest_images)
 	$(Q)$(MAKE) --no-print-directory KERNEL=6.12 modules
 	$(Q)$(RUN) guests
 
@@ -201,6 +211,6 @@ check-long: $(fuzz_progs) all guest tests-vm
 		TESTS='@(static/lint|vm/@($(subst $() ,|,$(long_tests)))@*)' \
 		tests/run static vm
 
-.PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
+.PHONY: tests tests-vm tests-san check check-all check-run check-unit check-netns check-vm \
 	check-static check-san check-long check-guests check-clean \
 	clean-roots check-packages signals-table

@@ -4,16 +4,19 @@
 #
 # Debian with systemd, its own kernel and its own initrd, on a disk into which the
 # agent was baked: forks serve from addresses of their own, systemd is content, and
-# what else configures networks there leaves them alone.
+# what else configures networks there, all at once, leaves them alone.
 # shellcheck source=/dev/null # it ends with exit: all would be unreachable
 . "$(dirname "$0")/../vm/lib.sh"
 # shellcheck source=tests/guests/lib-guest.sh
 . "$(dirname "$0")/lib-guest.sh"
 
 FORKS=4
-WAIT_S=120 # for what a guest does by itself, on an emulator
+WAIT_S=300 # for what a guest does by itself, on an emulator
+RESOLVER=192.0.2.53
 made=$BUILD/guests/debian
 interface=enp0s1
+# Each of those who configure networks has an address that it would give.
+others='192\.0\.2\.'
 
 # --- the image ---------------------------------------------------------------
 
@@ -22,108 +25,164 @@ make_image() {
 		make_disk "$STATE/root" 600M
 }
 
-# What is masked is what the other one is tested without.
-boots() { # VM MASKED...
-	local vm=$1 words='root=/dev/vda console=ttyS0 quiet loglevel=1'
-
-	shift
-	vmfork run "$vm" --kernel "$made/vmlinuz" --initrd "$made/initrd" \
-		--disk "$disk" --memory 512M --timeout $WAIT_S \
-		--append "$words $(printf ' systemd.mask=%s' "$@")" &&
-		answers "$vm" $WAIT_S
+boots() { # VM
+	timeout $WAIT_S "$VMFORK" run "$1" --kernel "$made/vmlinuz" \
+		--initrd "$made/initrd" --disk "$disk" --memory 512M \
+		--timeout $WAIT_S \
+		--append 'root=/dev/vda console=ttyS0 quiet loglevel=1' &&
+		answers "$1" $WAIT_S
 }
 
-# --- what has to hold --------------------------------------------------------
+# --- what systemd says -------------------------------------------------------
 
-# Neither degraded nor still starting.
-is_running() { # VM
-	# its status says it: what the kernel says comes to the same console
-	guest "$1" 'systemctl is-system-running --wait' $WAIT_S || {
-		guest "$1" 'systemctl --failed --no-legend --no-pager; systemctl list-jobs'
-		return 1
-	}
+# In one go, for each command of a fork's is the first of its kind.
+# shellcheck disable=SC2016 # the guest's shell expands
+facts='echo "systemd is $(systemctl is-system-running --wait)"
+echo "failed units: $(systemctl --failed --plain --no-legend | wc -l)"
+echo "running:" $(systemctl is-active network-online.target systemd-networkd NetworkManager)
+echo "networkd: $(grep ^ADMIN /run/systemd/netif/links/2)"
+echo "NetworkManager: $(nmcli -g GENERAL.STATE device show enp0s1)"
+echo "ifupdown: $(systemctl show -P ConditionResult networking)" \
+$(grep -s enp0s1 /run/network/ifstate)
+echo "clients: $(ss -Htn state established "( sport = :80 )" | wc -l)"'
+
+facts_wanted() { # CLIENTS
+	cat <<-END
+		systemd is running
+		failed units: 0
+		running: active active active
+		networkd: ADMIN_STATE=unmanaged
+		NetworkManager: 10 (unmanaged)
+		ifupdown: no
+		clients: $1
+	END
 }
 
-# A fork has another machine id, and journald goes on under the one that it began
-# with: journalctl shows that only if it is asked for all there are.
-journal_tells() { # VM PATTERN
-	guest "$1" 'journalctl -m -q --no-pager -o cat -u vmfork-agent' | grep -E "$2"
+facts_hold() { # VM [CLIENTS]
+	same "$(facts_wanted "${2:-0}")" "$(guest "$1" "$facts" $WAIT_S)"
 }
 
-# The parent's client is not the fork's.
-has_no_client() { # VM
-	same '' "$(guest "$1" "ss -Htn state established '( sport = :80 )'")"
+# The unit is up once the network is, and network-online.target after it.
+online_is_late() { # VM
+	local text
+
+	# shellcheck disable=SC2016 # the guest's shell expands
+	text=$(guest "$1" 'for unit in vmfork-agent network-online.target; do
+systemctl show -P ActiveEnterTimestampMonotonic $unit; done; vmfork-agent status') ||
+		return
+	echo "$text"
+	jq -se '.[2].timestamps_ns.applied / 1000 <= .[0] and .[0] <= .[1]' \
+		<<<"$text" >/dev/null
 }
 
-check_vm() { # VM
+# Of its own name, and by whom it was told to.
+names_are_own() { # VM
+	# shellcheck disable=SC2016 # the guest's shell expands
+	same "$1 nameserver $RESOLVER" \
+		"$(guest "$1" 'echo $(cat /etc/hostname /etc/resolv.conf)')"
+}
+
+# --- its journal -------------------------------------------------------------
+
+# shellcheck disable=SC2016 # the guest's shell expands
+own_journal='[ -e /var/log/journal/$(cat /etc/machine-id)/system.journal ]'
+
+# Under its own machine id, with what was before it; and services are connected to
+# it as they were.
+journal_tells() { # VM GENERATION
+	local text
+
+	retry_until $WAIT_S guest "$1" "$own_journal" || return
+	# a restart of journald that is still going on
+	guest "$1" 'systemctl start vmfork-journal' $WAIT_S
+	serves "$1" || return
+	text=$(guest "$1" 'journalctl -q --no-pager -o cat -u vmfork-agent -u web' \
+		$WAIT_S)
+	echo "$text"
+	grep -qE "generation $2 by [a-z]+: applied" <<<"$text" &&
+		grep -q 'generation 0 by boot: applied' <<<"$text" &&
+		[ "$(grep -cx "asked by $1" <<<"$text")" -ge 2 ]
+}
+
+# --- source and forks --------------------------------------------------------
+
+check_source() {
+	check "it boots" boots deb || bail "no source"
+	check_served deb
+	check "deb: systemd is content, others keep off" facts_hold deb
+	check "deb: its journal tells of it" journal_tells deb 0
+	check "deb: it is online once it has its network" online_is_late deb
+}
+
+check_fork() { # VM
 	check_served "$1"
-	check "$1: systemd is content" is_running "$1"
+	check "$1: systemd is content, others keep off, no client is left" \
+		facts_hold "$1"
+	check "$1: its journal tells of it" journal_tells "$1" 1
+	check "$1: name and resolver are its own" names_are_own "$1"
 }
 
-check_forks() { # SOURCE FORKS
-	local i
+check_forks() {
+	local client i
 
-	check_acked "$1" "$2"
-	for ((i = 1; i <= $2; i++)); do
-		check_vm "$1-$i"
-		check "$1-$i: its journal tells of it" journal_tells "$1-$i" \
-			'generation 1 by [a-z]+: applied'
-		check "$1-$i: it has a name of its own" same "$1-$i" \
-			"$(guest "$1-$i" 'cat /etc/hostname')"
-		check "$1-$i: no client is left" has_no_client "$1-$i"
+	exec {client}<>"/dev/tcp/$(vm_field deb '.ipv4 | split("/")[0]')/80"
+	printf 'GET /cgi-bin/who HTTP/1.0\r\n' >&"$client"
+	check "deb: it has a client" facts_hold deb 1
+	check_acked deb $FORKS --dns $RESOLVER
+	# at once: the server waits for a minute
+	printf '\r\n' >&"$client"
+	check "deb: it goes on with its client" same "$(vm_field deb .mac)" \
+		"$(timeout 60 tail -n 1 <&"$client")"
+	exec {client}>&-
+	for ((i = 1; i <= FORKS; i++)); do
+		check_fork "deb-$i"
 	done
 }
 
-# --- each of those who configure networks ------------------------------------
+# --- those who configure networks --------------------------------------------
 
-# It runs, knows the interface, and keeps off it.
-networkd_is_off() { # VM
-	guest "$1" 'systemctl is-active systemd-networkd &&
-grep -x ADMIN_STATE=unmanaged /run/systemd/netif/links/2'
+# As they do when they begin, are told to read all anew, and see the device anew.
+check_poked() { # VM
+	check "$1: all of them begin again" guest "$1" \
+		'systemctl restart systemd-networkd NetworkManager networking' $WAIT_S
+	guest "$1" "udevadm trigger --settle --action=add /sys/class/net/$interface
+networkctl reconfigure $interface
+nmcli general reload; nmcli networking connectivity check" $WAIT_S
+	check "$1: they keep off still" facts_hold "$1"
+	check "$1: it has its own network still" has_own_network "$1"
+	check "$1: and its own resolver" names_are_own "$1"
 }
 
-with_networkd() {
-	local client
-
-	check "networkd: it boots" boots net networking.service ||
-		bail "no source"
-	check_vm net
-	check "networkd: it runs, and keeps off" networkd_is_off net
-	exec {client}<>"/dev/tcp/$(vm_field net '.ipv4 | split("/")[0]')/80"
-	printf 'GET /cgi-bin/who HTTP/1.0\r\n' >&"$client"
-	check_forks net $FORKS
-	printf '\r\n' >&"$client"
-	check "the source goes on with its client" same "$(vm_field net .mac)" \
-		"$(timeout 60 tail -n 1 <&"$client")"
-	exec {client}>&-
-	guest net-1 'systemctl restart systemd-networkd' $WAIT_S
-	check "networkd, started again, keeps off a fork" networkd_is_off net-1
-	check "which has its own network" has_own_network net-1
+# As a link is found at boot by who configures it.
+spoiled() { # VM COMMANDS
+	guest "$1" "systemctl stop NetworkManager systemd-networkd.socket systemd-networkd
+ip link set $interface down; ip addr flush dev $interface
+$2" $WAIT_S
+	retry_until $WAIT_S guest "$1" \
+		"ip -o addr show dev $interface | grep '$others'" $WAIT_S
 }
 
-# It notes what it has configured.
-ifupdown_is_off() { # VM
-	same no "$(guest "$1" "! grep -s $interface /run/network/ifstate &&
-systemctl show -P ConditionResult networking")"
-}
-
-with_ifupdown() {
-	check "ifupdown: it boots" boots ifs systemd-networkd.service \
-		systemd-networkd.socket systemd-networkd-wait-online.service ||
-		bail "no source"
-	check_vm ifs
-	check "ifupdown: it keeps off" ifupdown_is_off ifs
-	check_forks ifs 1
-	guest ifs-1 'systemctl restart networking' $WAIT_S
-	check "ifupdown, started again, keeps off a fork" ifupdown_is_off ifs-1
-	check "which has its own network" has_own_network ifs-1
+# It is what the unit does that keeps them off: without it they would not.
+check_spoiled() { # VM
+	check "$1: NetworkManager would configure it" spoiled "$1" \
+		'rm /run/NetworkManager/conf.d/vmfork.conf
+systemctl start NetworkManager'
+	check "$1: networkd would" spoiled "$1" \
+		'rm /run/systemd/network/00-vmfork.network
+systemctl start systemd-networkd'
+	check "$1: ifupdown would" spoiled "$1" \
+		'rm /usr/lib/systemd/system/networking.service.d/vmfork.conf
+systemctl daemon-reload; systemctl restart networking'
 }
 
 [ -e "$made/root.tar" ] || skip_all "there is no $made: make check-guests"
 check "a disk" make_image || bail "no disk"
 check "the agent is baked" vmfork bake "$disk" --modules 6.12
 check "its file system is sound" e2fsck -fn "$disk"
-with_networkd
-vmfork stop --all
-with_ifupdown
+check_source
+check_forks
+check_poked deb-1
+check_spoiled deb-2
+# which has been left to itself for as long as all of that took
+check "deb-$FORKS: it has its own network still" has_own_network "deb-$FORKS"
 done_testing

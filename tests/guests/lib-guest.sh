@@ -28,12 +28,12 @@ make_disk() { # DIRECTORY SIZE
 
 # --- what has to hold --------------------------------------------------------
 
-# The page is of the moment: it says who serves it.
-web() { # ADDRESS
+# The page is of the moment: it says who serves it. The server logs the word.
+web() { # ADDRESS WORD
 	local fd text
 
 	exec {fd}<>"/dev/tcp/$1/80" || return
-	printf 'GET /cgi-bin/who HTTP/1.0\r\n\r\n' >&"$fd"
+	printf 'GET /cgi-bin/who?%s HTTP/1.0\r\n\r\n' "$2" >&"$fd"
 	text=$(timeout 60 cat <&"$fd")
 	exec {fd}>&-
 	tail -n 1 <<<"$text"
@@ -43,7 +43,7 @@ serves() { # VM
 	local mac ipv4
 
 	mac=$(vm_field "$1" .mac) && ipv4=$(vm_field "$1" .ipv4) &&
-		same "$mac" "$(web "${ipv4%/*}")"
+		same "$mac" "$(web "${ipv4%/*}" "$1")"
 }
 
 # What guests/autologin noted. An agent is ready once it has the network too.
@@ -62,11 +62,11 @@ check_served() { # VM
 }
 
 # They are named after their source.
-check_acked() { # SOURCE FORKS
+check_acked() { # SOURCE FORKS [OPTION]...
 	local said
 
 	check "$1: a snapshot" vmfork snapshot "$1" "of-$1"
-	said=$(vmfork fork "of-$1" -n "$2" --name "$1" --timeout 60 --json)
+	said=$(vmfork fork "of-$1" -n "$2" --name "$1" --timeout 60 --json "${@:3}")
 	check "$1: its forks acknowledge" holds "$said" ".acked == $2 and
 		.failed == 0 and all(.forks[]; .verified)"
 }
