@@ -21,7 +21,7 @@
 #define FORK_PREFIX "bench-apply"
 #define STEP_MS	    30000
 #define POLL_US	    500
-#define NOTICE_US   1000000
+#define NOTICE_S    1
 #define WARM_UP	    3
 
 enum {
@@ -188,7 +188,7 @@ static int sample_agent_warm(struct bench *bench, const struct vm *vm,
 	int ret = letter_init(&letter, &link, 1, 0, err);
 
 	/* the agent has to have taken note of what the commands changed */
-	usleep(NOTICE_US);
+	sleep(NOTICE_S);
 	if (!ret)
 		ret = vm_attach(vm, &vmm, -1, err);
 	if (ret < 0)

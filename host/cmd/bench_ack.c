@@ -33,8 +33,8 @@ static int parse_kinds(struct cmd *cmd, const char *option, const char *text,
 		       bool is_signal, struct ack_plan *plan,
 		       struct vf_err *err)
 {
-	const char *names[ACK_KINDS_MAX];
-	unsigned int index[ACK_KINDS_MAX], num = 0;
+	const char *names[ACK_KINDS_MAX] = { 0 };
+	unsigned int index[ACK_KINDS_MAX] = { 0 }, num = 0;
 	struct bench_list chosen = { 0 };
 	int ret;
 
@@ -224,7 +224,7 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	__json json_t *report = NULL;
 	struct ack_table table;
 	int ret = ack_run(&table, state, &order->plan, err);
-	struct vf_err why;
+	struct vf_err why = { 0 };
 	bool has_failures;
 	int told = 0;
 

@@ -138,7 +138,7 @@ static int run(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	__json json_t *report = NULL;
 	struct burst_table table;
 	int ret = burst_run(&table, state, &order->plan, err);
-	struct vf_err why;
+	struct vf_err why = { 0 };
 	int told = 0;
 
 	/* what took minutes is told, also if the last burst failed */

@@ -52,11 +52,12 @@ static size_t next_patches(struct part *part,
 		run.num = run.num < left ? run.num : left;
 		if (run.num > part->end - run.page)
 			run.num = part->end - run.page;
-		patches[num++] = (struct vmm_patch){
+		patches[num] = (struct vmm_patch){
 			.page = run.page,
 			.num = run.num,
 			.from = link->map + run.page * EXTENT_PAGE,
 		};
+		num++;
 		left -= run.num;
 		part->page = run.page + run.num;
 	}

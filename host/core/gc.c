@@ -179,7 +179,7 @@ static int collect(const struct vf_state *state, int *lock_fd, json_t *removed,
 		collect_links,
 		feed_vms,
 	};
-	struct vf_err why;
+	struct vf_err why = { 0 };
 	int ret = 0;
 
 	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(slow); i++)

@@ -98,7 +98,7 @@ bool net_port_has(const struct net_port *port, struct in6_addr addr)
 
 struct in6_addr pool_link_local(const uint8_t mac[6])
 {
-	struct in6_addr addr;
+	struct in6_addr addr = { 0 };
 
 	addr_linklocal(addr.s6_addr, mac);
 	return addr;

@@ -336,11 +336,11 @@ static void put_devices(FILE *out, struct reader *r, uint64_t file_bytes)
 
 static FILE *open_state(int state_fd)
 {
-	int fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 0);
+	__close int fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 0);
 	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 
-	if (!out && fd >= 0)
-		close(fd);
+	if (out)
+		fd = -1; /* it is its */
 	return out;
 }
 
