@@ -181,7 +181,7 @@ int mailbox_open(struct mailbox *mbox, uint16_t hint_port,
 	ret = page_get_module(mbox);
 	if (ret < 0)
 		ret = page_get_own(mbox);
-	if (ret < 0)
+	if (!mbox->page)
 		return ret;
 	page_clear(mbox);
 	arm_seq_init(mbox);
