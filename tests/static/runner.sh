@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # time: 180
+# waits
 # The runner itself: what fails must be seen to fail.
 # shellcheck source=tests/static/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -110,6 +111,16 @@ one_after_the_other() {
 	ends_in '2 passed, 0 failed, 0 skipped' 1 && order_is one end two
 }
 
+# The longest first.
+times_are_kept() {
+	no_tests
+	a_test one "$one_point"
+	a_test two "sleep 1.5; $one_point" 20
+	ends_in '2 passed, 0 failed, 0 skipped' 2 &&
+		[ "$(sed -E 's/^[0-9]+\.[0-9] //' "$tree/build/tests/times" |
+			tr '\n' ' ')" = "static/two static/one " ]
+}
+
 failure_counts() {
 	no_tests
 	a_test one "$(note one); $(await two); echo 'words'; echo 'not ok - a'; echo 1..1" 20
@@ -156,12 +167,23 @@ alone_is_alone() {
 		order_is any any end end begin over begin over
 }
 
+# In two lanes, and what waits beside them.
+waits_beside() {
+	no_tests
+	for each in one two three; do
+		a_test "$each" "$(note "$each"); $(for other in one two three; do
+			echo "$(await "$other");"
+		done) $one_point" 20 "$([ "$each" != three ] || echo '# waits')"
+	done
+	ends_in '3 passed, 0 failed, 0 skipped' 2
+}
+
 # Points with names that are as long as they come, of two tests at once.
 lines_are_whole() {
 	no_tests
 	for each in one two; do
 		a_test $each "$(note $each); for i in \$(seq 200); do
-			printf 'ok - %0900d\n' \$i; done; echo 1..200" 20
+			printf 'ok - %0900d\n' \$i; done; echo 1..200" 60
 	done
 	ends_in '400 passed, 0 failed, 0 skipped' 2 &&
 		[ "$(echo "$out" | grep -cE \
@@ -206,11 +228,13 @@ interrupted_by() { # SIGNAL
 
 result "two tests run side by side" side_by_side
 result "in one lane one after the other" one_after_the_other
+result "what each took is kept" times_are_kept
 result "a failure in one lane counts" failure_counts
 result "what is left in one lane is held against one test" leftover_is_of_one
 result "and not against the next" leftover_is_of_no_other
 result "one that hangs does not hurt the other" timeout_hurts_no_other
 result "one that wants to be alone is" alone_is_alone
+result "one that waits is beside the others" waits_beside
 result "lines of two lanes do not mix" lines_are_whole
 nothing "a run that is interrupted leaves nothing" interrupted_by TERM
 nothing "one that is killed leaves no process" interrupted_by KILL

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # time: 180
+# waits
 #
 # Acknowledgements that are lost: a few, and the fork says it again; all of one
 # fork's, and the host learns from the fork's memory how it went; or all, until

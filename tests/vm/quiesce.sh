@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # kernels: 6.12 (7.2)
 # time: 300
+# waits
 #
 # A guest holds still for its snapshot and goes on afterwards: its workload
 # frozen, its hooks run, its file systems whole on their disks; whatever becomes
@@ -153,7 +154,7 @@ is_held() { # VM
 
 build_guest || bail "no guest with a disk"
 export VMFORK_INITRD=$notes/guest
-boot src --append 'console=ttyS0 vmfork.agent=--freeze,load' || bail "no source"
+boot src --append 'console=ttyS0 quiet vmfork.agent=--freeze,load' || bail "no source"
 begin_workload || bail "no workload"
 
 plain=$(vmfork snapshot src plain --json) || bail "no snapshot"

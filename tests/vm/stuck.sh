@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # time: 240
+# waits
 #
 # Whoever does not answer holds up nobody for ever: an engine that is stopped,
 # and a guest that floods its console. No kernel of a guest has a part in it.
