@@ -11,8 +11,6 @@
 SIZE_MAX=$((200 * 1024))
 RSS_MAX_KIB=1024
 START_MAX_US=50000
-IDLE_S=5
-IDLE_MAX_US=$((IDLE_S * 1000)) # 0.1 % of a CPU
 
 WORDS='console=ttyS0 quiet vmfork.agent=--verbose'
 
@@ -62,28 +60,6 @@ starts_quickly_again() {
 	return 1
 }
 
-# All of it in the guest: a shell that is asked at both ends would be part of what
-# the span costs, for it leaves the emulator's caches cold.
-idle_us() {
-	# shellcheck disable=SC2016 # the guest's shell expands
-	guest src 'pid=$(pidof vmfork-agent); read -r before rest </proc/$pid/schedstat
-sleep '"$IDLE_S"'; read -r after rest </proc/$pid/schedstat
-echo $(((after - before) / 1000))' $((IDLE_S + 30))
-}
-
-# A host that is busy elsewhere, or whose caches are others', makes the same agent
-# look two and three times as busy: the best of up to twelve spans.
-is_idle() {
-	local used
-
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
-		used=$(idle_us)
-		echo "CPU in $IDLE_S s: $used us"
-		[ "${used:-$((IDLE_MAX_US + 1))}" -gt "$IDLE_MAX_US" ] || return 0
-	done
-	return 1
-}
-
 # It has no interpreter, and no symbols.
 is_bare() { # PROGRAM
 	local elf
@@ -108,7 +84,7 @@ rss=$(guest src 'cat /proc/$(pidof vmfork-agent)/status' |
 echo "resident: $rss KiB"
 check "at most 1 MiB resident" [ "${rss:-9999}" -le $RSS_MAX_KIB ]
 
-check "at most 0.1 % of a CPU while idle" is_idle
+check "at most 0.1 % of a CPU while idle" agent_is_idle src
 
 check "armed within 50 ms of its start, when it starts again" \
 	starts_quickly_again

@@ -15,8 +15,6 @@ SNAPSHOTS=9 # whose cost is measured
 SPIN_MS=5   # that each may cost the source more than one that is not armed
 NOISE_US=1500 # what else a guest does in the time of a snapshot is not the same
 QUIET_US=20000 # a spin without an end is a second
-IDLE_S=20
-IDLE_PPM=1000 # of a processor
 
 # --- what it costs -----------------------------------------------------------
 
@@ -52,16 +50,6 @@ costs_little() {
 		return
 	echo "processor: $with us with an armed snapshot, $without us with another"
 	[ $((with - without)) -le $((SPIN_MS * 1000 + NOISE_US)) ]
-}
-
-is_idle() { # VM
-	local us
-
-	us=$(agent_us "$1")
-	sleep "$IDLE_S" # the span that is measured
-	us=$(($(agent_us "$1") - us))
-	echo "$1: agent: $us us in $IDLE_S s"
-	[ "$us" -le $((IDLE_S * IDLE_PPM)) ]
 }
 
 # Whatever becomes of what is done next: no spin goes on for ever. That it ends
@@ -148,7 +136,7 @@ no_room() {
 
 # -----------------------------------------------------------------------------
 
-[ -e "$BUILD/tests/vm/strike.so" ] || skip_all "strike.so is not built"
+needs tests/vm/strike.so
 boot src --memory 128M || bail "no source"
 for mode in full diff live; do
 	check "$mode: armed" armed src "by-$mode" --mode $mode
@@ -192,7 +180,7 @@ check "not asked for" holds "$(vmfork snapshot src plain --no-arm --json)" \
 check "a signal wakes its fork" forks_otherwise plain plain
 vmfork stop plain-1
 check "what it costs the source" costs_little
-check "an agent that waits costs nothing" is_idle src
+check "an agent that waits costs nothing" agent_is_idle src
 vmfork rmi by-diff by-full by-live branch plain >/dev/null
 check "killed before the pause: the source goes on" \
 	is_quiet_after killed_in_spin before

@@ -24,6 +24,7 @@ VMFORK_INITRD=$BUILD/guest-$KERNEL.cpio.gz
 STATE=$BUILD/tests/state
 export BUILD VMFORK_KERNEL VMFORK_INITRD VMFORK_STATE=$STATE
 interface=eth0 # how guests name it
+IDLE_S=5       # of an agent that is watched
 points=0
 
 # --- results -----------------------------------------------------------------
@@ -97,6 +98,16 @@ bail() { # WHY: nothing that follows could tell anything
 done_testing() {
 	echo "1..$points"
 	exit 0
+}
+
+# What `make tests-vm` builds for a test has to be there. It is no reason to skip: a
+# library that is not there would be passed over, and the test hold.
+needs() { # FILE...: below $BUILD
+	local file
+
+	for file; do
+		[ -e "$BUILD/$file" ] || bail "$file is not built: make tests-vm"
+	done
 }
 
 skip_all() { # WHY
@@ -205,7 +216,7 @@ asks() { # VM END
 	local fd words pid out='' part rc=1
 	local console=("$VMFORK" console "$1")
 
-	coproc TALK { exec timeout 60 "${console[@]}" 2>/dev/null; }
+	coproc TALK { exec timeout -k 5 60 "${console[@]}" 2>/dev/null; }
 	pid=$TALK_PID
 	exec {fd}<&"${TALK[0]}" {words}>&"${TALK[1]}"
 	while [ $SECONDS -lt "$2" ]; do
@@ -231,7 +242,7 @@ guest_talk() { # VM LINES TOKEN SECONDS
 	local fd pid out='' part rc=1 end=$((SECONDS + $4))
 	local console=("$VMFORK" console "$1")
 
-	coproc TALK { exec timeout "$4" "${console[@]}" 2>/dev/null; }
+	coproc TALK { exec timeout -k 5 "$4" "${console[@]}" 2>/dev/null; }
 	pid=$TALK_PID
 	exec {fd}<&"${TALK[0]}"
 	# An interrupt first: an earlier call may have left a command running.
@@ -394,6 +405,29 @@ fork_woken() { # VM SNAPSHOT NAME
 		vmfork rmi "$2" >&2
 	done
 	echo "$said"
+}
+
+# All of it in the guest: a shell that is asked at both ends would be part of what
+# the span costs, for it leaves the emulator's caches cold.
+agent_span_us() { # VM
+	# shellcheck disable=SC2016 # the guest's shell expands
+	guest "$1" 'pid=$(pidof vmfork-agent); read -r before rest </proc/$pid/schedstat
+sleep '"$IDLE_S"'; read -r after rest </proc/$pid/schedstat
+echo $(((after - before) / 1000))' $((IDLE_S + 30))
+}
+
+# At most 0.1 % of a processor. A host that is busy elsewhere, or whose caches are
+# others', makes the same agent look two and three times as busy: the best of up to
+# twelve spans.
+agent_is_idle() { # VM
+	local used
+
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		used=$(agent_span_us "$1")
+		echo "$1: agent: $used us of a processor in $IDLE_S s"
+		[ "${used:-$((IDLE_S * 1000 + 1))}" -gt $((IDLE_S * 1000)) ] || return 0
+	done
+	return 1
 }
 
 # Start an agent in a guest that has none.

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# time: 240
-# alone
+# time: 400
 #
 # Guests whose memory does not fit below the devices: a part of it stands above
 # 4 GiB, and the image has two regions. Most of it is a hole.
