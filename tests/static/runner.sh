@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# time: 180
+# time: 400
 # waits
 # The runner itself: what fails must be seen to fail.
 # shellcheck source=tests/static/lib.sh

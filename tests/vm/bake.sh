@@ -323,7 +323,7 @@ fails_to_arm() {
 for tool in mke2fs debugfs e2fsck qemu-img zstd lz4 xz cpio; do
 	command -v $tool >/dev/null || bail "there is no $tool"
 done
-[ -e "$BUILD/tests/vm/strike.so" ] || bail "strike.so is not built: make tests-vm"
+needs tests/vm/strike.so
 [ -e "$BUILD/modules/$KERNEL/vmfork_mailbox.ko" ] ||
 	bail "there are no modules: make modules KERNEL=$KERNEL"
 { make_root && make_images; } || bail "no images"

@@ -206,6 +206,7 @@ kills() {
 	[ "$killed" -ge $((KILLS / 2)) ]
 }
 
+needs tests/vm/tapless.so
 boot src || bail "no source"
 vmfork snapshot src ready || bail "no snapshot"
 write_engine

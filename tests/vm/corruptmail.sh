@@ -47,7 +47,7 @@ check_taken() {
 			<(grep '^mac\|^inet' <<<"$after"))"
 }
 
-[ -x "$BUILD/tests/vm/postmail" ] || skip_all "postmail is not built"
+needs tests/vm/postmail
 boot src || bail "no source"
 before=$(guest_network src)
 check_refused crc verify 74		# EBADMSG

@@ -70,7 +70,7 @@ snapshots() {
 	ls -A "$STATE/snapshots"
 }
 
-[ -x "$BUILD/tests/vm/guest/decoy" ] || skip_all "decoy is not built"
+needs tests/vm/guest/decoy
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/guest.cpio.gz" \
 	--add "/bin/decoy=$BUILD/tests/vm/guest/decoy" || bail "no initramfs"

@@ -115,6 +115,7 @@ check_disk() { # VM
 		"$(worked "$1" | grep -o 'broken=.*')"
 }
 
+needs tests/vm/strike.so
 command -v qemu-img >/dev/null || skip_all "there is no qemu-img"
 truncate -s 4M "$notes/work"
 export VMFORK_INITRD=$notes/guest.cpio.gz

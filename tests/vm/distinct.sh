@@ -85,7 +85,7 @@ end_test() {
 	cleanup
 }
 
-[ -x "$BUILD/tests/vm/guest/draw" ] || skip_all "draw is not built"
+needs tests/vm/guest/draw
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/initrd" \
 	--add "/bin/draw=$BUILD/tests/vm/guest/draw" \

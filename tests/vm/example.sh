@@ -46,7 +46,7 @@ refused() { # HVA GPA
 	! wait "$poster" && grep -q 'no armed mailbox' "$notes/said"
 }
 
-[ -x "$BUILD/tests/vm/post" ] || skip_all "post is not built"
+needs tests/vm/post
 boot src || bail "no source"
 vmfork snapshot src ready || bail "no snapshot"
 gpa=$(jq '.. | .mailbox_gpa? // empty' "$STATE/snapshots/ready/manifest.json")

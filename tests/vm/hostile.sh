@@ -147,7 +147,7 @@ both_ways() {
 	done
 }
 
-[ -x "$BUILD/tests/vm/guest/rawsend" ] || skip_all "rawsend is not built"
+needs tests/vm/guest/rawsend
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/guest.cpio.gz" \
 	--add "/bin/rawsend=$BUILD/tests/vm/guest/rawsend" || bail "no initramfs"

@@ -13,6 +13,8 @@ disk_state() {
 		skip_all "no disk can be made of a file here"
 	trap disk_leave EXIT
 	export VMFORK_STATE=$STATE/disk
+	# what is known of KVM need not be found out once more
+	cp "$STATE/kvm-unusable" "$VMFORK_STATE/" 2>/dev/null
 }
 
 # Before the directory around it goes.

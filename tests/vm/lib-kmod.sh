@@ -13,8 +13,7 @@ MODULES=$BUILD/modules/$KERNEL
 STRICT='slub_debug=FZPU init_on_free=1 panic_on_warn=1 kfence.sample_interval=100'
 
 [ ! -e "$MODULES/skipped" ] || skip_all "$(cat "$MODULES/skipped")"
-[ -e "$MODULES/vmfork_mailbox.ko" ] ||
-	skip_all "no modules for $KERNEL are built"
+needs "modules/$KERNEL/vmfork_mailbox.ko"
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/guest.cpio.gz" \
 	--module "$MODULES/vmfork_mailbox.ko" \

@@ -135,7 +135,7 @@ other_is_left() { # VM
 	same "$other" "$(facts "$1" other)"
 }
 
-[ -x "$BUILD/tests/vm/postmail" ] || skip_all "postmail is not built"
+needs tests/vm/postmail
 for net in 'a 10.77.0.1/16 fd77::1/64' 'b 10.78.0.1/24 fd78::1/64' \
 	'c 10.79.0.1/16 fd79::1/64'; do
 	read -r name ipv4 ipv6 <<<"$net"

@@ -127,7 +127,7 @@ connections() { # VM
 		printf ':%04X ' $PORT)'"
 }
 
-[ -x "$BUILD/tests/vm/guest/talk" ] || skip_all "talk is not built"
+needs tests/vm/guest/talk
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/initrd" \
 	--add "/bin/talk=$BUILD/tests/vm/guest/talk" || bail "no initramfs"

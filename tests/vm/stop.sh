@@ -166,6 +166,7 @@ not_claimed() {
 	[ "$rc" = 0 ] && vmfork gc && vmfork stop web-1 && left_nothing
 }
 
+needs tests/vm/held.so
 mkfifo "$notes/hold"
 vmfork run src || bail "the source does not boot"
 vmfork snapshot src ready || bail "there is no snapshot to fork"

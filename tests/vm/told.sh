@@ -199,7 +199,7 @@ check_refused() {
 	check "and its name" same vmfork "$(guest spoilt-1 hostname)"
 }
 
-[ -e "$BUILD/tests/vm/spoil.so" ] || skip_all "spoil.so is not built"
+needs tests/vm/spoil.so
 boot src || bail "no source"
 before=$(guest_network src)
 { put_files && put_hook; } || bail "no files"

@@ -142,7 +142,7 @@ $HOOKS/50-ssh-host-keys; [ \$? = 1 ]"
 
 # --- the test ----------------------------------------------------------------
 
-[ -x "$BUILD/tests/vm/guest/draw" ] || skip_all "draw is not built"
+needs tests/vm/guest/draw
 "$ROOT/initramfs/build.sh" --kernel "$BUILD/kernels/$KERNEL" \
 	--agent "$BUILD/vmfork-agent" --out "$STATE/initrd" \
 	--add "/bin/draw=$BUILD/tests/vm/guest/draw" --add "/bin/sshd=$notes/sshd" \
