@@ -47,8 +47,11 @@ agent_start dull auto || bail "no agent"
 ready=$(guest dull 'dmesg | grep -c "crng init done"')
 echo "random numbers ready: $ready"
 said=$(fork_woken dull dull dull-fork)
+# once they are, the kernel's log tells of a fork as well, and the first one wins
+woken='mailbox'
+[ "$ready" = 0 ] || woken='mailbox|vmgenid'
 check "no RDRAND: forked, woken by the module" holds "$said" \
-	'.acked == 1 and .forks[0].signal == "mailbox"'
+	".acked == 1 and (.forks[0].signal | test(\"^($woken)\$\"))"
 if [ "$ready" = 0 ]; then
 	check "the kernel's log had nothing to tell" guest dull-fork-1 \
 		'! dmesg | grep -q "reseeded due to virtual machine fork"'

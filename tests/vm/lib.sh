@@ -24,6 +24,7 @@ VMFORK_INITRD=$BUILD/guest-$KERNEL.cpio.gz
 STATE=$BUILD/tests/state
 export BUILD VMFORK_KERNEL VMFORK_INITRD VMFORK_STATE=$STATE
 interface=eth0 # how guests name it
+BOOT_S=150     # on a machine that is busy elsewhere
 IDLE_S=5       # of an agent that is watched
 points=0
 
@@ -138,7 +139,7 @@ ping6() { # ADDRESS[/LENGTH]
 # --- vmfork ------------------------------------------------------------------
 
 vmfork() {
-	timeout 120 "$VMFORK" "$@"
+	timeout $((BOOT_S + 30)) "$VMFORK" "$@"
 }
 
 # The value of a jq filter in a JSON document, which must have one.
@@ -163,7 +164,7 @@ vm_field() { # VM FILTER
 
 # Boot a VM, and wait until its console answers too.
 boot() { # NAME [OPTION]...
-	vmfork run "$@" && answers "$1"
+	vmfork run --timeout "$BOOT_S" "$@" && answers "$1"
 }
 
 # A shell function that is true if the arguments are equal; says so if not.
