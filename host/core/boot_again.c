@@ -104,9 +104,12 @@ static int load_mail(const struct vm *vm, struct vmfork_mail *mail,
 {
 	__close int fd = openat(vm->run_fd, VM_MAIL_FILE, O_RDONLY | O_CLOEXEC);
 	uint32_t detail;
-	int ret = fd < 0 ? -errno : vf_pread_all(fd, mail, sizeof(*mail), 0);
+	int ret;
 
-	if (ret >= 0)
+	if (fd < 0)
+		return -errno;
+	ret = vf_pread_all(fd, mail, sizeof(*mail), 0);
+	if (!ret)
 		ret = mail_check(mail, 0);
 	return ret < 0 ? ret
 		       : identity_decode(was, mail->payload, mail->payload_len,

@@ -340,7 +340,7 @@ static FILE *open_state(int state_fd)
 	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (out)
-		fd = -1; /* it is its */
+		vf_steal_fd(&fd);
 	return out;
 }
 
