@@ -13,6 +13,7 @@
 #include "mail.h"
 #include "mailbox.h"
 #include "netcfg.h"
+#include "ready.h"
 #include "requests.h"
 #include "settle.h"
 #include "signals.h"
@@ -23,6 +24,7 @@
 /* One static object of main()'s; nothing here is allocated later. */
 struct agent {
 	struct loop loop;
+	struct ready ready;
 	struct mailbox mailbox;
 	struct signals signals;
 	struct netcfg netcfg;

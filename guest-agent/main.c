@@ -2,6 +2,7 @@
 /* Options and commands. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,8 +70,13 @@ static int cmd_run(const struct options *opts)
 {
 	/* static: everything that the hot path needs is there from the start */
 	static struct agent agent;
-	int ret = freeze_init(&agent.requests.freeze, opts->freeze);
+	int ret;
 
+	/* first: a descriptor that we were given has its number yet */
+	ready_init(&agent.ready);
+	/* who listens may be gone */
+	signal(SIGPIPE, SIG_IGN);
+	ret = freeze_init(&agent.requests.freeze, opts->freeze);
 	/* what everybody is to read, whoever starts us with whichever mask */
 	umask(022);
 	if (ret < 0) {

@@ -11,7 +11,6 @@
 #include "announce.h"
 #include "entropy.h"
 #include "monotonic.h"
-#include "ready.h"
 #include "report.h"
 #include "restore.h"
 
@@ -213,7 +212,7 @@ static void boot_end(struct agent *agent, int ret)
 	tell(agent, ret < 0 ? VMFORK_ACK_FAILED : VMFORK_ACK_ARMED);
 	report_soon(agent);
 	if (ret < 0) {
-		ready_tell();
+		ready_tell(&agent->ready);
 		return;
 	}
 	announce(agent);
@@ -379,7 +378,7 @@ static void boot_again(struct agent *agent)
 	}
 	secrets_erase(agent);
 	report_now(agent);
-	ready_tell();
+	ready_tell(&agent->ready);
 }
 
 void restore_boot(struct agent *agent)
@@ -456,7 +455,8 @@ void restore_settled(struct agent *agent)
 
 	publish(agent);
 	agent->record.is_settled = is_applied;
-	ready_tell(); /* of a boot, or of what came in the middle of one */
+	ready_tell(
+		&agent->ready); /* of a boot, or of what came in the middle of one */
 	if (is_applied && (is_answered || !agent->ack.has_peer))
 		settled(agent);
 	else
