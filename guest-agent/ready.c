@@ -46,7 +46,7 @@ void ready_init(struct ready *ready)
 {
 	const char *path = getenv(VARIABLE), *number = getenv(VARIABLE_FD);
 
-	*ready = (struct ready){ .fd = -1 };
+	*ready = (struct ready){ 0 };
 	if (path)
 		address_parse(ready, path);
 	if (number)
@@ -73,13 +73,13 @@ static void tell_fd(struct ready *ready)
 	if (write(ready->fd, "\n", 1) < 0)
 		log_line(LOG_ERROR, VARIABLE_FD ": %s", strerror(errno));
 	close(ready->fd);
-	ready->fd = -1;
+	ready->fd = 0;
 }
 
 void ready_tell(struct ready *ready)
 {
 	if (ready->addr_len)
 		tell_socket(ready);
-	if (ready->fd >= 0)
+	if (ready->fd)
 		tell_fd(ready);
 }

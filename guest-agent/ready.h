@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* Who waits for us. */
+/* Who waits for us; nobody if it is zero, or once they are told. */
 struct ready {
 	struct sockaddr_un addr;
-	socklen_t addr_len; /* 0: nobody, or told by now */
-	int fd;		    /* -1: nobody, or told by now */
+	socklen_t addr_len;
+	int fd;
 };
 
 /**

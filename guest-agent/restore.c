@@ -447,6 +447,13 @@ bool restore_is_over(const struct agent *agent)
 	       !agent->link_end_ns && !agent->mail_timer.due_ns;
 }
 
+void restore_ready(struct agent *agent)
+{
+	/* mail that waits for its link has yet to be applied */
+	if (!agent->link_end_ns)
+		ready_tell(&agent->ready);
+}
+
 void restore_settled(struct agent *agent)
 {
 	const struct vmfork_status *status = status_of(agent);
@@ -455,8 +462,6 @@ void restore_settled(struct agent *agent)
 
 	publish(agent);
 	agent->record.is_settled = is_applied;
-	ready_tell(
-		&agent->ready); /* of a boot, or of what came in the middle of one */
 	if (is_applied && (is_answered || !agent->ack.has_peer))
 		settled(agent);
 	else

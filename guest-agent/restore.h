@@ -51,6 +51,14 @@ void restore_answered(struct agent *agent, enum vmfork_ack_kind kind);
 bool restore_is_over(const struct agent *agent);
 
 /**
+ * restore_ready() - The tasks have ended that who waits for us relies on
+ * @agent:	agent
+ *
+ * Of a boot, or of what came in the middle of one. May be called more than once.
+ */
+void restore_ready(struct agent *agent);
+
+/**
  * restore_settled() - The tasks that follow the network have ended
  * @agent:	agent
  */

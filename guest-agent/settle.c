@@ -46,9 +46,14 @@ static void task_note(struct agent *agent, enum vmfork_task task, int ret)
 	}
 }
 
-/* Whatever else there is to do comes first. */
+/*
+ * Whatever else there is to do comes first. A boot does not wait for hooks, which
+ * may go on for long.
+ */
 static void settle_next(struct agent *agent)
 {
+	if (!(agent->settle.pending & (SETTLE_BIT(VMFORK_TASK_HOOKS) - 1)))
+		restore_ready(agent);
 	if (agent->settle.pending)
 		agent->settle.timer.due_ns = monotonic_ns();
 	else

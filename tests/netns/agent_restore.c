@@ -34,7 +34,9 @@ static void agent_begin(void)
 		.ack.fd = -1,
 		.netcfg = { .rtnl.fd = -1, .events.fd = -1 },
 		.dir = { -1, -1 },
+		.ready.fd = open("/dev/null", O_WRONLY | O_CLOEXEC),
 	};
+	assert_true(agent.ready.fd > 0);
 	namespace_enter();
 	assert_int_equal(netcfg_open(&agent.netcfg), 0);
 	assert_int_equal(ack_open(&agent.ack, true), 0);
@@ -43,12 +45,20 @@ static void agent_begin(void)
 	restore_arm(&agent);
 }
 
+/* Who started us has been told, and the descriptor closed. */
+static bool is_ready(void)
+{
+	return !agent.ready.fd;
+}
+
 static int agent_end(void **state)
 {
 	(void)state;
 	ack_close(&agent.ack);
 	netcfg_close(&agent.netcfg);
 	statedir_close(&agent.dir);
+	if (!is_ready())
+		close(agent.ready.fd);
 	for (int i = 0; i < 2; i++) {
 		if (taps[i] >= 0)
 			close(taps[i]);
@@ -141,6 +151,19 @@ static void settle(void)
 		fire(&agent.settle.timer);
 }
 
+/* Ready once the tasks before the hooks have ended, which nobody waits for. */
+static void settle_to_hooks(void)
+{
+	const uint32_t before = SETTLE_BIT(VMFORK_TASK_HOOKS) - 1;
+
+	while (agent.settle.pending & before) {
+		assert_false(is_ready());
+		fire(&agent.settle.timer);
+	}
+	assert_true(agent.settle.pending & SETTLE_BIT(VMFORK_TASK_HOOKS));
+	assert_true(is_ready());
+}
+
 static void boot(void)
 {
 	mail_write(&agent.mail, 5, 0);
@@ -175,7 +198,9 @@ static void test_boot_without_link(void **state)
 	assert_status(VMFORK_STAGE_MAIL, VMFORK_SIGNAL_BOOT, 5);
 	tap_open(0);
 	fire(&agent.mail_timer);
+	assert_false(is_ready());
 	settle();
+	assert_true(is_ready());
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_BOOT, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
 }
@@ -192,6 +217,7 @@ static void test_boot_gives_up(void **state)
 	assert_int_equal(page.status.error, ENODEV);
 	assert_false(agent.mail_timer.due_ns);
 	assert_armed();
+	assert_true(is_ready());
 }
 
 /* A fork of a VM whose interface is still to come: it waits for it, too. */
@@ -205,6 +231,7 @@ static void test_restore_without_link(void **state)
 	assert_status(VMFORK_STAGE_MAIL, VMFORK_SIGNAL_VMGENID, 6);
 	tap_open(0);
 	fire(&agent.mail_timer);
+	settle_to_hooks();
 	settle();
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_VMGENID, 6);
 	assert_int_equal(page.status.generation, 1);
@@ -232,9 +259,11 @@ static void test_no_mail_without_link(void **state)
 	assert_int_equal(page.status.generation, 1);
 	settle();
 	assert_false(restore_is_over(&agent));
+	assert_false(is_ready());
 	tap_open(0);
 	fire(&agent.mail_timer);
 	settle();
+	assert_true(is_ready());
 	assert_status(VMFORK_STAGE_SETTLED, VMFORK_SIGNAL_VMGENID, 5);
 	assert_addr("10.1.0.5/16", "10.1.0.6/16");
 }
