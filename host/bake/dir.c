@@ -258,7 +258,8 @@ int dir_age(struct dir *dir, const json_t *manifest, struct vf_err *err)
 		if (strcmp(baked_item_type(item), "dir") != 0)
 			continue;
 		fd = dir_at(dir, path, O_RDONLY | O_DIRECTORY);
-		if (fd == -ENOENT)
+		/* it may say so of what is none */
+		if (dir_is_nowhere(fd))
 			continue;
 		if (fd < 0 || futimens(fd, at) < 0)
 			return vf_err_errno(err, fd < 0 ? fd : errno, "/%s",

@@ -12,6 +12,7 @@
 #ifndef BAKE_DIR_H
 #define BAKE_DIR_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "bake/target.h"
@@ -44,6 +45,12 @@ int dir_at(const struct dir *dir, const char *path, int flags);
  * Return: descriptor or -errno
  */
 int dir_above(const struct dir *dir, const char *path, const char **name);
+
+/* Nothing of ours is in what is no directory: did dir_at(), dir_above() say so? */
+static inline bool dir_is_nowhere(int fd)
+{
+	return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP;
+}
 
 /**
  * journal_begin() - Note what is going to be changed
@@ -80,6 +87,16 @@ bool journal_is_staged(const json_t *journal);
  * Return: 0 or -errno
  */
 int journal_load(struct dir *dir, json_t **out, struct vf_err *err);
+
+/**
+ * journal_age_old() - What was to be replaced is there: so are its directories' times
+ * @dir:	directory
+ * @journal:	journal
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int journal_age_old(struct dir *dir, const json_t *journal, struct vf_err *err);
 
 /**
  * journal_end() - All is done: directories have their times again, no journal

@@ -45,7 +45,7 @@ static int stage(struct dir *dir, const json_t *old, const struct item *item,
 	if (ret >= 0)
 		ret = dir_make(item, fd, item->type == ITEM_DIR ? name : tmp,
 			       mtime);
-	if (ret == -EEXIST && was && item->type == ITEM_DIR)
+	if (ret == -EEXIST && was && is_dir(was) && item->type == ITEM_DIR)
 		ret = 0;
 	return ret < 0 ? vf_err_errno(err, ret, "/%s", item->path) : 0;
 }
@@ -58,7 +58,7 @@ static int unstage(struct dir *dir, const json_t *old, const json_t *item,
 	char tmp[NAME_MAX + 1];
 	int ret;
 
-	if (fd == -ENOENT)
+	if (dir_is_nowhere(fd))
 		return 0;
 	if (fd < 0)
 		return vf_err_errno(err, fd, "/%s", path);
@@ -73,15 +73,16 @@ static int unstage(struct dir *dir, const json_t *old, const json_t *item,
 	return ret < 0 ? vf_err_errno(err, ret, "/%s", path) : 0;
 }
 
-static int unstage_all(struct dir *dir, const json_t *manifest,
-		       const json_t *old, struct vf_err *err)
+static int unstage_all(struct dir *dir, const json_t *journal,
+		       const json_t *manifest, const json_t *old,
+		       struct vf_err *err)
 {
 	const json_t *items = baked_items(manifest);
 	int ret = 0;
 
 	for (size_t i = json_array_size(items); !ret && i > 0; i--)
 		ret = unstage(dir, old, json_array_get(items, i - 1), err);
-	return ret ? ret : dir_age(dir, old, err);
+	return ret ? ret : journal_age_old(dir, journal, err);
 }
 
 /*
@@ -163,7 +164,7 @@ int dir_replace_mend(struct dir *dir, const json_t *journal, struct vf_err *err)
 	const json_t *old = json_object_get(journal, "old");
 	int ret = journal_is_staged(journal)
 			  ? swap_all(dir, manifest, old, err)
-			  : unstage_all(dir, manifest, old, err);
+			  : unstage_all(dir, journal, manifest, old, err);
 
 	return ret ? ret : journal_end(dir, journal, err);
 }

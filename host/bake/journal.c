@@ -12,6 +12,20 @@
 
 #define JOURNAL_MAX (2 * BAKED_MAX)
 
+static int time_add(struct dir *dir, json_t *times, const char *path,
+		    struct vf_err *err)
+{
+	__close int fd = dir_at(dir, path, O_PATH | O_DIRECTORY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return vf_err_errno(err, fd < 0 ? fd : errno, "/%s", path);
+	json_object_set_new(times, path,
+			    json_pack("[I,I]", (json_int_t)st.st_mtim.tv_sec,
+				      (json_int_t)st.st_mtim.tv_nsec));
+	return 0;
+}
+
 /*
  * The time of a directory that is there already, once; one that is not there is
  * new, and what is old is in both.
@@ -21,21 +35,28 @@ static int times_add(struct dir *dir, json_t *times, const json_t *sides[2],
 {
 	const char *slash = strrchr(path, '/');
 	char above[PATH_MAX];
-	__close int fd = -1;
-	struct stat st;
 
 	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0,
 		 path);
 	if (json_object_get(times, above) || baked_item(sides[0], above) ||
 	    baked_item(sides[1], above))
 		return 0;
-	fd = dir_at(dir, above, O_PATH | O_DIRECTORY);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return vf_err_errno(err, fd < 0 ? fd : errno, "/%s", above);
-	json_object_set_new(times, above,
-			    json_pack("[I,I]", (json_int_t)st.st_mtim.tv_sec,
-				      (json_int_t)st.st_mtim.tv_nsec));
-	return 0;
+	return time_add(dir, times, above, err);
+}
+
+/* Those of old directories are had again only if nothing new comes of it. */
+static json_t *old_times(struct dir *dir, const json_t *old)
+{
+	json_t *times = json_object();
+	const json_t *item;
+	struct vf_err err;
+	size_t i;
+
+	/* what is gone, or something else, has none */
+	json_array_foreach(baked_items(old), i, item)
+		if (!strcmp(baked_item_type(item), "dir"))
+			time_add(dir, times, baked_item_path(item), &err);
+	return times;
 }
 
 static json_t *root_id(const struct dir *dir)
@@ -72,8 +93,9 @@ int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
 			if (ret < 0)
 				return ret;
 		}
-	*out = json_pack("{s:O,s:O,s:o,s:O*}", "manifest", manifest, "times",
-			 times, "root", root_id(dir), "old", old);
+	*out = json_pack("{s:O,s:O,s:o,s:o,s:O*}", "manifest", manifest,
+			 "times", times, "old-times", old_times(dir, old),
+			 "root", root_id(dir), "old", old);
 	if (!*out)
 		return vf_err_errno(err, ENOMEM, "journal");
 	return save(dir, *out, err);
@@ -152,8 +174,8 @@ int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
 	return 0;
 }
 
-static int times_restore(struct dir *dir, const char *path, json_t *time,
-			 struct vf_err *err)
+static int time_restore(struct dir *dir, const char *path, json_t *time,
+			struct vf_err *err)
 {
 	struct timespec at[2] = { { .tv_nsec = UTIME_OMIT } };
 	json_int_t sec, nsec;
@@ -165,24 +187,36 @@ static int times_restore(struct dir *dir, const char *path, json_t *time,
 	fd = dir_at(dir, path, O_RDONLY | O_DIRECTORY);
 	at[1].tv_sec = sec;
 	at[1].tv_nsec = nsec;
-	if (fd == -ENOENT)
+	if (dir_is_nowhere(fd))
 		return 0;
 	if (fd < 0 || futimens(fd, at) < 0)
 		return vf_err_errno(err, fd < 0 ? fd : errno, "/%s", path);
 	return 0;
 }
 
+static int times_restore(struct dir *dir, json_t *times, struct vf_err *err)
+{
+	const char *path;
+	json_t *time;
+	int ret = 0;
+
+	json_object_foreach(times, path, time)
+		if (!ret)
+			ret = time_restore(dir, path, time, err);
+	return ret;
+}
+
+int journal_age_old(struct dir *dir, const json_t *journal, struct vf_err *err)
+{
+	return times_restore(dir, json_object_get(journal, "old-times"), err);
+}
+
 int journal_end(struct dir *dir, const json_t *journal, struct vf_err *err)
 {
-	json_t *times = json_object_get(journal, "times"), *time;
-	const char *path;
+	int ret = times_restore(dir, json_object_get(journal, "times"), err);
 
-	json_object_foreach(times, path, time) {
-		int ret = times_restore(dir, path, time, err);
-
-		if (ret < 0)
-			return ret;
-	}
+	if (ret < 0)
+		return ret;
 	if (syncfs(dir->root_fd) < 0 ||
 	    (unlinkat(dir->above_fd, dir->journal, 0) < 0 && errno != ENOENT))
 		return vf_err_errno(err, errno, "%s", dir->journal);

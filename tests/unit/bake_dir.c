@@ -12,6 +12,8 @@
 
 #include "unit/bake_fixture.h"
 
+#define HOOKS "etc/vmfork/pre-snapshot.d"
+
 static void comes_and_goes(struct fixture *fix)
 {
 	__free char *before = root_list(fix->dir.path), *baked = NULL;
@@ -376,6 +378,34 @@ static void manifests_of_others(void **state)
 	refuses(fix, BAKE_REMOVE, -ESTALE, "/etc/inittab");
 }
 
+/* A file where a directory has to come: it is said, and nothing is stuck then. */
+static void file_for_a_directory(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *manifest = NULL, *file;
+	char path[256];
+	json_t *item;
+	size_t i;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	snprintf(path, sizeof(path), "%s/" HOOKS, fix->root);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(root_file(fix->root, HOOKS, "a file"), 0);
+	snprintf(path, sizeof(path), "%s/usr/lib/vmfork/bake.json", fix->root);
+	manifest = json_load_file(path, 0, NULL);
+	file = json_pack("{s:s,s:I}", "type", "file", "crc",
+			 (json_int_t)crc32c(0, "a file", 6));
+	json_array_foreach(json_object_get(manifest, "items"), i, item)
+		if (!strcmp(json_string_value(json_object_get(item, "path")),
+			    HOOKS))
+			json_object_update(item, file);
+	assert_int_equal(json_dump_file(manifest, path, JSON_INDENT(1)), 0);
+	fix->request.modules = "6.12";
+	for (int again = 0; again < 2; again++)
+		refuses(fix, BAKE_INSTALL, -EEXIST, "/" HOOKS);
+	comes_to(fix, BAKE_REMOVE, "removed");
+}
+
 #define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -396,6 +426,7 @@ int main(void)
 		bake_test(links_that_lead_nowhere),
 		bake_test(other_names_of_a_file),
 		bake_test(manifests_of_others),
+		bake_test(file_for_a_directory),
 	};
 
 	return cmocka_run_group_tests_name("bake_dir", tests, NULL, NULL);
