@@ -179,8 +179,9 @@ same() { # WANTED GOT
 # the commands' own, and only the guest can say it: it has to print words that
 # were made up for this call, so neither a hang nor garbage on the line can look
 # like success. The words are sent in two halves, for the line echoes them.
+# A tab would ask the shell to complete a word, and a busy guest loses what follows.
 guest() { # VM COMMANDS [SECONDS]
-	local vm=$1 commands=$2 limit=${3:-30}
+	local vm=$1 commands=${2//$'\t'/ } limit=${3:-30}
 	local token out rc line
 
 	token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
