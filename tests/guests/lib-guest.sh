@@ -51,7 +51,7 @@ armed_before_login() { # VM
 	local status
 
 	status=$(guest "$1" 'cat /run/at-login') &&
-		holds "$status" '.running and .gpa != null and
+		holds "$status" '.running and .gpa != 0 and
 			.timestamps_ns.applied != null'
 }
 
