@@ -50,17 +50,17 @@ Loading modules
 Starting vmfork-agent
 Starting web'
 
-# That of networking too, which counts as started.
+# Those who configure networks too, which count as started.
 is_content() { # VM
 	guest "$1" '! rc-status --crashed | grep .' &&
-		guest "$1" 'rc-service networking status' &&
+		guest "$1" 'rc-service networking status && rc-service manager status' &&
 		guest "$1" 'rc-service vmfork-agent status' | grep 'status: started'
 }
 
-# OpenRC's supervisor has it run again, and it arms.
+# OpenRC's supervisor has it run again, and it arms: the status is a new one.
 comes_back() { # VM
 	# shellcheck disable=SC2016 # the guest's shell expands
-	guest "$1" 'kill -9 $(pidof vmfork-agent)' &&
+	guest "$1" 'kill -9 $(pidof vmfork-agent); rm /run/vmfork/status.json' &&
 		retry_until $WAIT_S agent_says "$1" '.running and .over'
 }
 
