@@ -212,6 +212,15 @@ bool process_mark_lives(int dir_fd, const char *name)
 	return record_lives(dir_fd, name, &id) != 0;
 }
 
+void process_signals_usual(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+}
+
 /*
  * What the child does between fork and exec; reports errno through @status_fd.
  * Until its record is written it dies with its parent: one that nobody has on
@@ -221,7 +230,6 @@ static _Noreturn void child(pid_t parent, int pid_fd, int log_fd, int status_fd,
 			    char *const argv[], const int *fds,
 			    unsigned int num_fds)
 {
-	sigset_t none;
 	int ret, null_fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -231,8 +239,7 @@ static _Noreturn void child(pid_t parent, int pid_fd, int log_fd, int status_fd,
 	prctl(PR_SET_PDEATHSIG, 0);
 
 	setsid();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	process_signals_usual();
 	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	dup2(null_fd, STDIN_FILENO);
 	dup2(log_fd, STDOUT_FILENO);

@@ -94,6 +94,14 @@ int process_kill(struct process *proc, int grace_ms);
 void process_close(struct process *proc);
 
 /**
+ * process_signals_usual() - Let go of what the command does about signals
+ *
+ * For a child that is about to become a program: that one ends of SIGTERM and of a
+ * pipe that nobody reads. Async-signal-safe.
+ */
+void process_signals_usual(void);
+
+/**
  * process_mark() - Write a record of the calling process
  * @dir_fd:	directory
  * @name:	file
@@ -158,7 +166,8 @@ int process_faults(pid_t pid, uint64_t *minor, uint64_t *major);
  * @cancel_fd:	ends it when readable, with time to tidy up; or -1
  * @err:	error
  *
- * It ends with the thread that called, even if that is killed.
+ * It ends with the thread that called, even if that is killed, and of SIGINT, SIGTERM
+ * and SIGHUP also where the caller waits for those.
  *
  * Return: its exit status, or -errno, -ECANCELED, -EREMOTEIO if a signal ended it
  */

@@ -54,6 +54,7 @@ static _Noreturn void child(pid_t parent, int out_fd, int status_fd,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
+	process_signals_usual();
 	if (out_fd == STDOUT_FILENO)
 		fcntl(out_fd, F_SETFD, 0);
 	else

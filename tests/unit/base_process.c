@@ -347,46 +347,6 @@ static void mark(void **state)
 	assert_false(process_mark_lives(fix->dir.dir_fd, "mark"));
 }
 
-static int output(struct fixture *fix, const char *command, char *out,
-		  size_t size)
-{
-	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
-
-	return process_output(argv, out, size, 500, &fix->err);
-}
-
-static void outputs(void **state)
-{
-	struct fixture *fix = *state;
-	char *argv[] = { (char *)"vmfork-no-such-program", NULL };
-	char *much[] = { (char *)"printf", (char *)"7%0200000d", (char *)"0",
-			 NULL };
-	char out[8];
-	int64_t start_us;
-
-	assert_int_equal(output(fix, "echo hello", out, sizeof(out)), 0);
-	assert_string_equal(out, "hello\n");
-	assert_int_equal(output(fix, "printf 123456789", out, sizeof(out)), 0);
-	assert_string_equal(out, "1234567");
-	assert_int_equal(output(fix, "exit 1", out, sizeof(out)), -EREMOTEIO);
-	assert_int_equal(process_output(argv, out, sizeof(out), 500, &fix->err),
-			 -ENOENT);
-	/* more than a pipe holds */
-	assert_int_equal(
-		process_output(much, out, sizeof(out), 30000, &fix->err), 0);
-	assert_string_equal(out, "7000000");
-	start_us = vf_now_us();
-	assert_int_equal(output(fix, "exec sleep 1000", out, sizeof(out)),
-			 -ETIMEDOUT);
-	assert_true(vf_now_us() - start_us < 5000000);
-	/* closed its output, and goes on */
-	start_us = vf_now_us();
-	assert_int_equal(
-		output(fix, "exec sleep 1000 >/dev/null", out, sizeof(out)),
-		-ETIMEDOUT);
-	assert_true(vf_now_us() - start_us < 5000000);
-}
-
 /* Those are kept and no others, whatever their order. */
 static void keeping(void **state)
 {
@@ -416,81 +376,17 @@ static void keeping(void **state)
 		close(fds[i]);
 }
 
-/* The exit status is told as it is, and who is called back ends at once. */
-static void answers(void **state)
-{
-	struct fixture *fix = *state;
-	char *argv[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-	char out[8];
-	int64_t start_us;
-	int fds[2];
-
-	assert_int_equal(pipe(fds), 0);
-	argv[2] = (char *)"echo some; exit 3";
-	assert_int_equal(
-		process_answer(argv, out, sizeof(out), 5000, fds[0], &fix->err),
-		3);
-	assert_string_equal(out, "some\n");
-	assert_int_equal(close(fds[1]), 0);
-	argv[2] = (char *)"exec sleep 1000";
-	start_us = vf_now_us();
-	assert_int_equal(process_answer(argv, out, sizeof(out), 60000, fds[0],
-					&fix->err),
-			 -ECANCELED);
-	assert_true(vf_now_us() - start_us < 15000000);
-	assert_int_equal(close(fds[0]), 0);
-}
-
-/* Killed while it waits for a program: that ends, too, and all that it has open. */
-static void answer_of_nobody(void **state)
-{
-	char *argv[] = { (char *)"sh", (char *)"-c",
-			 (char *)"echo x >&9; exec sleep 1000", NULL };
-	__close int rd = -1;
-	struct fixture *fix = *state;
-	char out[8], byte[2];
-	int fds[2], status;
-	pid_t pid;
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	rd = fds[0];
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(fds[1], 9);
-		process_answer(argv, out, sizeof(out), 60000, -1, &fix->err);
-		_exit(0);
-	}
-	close(fds[1]);
-	assert_int_equal(read(rd, byte, 2), 2);
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(vf_wait_readable(rd, -1, vf_now_us() + 30 * 1000000LL),
-			 0);
-	assert_int_equal(read(rd, byte, 1), 0);
-}
-
 #define process_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		process_test(life),
-		process_test(zombie),
-		process_test(stubborn),
-		process_test(no_program),
-		process_test(inheritance),
-		process_test(stale),
-		process_test(torn),
-		process_test(strangers),
-		process_test(odd_name),
-		process_test(mark),
-		process_test(outputs),
-		process_test(answers),
-		process_test(answer_of_nobody),
-		process_test(detach),
-		process_test(usual_limit),
+		process_test(life),	   process_test(zombie),
+		process_test(stubborn),	   process_test(no_program),
+		process_test(inheritance), process_test(stale),
+		process_test(torn),	   process_test(strangers),
+		process_test(odd_name),	   process_test(mark),
+		process_test(detach),	   process_test(usual_limit),
 		process_test(keeping),
 	};
 
