@@ -14,6 +14,10 @@
 #define NS_PER_S 1000000000LL
 #define TRIES	 8
 
+/* A byte for each permission that an opener does not share. */
+#define QEMU_SHARED_BASE 200
+#define QEMU_PERMISSIONS 4
+
 static int open_old(struct copy *copy, struct vf_err *err)
 {
 	copy->old_fd = openat(copy->dir_fd, copy->name,
@@ -40,13 +44,24 @@ static int lock_old(struct copy *copy, struct vf_err *err)
 	return now.st_dev == copy->st.st_dev && now.st_ino == copy->st.st_ino;
 }
 
-/* A VM holds locks on parts of its image. */
-static int look_for_vm(const struct copy *copy, struct vf_err *err)
+/*
+ * A VM holds locks on parts of its image, and one that starts looks for such of
+ * others that share nothing. So it is held off first, as another VM would do it,
+ * and then looked for: what it writes from now on would be lost. A file system
+ * without such locks has none of a VM's either.
+ * Source: block/file-posix.c and include/block/block-common.h of QEMU.
+ */
+static int hold_off_vm(const struct copy *copy, struct vf_err *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock ours = { .l_type = F_RDLCK,
+			      .l_whence = SEEK_SET,
+			      .l_start = QEMU_SHARED_BASE,
+			      .l_len = QEMU_PERMISSIONS };
+	struct flock any = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	if (fcntl(copy->old_fd, F_OFD_GETLK, &lock) == 0 &&
-	    lock.l_type != F_UNLCK)
+	fcntl(copy->old_fd, F_OFD_SETLK, &ours);
+	if (fcntl(copy->old_fd, F_OFD_GETLK, &any) == 0 &&
+	    any.l_type != F_UNLCK)
 		return vf_err_set(err, EBUSY, "in use, by a VM maybe");
 	return 0;
 }
@@ -58,13 +73,11 @@ static int take_old(struct copy *copy, struct vf_err *err)
 		int ret = open_old(copy, err);
 
 		if (!ret)
-			ret = look_for_vm(copy, err);
-		if (!ret)
 			ret = lock_old(copy, err);
 		if (ret < 0)
 			return ret;
 		if (ret)
-			return 0;
+			return hold_off_vm(copy, err);
 		close(vf_steal_fd(&copy->old_fd));
 	}
 	vf_err_set(err, EBUSY, "is replaced again and again");
