@@ -202,7 +202,10 @@ int copy_commit(struct copy *copy, int64_t mtime_ns, struct vf_err *err)
 		return vf_err_errno(err, errno, "%s", copy->tmp);
 	close(vf_steal_fd(&copy->fd));
 	if (fsync(copy->dir_fd) < 0)
-		return vf_err_errno(err, errno, "%s", copy->name);
+		return vf_err_set(err, errno,
+				  "replaced, but a crash may bring back "
+				  "what was: %s",
+				  strerror(errno));
 	return 0;
 }
 

@@ -63,7 +63,8 @@ int copy_data(int from_fd, off_t at, int to_fd, off_t len);
  * @mtime_ns:	its time, or COPY_NOW
  * @err:	error
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno. If all but the directory is on the disk it has taken its
+ * place, and the error says so.
  */
 int copy_commit(struct copy *copy, int64_t mtime_ns, struct vf_err *err);
 
