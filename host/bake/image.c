@@ -17,6 +17,7 @@
 #define QCOW2_HEADER 112
 #define QCOW2_TYPED  8 /* the kind of compression is said */
 #define CONVERT_MS   1800000
+#define CHECK_LEAKS  3 /* qemu-img check: room is lost, nothing else */
 
 struct image {
 	struct target target;
@@ -161,7 +162,13 @@ static int qcow2_is_packed(const struct image *image, struct vf_err *err)
 	ret = process_answer(argv, said, sizeof(said), CONVERT_MS, -1, err);
 	if (ret < 0)
 		return ret;
-	json = json_loads(said, 0, NULL);
+	json = ret && ret != CHECK_LEAKS ? NULL : json_loads(said, 0, NULL);
+	if (!json) {
+		vf_err_set(err, EBADMSG,
+			   "damaged maybe: qemu-img check exits with %d", ret);
+		vf_err_hint(err, "qemu-img check -r all may repair it");
+		return -EBADMSG;
+	}
 	return json_integer_value(
 		       json_object_get(json, "compressed-clusters")) > 0;
 }
