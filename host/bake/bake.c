@@ -9,6 +9,7 @@
 #include "bake/pack.h"
 #include "bake/recipe.h"
 #include "bake/target.h"
+#include "base/io.h"
 
 /* A bake on its way. */
 struct bake {
@@ -19,9 +20,11 @@ struct bake {
 	const char *state;
 };
 
-static int target_open(struct target **target, const char *path, bool write,
-		       struct vf_err *err)
+static int target_open(struct target **target,
+		       const struct bake_request *request, struct vf_err *err)
 {
+	const char *path = request->target;
+	bool write = request->action != BAKE_CHECK;
 	struct stat st;
 
 	if (stat(path, &st) < 0)
@@ -29,8 +32,8 @@ static int target_open(struct target **target, const char *path, bool write,
 	if (S_ISDIR(st.st_mode))
 		return dir_open(target, path, write, err);
 	if (image_is_there(path))
-		return image_open(target, path, write, err);
-	return pack_open(target, path, write, err);
+		return image_open(target, path, write, request->cancel_fd, err);
+	return pack_open(target, path, write, request->cancel_fd, err);
 }
 
 /* All that is not as it was baked. */
@@ -228,8 +231,7 @@ int bake_run(const struct bake_request *request, json_t **report,
 	     struct vf_err *err)
 {
 	struct bake bake = { .request = request };
-	int ret = target_open(&bake.target, request->target,
-			      request->action != BAKE_CHECK, err);
+	int ret = target_open(&bake.target, request, err);
 
 	if (!ret) {
 		bake.faults = json_array();
@@ -242,5 +244,8 @@ int bake_run(const struct bake_request *request, json_t **report,
 	}
 	json_decref(bake.manifest);
 	json_decref(bake.faults);
+	/* a program that was ended may look as one that failed */
+	if (ret < 0 && vf_check_cancel(request->cancel_fd) < 0)
+		ret = vf_err_errno(err, ECANCELED, "bake");
 	return ret < 0 ? vf_err_wrap(err, "%.128s", request->target) : 0;
 }

@@ -19,6 +19,7 @@ struct bake_request {
 	const char *signal;  /* that the agent waits for */
 	const char *modules; /* kernel, or directory; NULL: none */
 	const char *hooks;   /* directory; NULL: none */
+	int cancel_fd;	     /* readable once the user gives up; or -1 */
 };
 
 /**
@@ -29,7 +30,8 @@ struct bake_request {
  *		"paths"; "faults": what is not as it was baked, or had to stay
  * @err:	error
  *
- * Return: 0 or -errno; on failure the target is as it was
+ * Return: 0 or -errno, -ECANCELED; on failure the target is as it was. What is done
+ * to a directory takes too little time to be interrupted.
  */
 int bake_run(const struct bake_request *request, json_t **report,
 	     struct vf_err *err);

@@ -13,6 +13,7 @@
 
 #define NS_PER_S 1000000000LL
 #define TRIES	 8
+#define STEP	 (64 << 20)
 
 /* A byte for each permission that an opener does not share. */
 #define QEMU_SHARED_BASE 200
@@ -85,14 +86,16 @@ static int take_old(struct copy *copy, struct vf_err *err)
 	return -EBUSY;
 }
 
-int copy_open(struct copy *copy, const char *path, bool write,
+int copy_open(struct copy *copy, const char *path, bool write, int cancel_fd,
 	      struct vf_err *err)
 {
 	char real[PATH_MAX];
 	char *slash;
 	int ret;
 
-	*copy = (struct copy){ .dir_fd = -1, .old_fd = -1, .fd = -1 };
+	*copy = (struct copy){
+		.dir_fd = -1, .old_fd = -1, .fd = -1, .cancel_fd = cancel_fd
+	};
 	if (!realpath(path, real))
 		return vf_err_set(err, errno, "%s", strerror(errno));
 	slash = strrchr(real, '/');
@@ -125,14 +128,16 @@ int copy_begin(struct copy *copy, struct vf_err *err)
 }
 
 /* Data that no hole interrupts. */
-static int copy_run(int from_fd, off_t at, int to_fd, off_t len)
+static int copy_run(int from_fd, off_t at, int to_fd, off_t len, int cancel_fd)
 {
 	char buf[64 << 10];
 
 	while (len) {
-		ssize_t n = copy_file_range(from_fd, &at, to_fd, NULL,
-					    (size_t)len, 0);
+		size_t step = len < STEP ? (size_t)len : STEP;
+		ssize_t n = copy_file_range(from_fd, &at, to_fd, NULL, step, 0);
 
+		if (vf_check_cancel(cancel_fd) < 0)
+			return -ECANCELED;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -142,8 +147,10 @@ static int copy_run(int from_fd, off_t at, int to_fd, off_t len)
 	/* not all file systems can, nor from one to another */
 	while (len) {
 		size_t n = len < (off_t)sizeof(buf) ? (size_t)len : sizeof(buf);
-		int ret = vf_pread_all(from_fd, buf, n, at);
+		int ret = vf_check_cancel(cancel_fd);
 
+		if (!ret)
+			ret = vf_pread_all(from_fd, buf, n, at);
 		if (!ret)
 			ret = vf_write_all(to_fd, buf, n);
 		if (ret < 0)
@@ -154,7 +161,7 @@ static int copy_run(int from_fd, off_t at, int to_fd, off_t len)
 	return 0;
 }
 
-int copy_data(int from_fd, off_t at, int to_fd, off_t len)
+int copy_data(int from_fd, off_t at, int to_fd, off_t len, int cancel_fd)
 {
 	off_t to = lseek(to_fd, 0, SEEK_CUR), end = at + len, begin = at;
 
@@ -173,7 +180,7 @@ int copy_data(int from_fd, off_t at, int to_fd, off_t len)
 			hole = end;
 		if (lseek(to_fd, to + data - begin, SEEK_SET) < 0)
 			return -errno;
-		ret = copy_run(from_fd, data, to_fd, hole - data);
+		ret = copy_run(from_fd, data, to_fd, hole - data, cancel_fd);
 		if (ret < 0)
 			return ret;
 		at = hole;
@@ -197,8 +204,11 @@ int copy_commit(struct copy *copy, int64_t mtime_ns, struct vf_err *err)
 	}
 	if (fchown(copy->fd, copy->st.st_uid, copy->st.st_gid) < 0 ||
 	    fchmod(copy->fd, copy->st.st_mode & 07777) < 0 ||
-	    futimens(copy->fd, at) < 0 || fsync(copy->fd) < 0 ||
-	    renameat(copy->dir_fd, copy->tmp, copy->dir_fd, copy->name) < 0)
+	    futimens(copy->fd, at) < 0 || fsync(copy->fd) < 0)
+		return vf_err_errno(err, errno, "%s", copy->tmp);
+	if (vf_check_cancel(copy->cancel_fd) < 0)
+		return vf_err_errno(err, ECANCELED, "%s", copy->tmp);
+	if (renameat(copy->dir_fd, copy->tmp, copy->dir_fd, copy->name) < 0)
 		return vf_err_errno(err, errno, "%s", copy->tmp);
 	close(vf_steal_fd(&copy->fd));
 	if (fsync(copy->dir_fd) < 0)

@@ -18,8 +18,9 @@
 
 struct copy {
 	int dir_fd;
-	int old_fd;	/* locked; what is there */
-	int fd;		/* what will be; -1: not begun */
+	int old_fd; /* locked; what is there */
+	int fd;	    /* what will be; -1: not begun */
+	int cancel_fd;
 	struct stat st; /* of the old one */
 	char name[NAME_MAX + 1];
 	char tmp[NAME_MAX + 1];
@@ -30,11 +31,12 @@ struct copy {
  * @copy:	out; copy_close() it, also on failure
  * @path:	file, or a link to one
  * @write:	whether it will be
+ * @cancel_fd:	readable once the user gives up; or -1
  * @err:	error
  *
  * Return: 0 or -errno, -EBUSY if another command or a VM uses it
  */
-int copy_open(struct copy *copy, const char *path, bool write,
+int copy_open(struct copy *copy, const char *path, bool write, int cancel_fd,
 	      struct vf_err *err);
 
 /**
@@ -52,10 +54,11 @@ int copy_begin(struct copy *copy, struct vf_err *err);
  * @at:		where from, bytes
  * @to_fd:	destination, at whose position it goes on; holes stay holes
  * @len:	bytes
+ * @cancel_fd:	readable once the user gives up; or -1
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno, -ECANCELED
  */
-int copy_data(int from_fd, off_t at, int to_fd, off_t len);
+int copy_data(int from_fd, off_t at, int to_fd, off_t len, int cancel_fd);
 
 /**
  * copy_commit() - Let it take the place of the old one

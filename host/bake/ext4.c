@@ -71,7 +71,8 @@ static_assert(PLAN_FILE_MAX == 32768 * 512, "the limit of what is read");
  * Run one of the tools, its errors among its words. One that only looks may write
  * no larger file either, whatever the image makes of it.
  */
-static int run(char *const argv[], bool write, char **out, struct vf_err *err)
+static int run(const struct ext4 *fs, char *const argv[], bool write,
+	       char **out, struct vf_err *err)
 {
 	char *with[16] = { (char *)"sh", (char *)"-c",
 			   (char *)(write ? EXEC : LIMIT EXEC), (char *)"sh" };
@@ -82,7 +83,8 @@ static int run(char *const argv[], bool write, char **out, struct vf_err *err)
 	*out = calloc(1, OUT_MAX);
 	if (!*out)
 		return vf_err_errno(err, ENOMEM, "%s", argv[0]);
-	ret = process_answer(with, *out, OUT_MAX, TIMEOUT_MS, -1, err);
+	ret = process_answer(with, *out, OUT_MAX, TIMEOUT_MS, fs->cancel_fd,
+			     err);
 	if (ret == 126 || ret == 127) {
 		vf_err_set(err, ENOENT, "images: there is no %s", argv[0]);
 		vf_err_hint(err,
@@ -108,7 +110,7 @@ int ext4_run(struct ext4 *fs, const char *commands, bool write, char **out,
 		return vf_err_errno(err, ret, "debugfs");
 	name_of(fs, name, sizeof(name));
 	snprintf(file, sizeof(file), "/proc/%d/fd/%d", getpid(), fd);
-	ret = run(argv, write, out, err);
+	ret = run(fs, argv, write, out, err);
 	return ret < 0 ? ret : 0;
 }
 
@@ -126,7 +128,7 @@ int ext4_check(struct ext4 *fs, struct vf_err *err)
 	int ret;
 
 	name_of(fs, name, sizeof(name));
-	ret = run(argv, true, &out, err);
+	ret = run(fs, argv, true, &out, err);
 	if (ret < 0)
 		return ret;
 	/* 1: what was wrong is right now, but nothing may be, of ours least */

@@ -12,8 +12,9 @@
 #include "bake/plan.h"
 
 struct ext4 {
-	int fd;	       /* file, borrowed */
-	off_t offset;  /* of the file system in it, bytes */
+	int fd;	      /* file, borrowed */
+	off_t offset; /* of the file system in it, bytes */
+	int cancel_fd;
 	json_t *lists; /* what directories hold, as far as it was asked for */
 };
 

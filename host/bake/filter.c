@@ -8,8 +8,8 @@
 #include "bake/stream.h"
 #include "base/io.h"
 
-static int unpack(struct stream *stream, int to_fd, off_t room,
-		  struct vf_err *err)
+static int unpack(struct stream *stream, const struct filter_output *output,
+		  off_t room, struct vf_err *err)
 {
 	__free char *buf = malloc(STREAM_BLOCK);
 	int ret = buf ? stream_next(stream, err)
@@ -24,7 +24,9 @@ static int unpack(struct stream *stream, int to_fd, off_t room,
 		if (room < 0)
 			return vf_err_set(err, ENOSPC,
 					  "unpacking: No space left for it");
-		ret = vf_write_all(to_fd, buf, (size_t)n);
+		ret = vf_check_cancel(output->cancel_fd);
+		if (!ret)
+			ret = vf_write_all(output->fd, buf, (size_t)n);
 		if (ret < 0)
 			return vf_err_errno(err, ret, "unpacking");
 		ret = 1;
@@ -33,9 +35,9 @@ static int unpack(struct stream *stream, int to_fd, off_t room,
 }
 
 int filter_unpack(const struct lib *lib, int from_fd, off_t at, off_t *end,
-		  int to_fd, off_t max, struct vf_err *err)
+		  const struct filter_output *output, struct vf_err *err)
 {
-	off_t last = *end, to = lseek(to_fd, 0, SEEK_CUR);
+	off_t last = *end, to = lseek(output->fd, 0, SEEK_CUR);
 	struct stream stream;
 	int filter, ret = 0;
 
@@ -44,13 +46,13 @@ int filter_unpack(const struct lib *lib, int from_fd, off_t at, off_t *end,
 	 * just what is theirs.
 	 */
 	for (int i = 0; i < 2; i++) {
-		if (to < 0 || (lseek(to_fd, to, SEEK_SET) < 0 ||
-			       ftruncate(to_fd, to) < 0))
+		if (to < 0 || (lseek(output->fd, to, SEEK_SET) < 0 ||
+			       ftruncate(output->fd, to) < 0))
 			return vf_err_errno(err, errno, "unpacking");
 		ret = stream_open(&stream, lib, from_fd, at, last, STREAM_RAW,
 				  err);
 		if (!ret)
-			ret = unpack(&stream, to_fd, max - to, err);
+			ret = unpack(&stream, output, output->max - to, err);
 		if (!stream.archive)
 			return ret;
 		filter = lib->filter_code(stream.archive, 0);
@@ -94,7 +96,7 @@ static int pack_begin(const struct lib *lib, struct archive *archive, int to_fd,
 }
 
 int filter_pack(const struct lib *lib, int from_fd, int to_fd, int filter,
-		struct vf_err *err)
+		int cancel_fd, struct vf_err *err)
 {
 	struct archive *archive = lib->write_new();
 	__free char *buf = malloc(STREAM_BLOCK);
@@ -109,7 +111,9 @@ int filter_pack(const struct lib *lib, int from_fd, int to_fd, int filter,
 		off_t left = st.st_size - at;
 		size_t len = left < STREAM_BLOCK ? (size_t)left : STREAM_BLOCK;
 
-		ret = vf_pread_all(from_fd, buf, len, at);
+		ret = vf_check_cancel(cancel_fd);
+		if (!ret)
+			ret = vf_pread_all(from_fd, buf, len, at);
 		if (ret < 0)
 			vf_err_errno(err, ret, "compressing");
 		else if (lib->write_data(archive, buf, len) != (la_ssize_t)len)

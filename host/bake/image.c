@@ -67,8 +67,9 @@ static void source_of(char *source, size_t size, int fd, const char *format)
 }
 
 /* @options: of the format, or NULL; @flag: one more, or NULL */
-static int convert(int from_fd, const char *from, int to_fd, const char *to,
-		   const char *options, const char *flag, struct vf_err *err)
+static int convert(const struct image *image, int from_fd, const char *from,
+		   int to_fd, const char *to, const char *options,
+		   const char *flag, struct vf_err *err)
 {
 	char source[128], dest[64], said[256];
 	char *argv[16] = { (char *)"qemu-img", (char *)"convert",
@@ -86,7 +87,8 @@ static int convert(int from_fd, const char *from, int to_fd, const char *to,
 
 	source_of(source, sizeof(source), from_fd, from);
 	snprintf(dest, sizeof(dest), "/proc/%d/fd/%d", getpid(), to_fd);
-	ret = process_answer(argv, said, sizeof(said), CONVERT_MS, -1, err);
+	ret = process_answer(argv, said, sizeof(said), CONVERT_MS,
+			     image->copy.cancel_fd, err);
 	if (ret == -ENOENT)
 		vf_err_hint(err, "install qemu-utils");
 	if (ret > 0)
@@ -141,8 +143,8 @@ static int qcow2_unpack(struct image *image, struct vf_err *err)
 				O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (image->work_fd < 0)
 		return vf_err_errno(err, errno, "beside it");
-	return convert(image->copy.old_fd, "qcow2", image->work_fd, "raw", NULL,
-		       NULL, err);
+	return convert(image, image->copy.old_fd, "qcow2", image->work_fd,
+		       "raw", NULL, NULL, err);
 }
 
 /* Return: 1 if some of it is compressed, 0 if not, -errno */
@@ -159,7 +161,8 @@ static int qcow2_is_packed(const struct image *image, struct vf_err *err)
 	int ret;
 
 	source_of(source, sizeof(source), image->copy.old_fd, "qcow2");
-	ret = process_answer(argv, said, sizeof(said), CONVERT_MS, -1, err);
+	ret = process_answer(argv, said, sizeof(said), CONVERT_MS,
+			     image->copy.cancel_fd, err);
 	if (ret < 0)
 		return ret;
 	json = ret && ret != CHECK_LEAKS ? NULL : json_loads(said, 0, NULL);
@@ -197,8 +200,8 @@ static int qcow2_pack(struct image *image, struct vf_err *err)
 	ret = qcow2_is_packed(image, err);
 	if (ret < 0)
 		return ret;
-	return convert(image->work_fd, "raw", image->copy.fd, "qcow2", options,
-		       ret ? "-c" : NULL, err);
+	return convert(image, image->work_fd, "raw", image->copy.fd, "qcow2",
+		       options, ret ? "-c" : NULL, err);
 }
 
 /* From now on it is changed. */
@@ -209,7 +212,8 @@ static int begin(struct image *image, struct vf_err *err)
 
 	if (ret < 0 || image->work_fd >= 0)
 		return ret;
-	ret = copy_data(copy->old_fd, 0, copy->fd, copy->st.st_size);
+	ret = copy_data(copy->old_fd, 0, copy->fd, copy->st.st_size,
+			copy->cancel_fd);
 	if (ret < 0)
 		return vf_err_errno(err, ret, "%s", copy->tmp);
 	image->work_fd = copy->fd;
@@ -362,7 +366,7 @@ bool image_is_there(const char *path)
 	return false;
 }
 
-int image_open(struct target **out, const char *path, bool write,
+int image_open(struct target **out, const char *path, bool write, int cancel_fd,
 	       struct vf_err *err)
 {
 	struct image *image = calloc(1, sizeof(*image));
@@ -371,10 +375,11 @@ int image_open(struct target **out, const char *path, bool write,
 	if (!image)
 		return vf_err_errno(err, ENOMEM, "image");
 	image->work_fd = -1;
+	image->fs.cancel_fd = cancel_fd;
 	image->target = (struct target){ .ops = &ops,
 					 .kind = "ext4",
 					 .view.ops = &view_ops };
-	ret = copy_open(&image->copy, path, write, err);
+	ret = copy_open(&image->copy, path, write, cancel_fd, err);
 	if (!ret && is_qcow2(image->copy.old_fd)) {
 		image->is_qcow2 = true;
 		image->target.kind = "qcow2";

@@ -22,11 +22,12 @@ bool image_is_there(const char *path);
  * @out:	out: target, which its close() frees
  * @path:	file
  * @write:	whether it will be changed
+ * @cancel_fd:	readable once the user gives up; or -1
  * @err:	error
  *
  * Return: 0 or -errno
  */
-int image_open(struct target **out, const char *path, bool write,
+int image_open(struct target **out, const char *path, bool write, int cancel_fd,
 	       struct vf_err *err);
 
 #endif

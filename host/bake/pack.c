@@ -144,7 +144,7 @@ static int apply(struct target *target, struct plan *plan, struct vf_err *err)
 static int compose(struct pack *pack, int from_fd, int to_fd,
 		   struct vf_err *err)
 {
-	int ret = copy_data(from_fd, 0, to_fd, pack->cut);
+	int ret = copy_data(from_fd, 0, to_fd, pack->cut, pack->copy.cancel_fd);
 
 	if (!ret && pack->tail)
 		ret = vf_write_all(to_fd, pack->tail, pack->tail_len);
@@ -170,7 +170,8 @@ static int compose_packed(struct pack *pack, struct vf_err *err)
 		ret = -errno;
 	if (ret < 0)
 		return vf_err_errno(err, ret, "unpacking");
-	return filter_pack(&pack->lib, fd, pack->copy.fd, pack->filter, err);
+	return filter_pack(&pack->lib, fd, pack->copy.fd, pack->filter,
+			   pack->copy.cancel_fd, err);
 }
 
 static int commit(struct target *target, struct vf_err *err)
@@ -251,7 +252,7 @@ static int examine(struct pack *pack, struct vf_err *err)
 	return 0;
 }
 
-int pack_open(struct target **out, const char *path, bool write,
+int pack_open(struct target **out, const char *path, bool write, int cancel_fd,
 	      struct vf_err *err)
 {
 	struct pack *pack = calloc(1, sizeof(*pack));
@@ -261,7 +262,7 @@ int pack_open(struct target **out, const char *path, bool write,
 		return vf_err_errno(err, ENOMEM, "archive");
 	pack->raw_fd = -1;
 	pack->target = (struct target){ .ops = &ops, .view.ops = &view_ops };
-	ret = copy_open(&pack->copy, path, write, err);
+	ret = copy_open(&pack->copy, path, write, cancel_fd, err);
 	if (!ret)
 		ret = lib_load(&pack->lib, err);
 	if (!ret)

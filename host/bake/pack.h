@@ -38,11 +38,12 @@ struct pack {
  * @out:	out: target, which its close() frees
  * @path:	file
  * @write:	whether it will be changed
+ * @cancel_fd:	readable once the user gives up; or -1
  * @err:	error
  *
  * Return: 0 or -errno, -EBADMSG if it is none
  */
-int pack_open(struct target **out, const char *path, bool write,
+int pack_open(struct target **out, const char *path, bool write, int cancel_fd,
 	      struct vf_err *err);
 
 /**

@@ -59,14 +59,23 @@ static int raw_end(struct pack *pack, struct vf_err *err)
 	return pack->raw_size < 0 ? vf_err_errno(err, errno, "unpacking") : 0;
 }
 
+static struct filter_output output_of(const struct pack *pack)
+{
+	return (struct filter_output){ .fd = pack->raw_fd,
+				       .max = pack->raw_max,
+				       .cancel_fd = pack->copy.cancel_fd };
+}
+
 static int unpack_tar(struct pack *pack, struct vf_err *err)
 {
 	off_t size = pack->copy.st.st_size, end = size, rest;
+	struct filter_output output;
 	int ret = raw_open(pack, err);
 
+	output = output_of(pack);
 	if (!ret)
 		ret = filter_unpack(&pack->lib, pack->copy.old_fd, 0, &end,
-				    pack->raw_fd, pack->raw_max, err);
+				    &output, err);
 	if (ret < 0)
 		return ret;
 	rest = pack_zeros(pack->copy.old_fd, end, size);
@@ -94,6 +103,7 @@ static int plain_end(struct pack *pack, off_t at, off_t *end,
 static int unpack_part(struct pack *pack, off_t at, off_t *end,
 		       struct vf_err *err)
 {
+	const struct filter_output output = output_of(pack);
 	int fd = pack->copy.old_fd, ret;
 	char magic[4];
 
@@ -101,8 +111,7 @@ static int unpack_part(struct pack *pack, off_t at, off_t *end,
 	if (ret < 0)
 		return vf_err_set(err, EBADMSG, "damaged: ends too early");
 	if (memcmp(magic, CPIO_MAGIC, sizeof(magic)) != 0) {
-		ret = filter_unpack(&pack->lib, fd, at, end, pack->raw_fd,
-				    pack->raw_max, err);
+		ret = filter_unpack(&pack->lib, fd, at, end, &output, err);
 		if (ret == -EBADMSG)
 			vf_err_wrap(err, "the part at byte %lld",
 				    (long long)at);
@@ -111,7 +120,7 @@ static int unpack_part(struct pack *pack, off_t at, off_t *end,
 	ret = plain_end(pack, at, end, err);
 	if (ret < 0)
 		return ret;
-	ret = copy_data(fd, at, pack->raw_fd, *end - at);
+	ret = copy_data(fd, at, pack->raw_fd, *end - at, pack->copy.cancel_fd);
 	return ret < 0 ? vf_err_errno(err, ret, "unpacking") : 0;
 }
 
@@ -143,7 +152,7 @@ static int unpack_cpio(struct pack *pack, struct vf_err *err)
 		ret = unpack_parts(pack, 0, base < 0 ? size : base, err);
 	if (!ret && base >= 0) {
 		ret = copy_data(pack->copy.old_fd, base, pack->raw_fd,
-				size - base);
+				size - base, pack->copy.cancel_fd);
 		if (ret < 0)
 			vf_err_errno(err, ret, "unpacking");
 	}

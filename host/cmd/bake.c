@@ -85,7 +85,8 @@ static int status_of(const struct bake_request *request, const json_t *report)
 int cmd_bake(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	struct words w = { .init = "auto" };
-	struct bake_request request = { .signal = "auto" };
+	struct bake_request request = { .signal = "auto",
+					.cancel_fd = cmd->cancel_fd };
 	__json json_t *report = NULL;
 	const struct opt opts[] = {
 		{ "init", 0, OPT_STRING, &w.init, "INIT",

@@ -120,7 +120,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	char base[64], root[80];
-	struct bake_request request = { .target = root, .action = BAKE_REMOVE };
+	struct bake_request request = { .target = root,
+					.action = BAKE_REMOVE,
+					.cancel_fd = -1 };
 	__json json_t *report = NULL;
 	__close int base_fd = -1;
 	struct vf_err err;

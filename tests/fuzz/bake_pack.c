@@ -254,7 +254,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || vf_write_all(fd, out.buf, out.len) < 0)
 		abort();
 	close(fd);
-	ret = pack_open(&target, path, false, &err);
+	ret = pack_open(&target, path, false, -1, &err);
 	if (unlink(path) < 0)
 		abort();
 	if (!ret) {

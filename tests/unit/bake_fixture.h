@@ -35,8 +35,9 @@ static inline int setup(void **state)
 	snprintf(fix->source, sizeof(fix->source), "%s/source", fix->dir.path);
 	snprintf(fix->outside, sizeof(fix->outside), "%s/outside",
 		 fix->dir.path);
-	fix->request =
-		(struct bake_request){ .target = fix->root, .signal = "auto" };
+	fix->request = (struct bake_request){ .target = fix->root,
+					      .signal = "auto",
+					      .cancel_fd = -1 };
 	if (root_source(fix->source) < 0 || mkdir(fix->root, 0755) < 0 ||
 	    root_file(fix->root, "etc/inittab", ROOT_INITTAB) < 0 ||
 	    mkdir(fix->outside, 0755) < 0)
