@@ -253,11 +253,11 @@ refusals() {
 # Wherever it is killed, the image is the old one or the new one, and the next
 # command takes it, even while a program that was just being started still has open
 # what was.
-killed() { # FILE
+killed() { # FILE STEP
 	local before call rc
 
 	before=$(contents "$1")
-	for ((call = 1; ; call++)); do
+	for ((call = 1; ; call += $2)); do
 		struck "$call" bake "$1"
 		rc=$?
 		"$VMFORK" bake "$1" --remove || return
@@ -266,8 +266,53 @@ killed() { # FILE
 		[ "$rc" != 0 ] || break
 		[ "$rc" = 137 ] || return
 	done
-	echo "killed at $((call - 1)) calls"
+	echo "killed up to call $((call - $2))"
 	[ "$call" -gt 8 ]
+}
+
+# So is one that is baked otherwise, and one that it is taken out of.
+killed_anew() { # FILE STEP
+	local before call rc
+
+	before=$(contents "$1")
+	for ((call = 1; ; call += $2)); do
+		is_state baked "$1" || return
+		struck "$call" bake "$1" --signal vmgenid
+		is_state baked "$1" --check || return
+		struck "$call" bake "$1" --remove
+		rc=$?
+		"$VMFORK" bake "$1" --remove || return
+		same "$before" "$(contents "$1")" || return
+		[ "$rc" != 0 ] || break
+		[ "$rc" = 137 ] || return
+	done
+	echo "killed up to call $((call - $2))"
+	[ "$call" -gt 8 ]
+}
+
+# Something happens while the copy is looked at, the last before it is renamed.
+meanwhile() { # COMMANDS
+	mkdir -p "$notes/shim"
+	printf '#!/bin/sh\n%s\nexec %s "$@"\n' "$1" "$(command -v e2fsck)" \
+		>"$notes/shim/e2fsck"
+	chmod 755 "$notes/shim/e2fsck"
+}
+
+interrupted() {
+	# shellcheck disable=SC2016 # that one expands
+	meanwhile 'kill -INT $PPID; exec sleep 1000'
+	PATH=$notes/shim:$PATH refused 'interrupted' \
+		"$images/whole.ext4"
+}
+
+# It would write into a file that is about to have no name.
+no_vm_meanwhile() {
+	local file=$images/whole.ext4
+
+	meanwhile "qemu-io -f raw -c 'write 0 512' $file >$notes/said 2>&1 &&
+		exit 9"
+	PATH=$notes/shim:$PATH is_state baked "$file" &&
+		grep 'lock' "$notes/said" && is_state removed "$file" --remove
 }
 
 struck() { # CALL ARGUMENT...
@@ -335,8 +380,13 @@ refusals
 check "what was kept is gone" kept_is_gone
 check "a name that no system makes" name_of_no_system
 check "a qcow2 of another kind" qcow2_is_alike
-check "killed, a file system" killed "$images/disk.ext4"
-check "killed, an archive" killed "$images/xz.cpio"
+check "killed, a file system" killed "$images/disk.ext4" 1
+check "killed, an archive" killed "$images/xz.cpio" 1
+check "killed, a qcow2" killed "$images/disk.qcow2" 5
+check "killed, a file system that is baked" killed_anew "$images/whole.ext4" 7
+check "killed, an archive that is baked" killed_anew "$images/gz.tar" 4
+check "interrupted" interrupted
+check "no VM starts meanwhile" no_vm_meanwhile
 check "no room for a copy" no_room
 forks_of_it
 done_testing

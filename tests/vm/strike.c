@@ -2,7 +2,9 @@
 /*
  * To be preloaded into vmfork: at the moment that it sends its engine a certain
  * word, or before its N-th change of a file or start of a program, somebody is
- * killed.
+ * killed. Changes are those that can be seen of a file that is replaced at once: it is
+ * made, truncated, given owner, mode and time, brought to the disk, renamed, removed.
+ * What is written comes between two of them.
  *
  *	STRIKE_WORD	the word
  *	STRIKE_AT	"before" it is sent, or "after"
@@ -12,8 +14,10 @@
  *	STRIKE_PID	whom to kill; if not set, who sends or calls
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +87,21 @@ CHANGE(fsync, (int fd), fd)
 CHANGE(unlinkat, (int fd, const char *name, int flags), fd, name, flags)
 CHANGE(renameat, (int from_fd, const char *from, int to_fd, const char *to),
        from_fd, from, to_fd, to)
+
+int openat(int fd, const char *name, int flags, ...)
+{
+	int (*real)(int, const char *, int, ...) = (int (*)(
+		int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
+	va_list ap;
+	mode_t mode;
+
+	va_start(ap, flags);
+	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	if (flags & O_CREAT && is_due())
+		strike(getpid());
+	return real(fd, name, flags, mode);
+}
 
 /* The child is there before its parent is killed. */
 pid_t fork(void)
