@@ -7,6 +7,7 @@ bake_srcs := \
 	host/bake/dir_replace.c \
 	host/bake/dir_undo.c \
 	host/bake/ext4.c \
+	host/bake/ext4_list.c \
 	host/bake/ext4_write.c \
 	host/bake/filter.c \
 	host/bake/image.c \

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "bake/ext4.h"
+#include "bake/ext4_list.h"
 #include "base/io.h"
 #include "base/process.h"
 
@@ -19,7 +20,6 @@
 #define OUT_MAX		  (4 << 20)
 #define TIMEOUT_MS	  600000 /* a large image, a busy machine */
 #define PATH_SIGNS	  "._+@:~-/"
-#define LIST_SLASHES	  7
 
 bool ext4_is_there(int fd, off_t offset)
 {
@@ -142,32 +142,7 @@ int ext4_check(struct ext4 *fs, struct vf_err *err)
 	return -EUCLEAN;
 }
 
-/*
- * A hostile image may have names that no kernel makes, with what ends a field in
- * them. After banner and command each line is whole, or a lone one says why there
- * is none.
- */
-static bool list_is_good(const char *text)
-{
-	const char *line = strstr(text, "debugfs: ls -p"), *end;
-	int bad = 0, num = 0;
-
-	for (line = line ? strchr(line, '\n') : NULL; line; line = end) {
-		int slashes = 0;
-
-		end = strchr(++line, '\n');
-		for (const char *c = line; *c && c != end; c++) {
-			bad += (unsigned char)*c < ' ';
-			slashes += *c == '/';
-		}
-		/* an empty one ends it */
-		num += *line && line != end;
-		bad += *line && line != end && slashes != LIST_SLASHES;
-	}
-	return bad == 0 || num == 1;
-}
-
-/* A directory's names: "/INODE/MODE/UID/GID/NAME/SIZE/", a line each. */
+/* A directory's names: see ext4_list.h. */
 static int list(struct ext4 *fs, const char *dir, const char **text,
 		struct vf_err *err)
 {
@@ -184,7 +159,7 @@ static int list(struct ext4 *fs, const char *dir, const char **text,
 		ret = ext4_run(fs, command, false, &out, err);
 		if (ret < 0)
 			return ret;
-		if (!list_is_good(out))
+		if (!ext4_list_is_good(out))
 			return vf_err_set(err, EUCLEAN,
 					  "/%s: has names that no system makes",
 					  dir);
@@ -197,14 +172,8 @@ static int list(struct ext4 *fs, const char *dir, const char **text,
 	return *text ? 0 : vf_err_errno(err, ENOMEM, "/%s", dir);
 }
 
-/* What a list says of a name. */
-struct entry {
-	unsigned int mode, uid, gid;
-	unsigned long long size;
-};
-
 /* Return: 1, 0 if there is none, -errno */
-static int find(struct ext4 *fs, const char *path, struct entry *entry,
+static int find(struct ext4 *fs, const char *path, struct ext4_entry *entry,
 		struct vf_err *err)
 {
 	const char *slash = strrchr(path, '/'), *text;
@@ -217,30 +186,15 @@ static int find(struct ext4 *fs, const char *path, struct entry *entry,
 	ret = list(fs, dir, &text, err);
 	if (ret < 0)
 		return ret;
-	for (; text; text = strchr(text, '\n'), text = text ? text + 1 : NULL) {
-		unsigned long long inode;
-		int at = 0;
-
-		if (sscanf(text, "/%llu/%o/%u/%u/%n", &inode, &entry->mode,
-			   &entry->uid, &entry->gid, &at) < 4 ||
-		    !at || !inode || strncmp(text + at, name, strlen(name)))
-			continue;
-		text += at + strlen(name);
-		entry->size = 0;
-		if (*text == '/' && sscanf(text, "/%llu/", &entry->size) >= 0)
-			return 1;
-	}
-	return 0;
+	return ext4_list_find(text, name, entry);
 }
 
 /* A short one stands in the inode, a long one in a block. */
 static int read_link(struct ext4 *fs, const char *path, char *target,
 		     struct vf_err *err)
 {
-	static const char mark[] = "Fast link dest: \"";
 	char command[2 * PATH_MAX + 32];
 	__free char *out = NULL;
-	const char *at, *end;
 	int ret = ext4_path_check(path, err);
 
 	snprintf(command, sizeof(command), "stat \"/%s\"\n", path);
@@ -248,13 +202,8 @@ static int read_link(struct ext4 *fs, const char *path, char *target,
 		ret = ext4_run(fs, command, false, &out, err);
 	if (ret)
 		return ret;
-	at = strstr(out, mark);
-	end = at ? strrchr(at, '"') : NULL;
-	if (at && end >= at + strlen(mark) && end - at < PATH_MAX) {
-		at += strlen(mark);
-		snprintf(target, PATH_MAX, "%.*s", (int)(end - at), at);
+	if (ext4_list_link(out, target))
 		return 0;
-	}
 	return vf_err_set(err, EINVAL,
 			  "/%s: a link that is too long for an "
 			  "image",
@@ -264,7 +213,7 @@ static int read_link(struct ext4 *fs, const char *path, char *target,
 int ext4_look(struct ext4 *fs, const char *path, struct view_node *node,
 	      struct vf_err *err)
 {
-	struct entry entry = { 0 };
+	struct ext4_entry entry = { 0 };
 	int ret;
 
 	*node = (struct view_node){ .type = VIEW_DIR };
@@ -291,7 +240,7 @@ int ext4_read(struct ext4 *fs, const char *path, size_t max, char **out,
 	__close int fd = memfd_create("vmfork-bake", MFD_CLOEXEC);
 	char command[PATH_MAX + 64];
 	__free char *said = NULL, *buf = NULL;
-	struct entry entry = { 0 };
+	struct ext4_entry entry = { 0 };
 	struct stat st;
 	int ret = ext4_path_check(path, err);
 
