@@ -45,6 +45,7 @@ static bool line_is(const char *at, const char *name, struct ext4_entry *entry)
 {
 	unsigned long long inode, mode, uid, gid;
 	size_t len = strlen(name);
+	const char *end;
 
 	if (!field(&at, 10, &inode) || !field(&at, 8, &mode) ||
 	    !field(&at, 10, &uid) || !field(&at, 10, &gid) || !inode ||
@@ -54,8 +55,9 @@ static bool line_is(const char *at, const char *name, struct ext4_entry *entry)
 	*entry = (struct ext4_entry){ .mode = (unsigned int)mode,
 				      .uid = (unsigned int)uid,
 				      .gid = (unsigned int)gid };
+	end = at;
 	/* a directory has none */
-	return field(&at, 10, &entry->size) || at[1] == '/';
+	return field(&end, 10, &entry->size) || at[1] == '/';
 }
 
 bool ext4_list_find(const char *text, const char *name,
