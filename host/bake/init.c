@@ -11,12 +11,12 @@
 #define AGENT_UNIT  "vmfork-agent.service"
 #define MODULE_UNIT "vmfork-modules.service"
 #define RC_SCRIPT   "etc/init.d/vmfork-agent"
-#define RC_LEVEL    "etc/runlevels/%s/%s"
+#define RC_LINK_FMT "etc/runlevels/%s/%s"
 #define INITTAB	    "etc/inittab"
 #define INITTAB_MAX (1 << 20)
 #define TEXT_MAX    4096
 #define MAIL_DROPIN "init/vmfork-mail.conf"
-#define BUSYBOX	    "usr/lib/vmfork/start-agent"
+#define START_AGENT "usr/lib/vmfork/start-agent" /* of busybox */
 
 static const char *const names[] = {
 	[INIT_AUTO] = "auto",	  [INIT_SYSTEMD] = "systemd",
@@ -183,7 +183,7 @@ static const char *openrc_level(struct view *view)
 	char path[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(early); i++) {
-		snprintf(path, sizeof(path), RC_LEVEL, "sysinit", early[i]);
+		snprintf(path, sizeof(path), RC_LINK_FMT, "sysinit", early[i]);
 		if (view_has(view, path, VIEW_FILE))
 			return "sysinit";
 	}
@@ -198,9 +198,11 @@ static int plan_openrc(struct plan *plan, const struct source *source,
 				RC_SCRIPT, 0755, "command_args=\"run", words,
 				err);
 
-	snprintf(link, sizeof(link), RC_LEVEL, openrc_level(plan->view),
+	if (ret < 0)
+		return ret;
+	snprintf(link, sizeof(link), RC_LINK_FMT, openrc_level(plan->view),
 		 "vmfork-agent");
-	return ret < 0 ? ret : plan_link(plan, link, "/" RC_SCRIPT, err);
+	return plan_link(plan, link, "/" RC_SCRIPT, err);
 }
 
 static bool line_is_terminal(const char *line)
@@ -230,7 +232,7 @@ static size_t inittab_place(const char *inittab, size_t len)
 	return len;
 }
 
-/* One line in front of the login prompt, and the script that it names. */
+/* Lines in front of the login prompt, and the script that it names. */
 static int plan_busybox(struct plan *plan, const struct source *source,
 			const struct init_wish *wish, const char *words,
 			struct vf_err *err)
@@ -241,7 +243,8 @@ static int plan_busybox(struct plan *plan, const struct source *source,
 	size_t len = 0, at;
 	bool glued;
 	int ret = plan_template(plan, source, "init/vmfork-agent.busybox",
-				BUSYBOX, 0755, INIT_AGENT " run", words, err);
+				START_AGENT, 0755, INIT_AGENT " run", words,
+				err);
 
 	if (!ret)
 		ret = view_resolve(plan->view, INITTAB, plain, &node, err);
@@ -260,7 +263,8 @@ static int plan_busybox(struct plan *plan, const struct source *source,
 	at = inittab_place(inittab, len);
 	/* a last line that nothing ends stays so, once ours are gone again */
 	glued = at == len && len && inittab[len - 1] != '\n';
-	snprintf(text, sizeof(text), "%s# vmfork bake\n%s::wait:/" BUSYBOX "%s",
+	snprintf(text, sizeof(text),
+		 "%s# vmfork bake\n%s::wait:/" START_AGENT "%s",
 		 glued ? "\n" : "", modules, glued ? "" : "\n");
 	return plan_edit(plan, INITTAB, at, text, err);
 }

@@ -67,6 +67,22 @@ static bool is_linked(struct fixture *fix, const char *level)
 	       !memcmp(target, "/etc/init.d/vmfork-agent", (size_t)len);
 }
 
+/* As rc-update has them, if there is such a service or not. */
+static void level_link(struct fixture *fix, const char *name)
+{
+	char path[256], target[64];
+
+	assert_int_equal(root_file(fix->root, "etc/runlevels/sysinit/dir", ""),
+			 0);
+	snprintf(path, sizeof(path), "%s/etc/runlevels/sysinit/%s", fix->root,
+		 name);
+	snprintf(target, sizeof(target), "/etc/init.d/%s", name);
+	assert_int_equal(symlink(target, path), 0);
+	root_age(path);
+	*strrchr(path, '/') = '\0';
+	root_age(path);
+}
+
 /* It has to come before the network, in whichever runlevel that is. */
 static void openrc_levels(void **state)
 {
@@ -77,9 +93,12 @@ static void openrc_levels(void **state)
 	assert_true(is_linked(fix, "boot"));
 	assert_false(is_linked(fix, "sysinit"));
 	comes_to(fix, BAKE_REMOVE, "removed");
-	assert_int_equal(
-		root_file(fix->root, "etc/runlevels/sysinit/networking", ""),
-		0);
+	/* one that dangles is of no service */
+	level_link(fix, "networking");
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_true(is_linked(fix, "boot"));
+	comes_to(fix, BAKE_REMOVE, "removed");
+	assert_int_equal(root_file(fix->root, "etc/init.d/networking", ""), 0);
 	comes_and_goes(fix);
 	comes_to(fix, BAKE_INSTALL, "baked");
 	assert_true(is_linked(fix, "sysinit"));
