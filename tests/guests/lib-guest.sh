@@ -30,13 +30,10 @@ make_disk() { # DIRECTORY SIZE
 
 # The page is of the moment: it says who serves it. The server logs the word.
 web() { # ADDRESS WORD
-	local fd text
-
-	exec {fd}<>"/dev/tcp/$1/80" || return
-	printf 'GET /cgi-bin/who?%s HTTP/1.0\r\n\r\n' "$2" >&"$fd"
-	text=$(timeout 60 cat <&"$fd")
-	exec {fd}>&-
-	tail -n 1 <<<"$text"
+	# shellcheck disable=SC2016 # that shell expands
+	timeout 60 bash -c 'exec 3<>"/dev/tcp/$1/80" &&
+		printf "GET /cgi-bin/who?%s HTTP/1.0\r\n\r\n" "$2" >&3 &&
+		tail -n 1 <&3' web "$@"
 }
 
 serves() { # VM
