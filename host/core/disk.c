@@ -208,16 +208,26 @@ static int say_full(const struct vm *vm, unsigned int disk, struct vf_err *err)
 	return -E2BIG;
 }
 
-/* Is a layer whole? One that is cut short has no magic: it is written last. */
-static bool layer_stat(int run_fd, const char *name, struct stat *st)
+/*
+ * Is a layer whole? One that is cut short has no magic: it is written last.
+ *
+ * Return: 1, 0, -errno if it cannot be told: it may be all that a VM has written
+ */
+static int layer_stat(int run_fd, const char *name, struct stat *st)
 {
 	__close int fd =
 		openat(run_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char magic[4];
+	ssize_t n;
 
-	return fd >= 0 && fstat(fd, st) == 0 &&
-	       pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
-	       !memcmp(magic, "QFI\xfb", sizeof(magic));
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, st) < 0)
+		return -errno;
+	n = pread(fd, magic, sizeof(magic), 0);
+	if (n < 0)
+		return -errno;
+	return n == sizeof(magic) && !memcmp(magic, "QFI\xfb", sizeof(magic));
 }
 
 static int resume_one(const struct vm *vm, unsigned int disk,
@@ -226,11 +236,17 @@ static int resume_one(const struct vm *vm, unsigned int disk,
 	char name[VMM_LAYER_NAME];
 	unsigned int num = 0;
 	struct stat st, top = { 0 };
+	int ret;
 
-	while (num < VMM_LAYERS_MAX &&
-	       layer_stat(vm->run_fd, vmm_layer_name(name, disk, num), &st)) {
+	for (; num < VMM_LAYERS_MAX; num++) {
+		ret = layer_stat(vm->run_fd, vmm_layer_name(name, disk, num),
+				 &st);
+		if (ret < 0)
+			return vf_err_errno(err, ret, "VM %s: disk %u: %s",
+					    vm->name, disk, name);
+		if (!ret)
+			break;
 		top = st;
-		num++;
 	}
 	/* the record is of an earlier moment */
 	if (num < d->layers)

@@ -159,6 +159,13 @@ static void resumed(void **state)
 			 0);
 	resumed_as(fix, 2, 0, 2);
 	assert_int_equal(faccessat(fd, "disk0.2", F_OK, 0), -1);
+	/* what cannot be read may be what it wrote last: it stays */
+	assert_int_equal(renameat(fd, "disk0.1", fd, "moved"), 0);
+	assert_int_equal(symlinkat("moved", fd, "disk0.1"), 0);
+	resumed_as(fix, 1, -ELOOP, 0);
+	assert_int_equal(faccessat(fd, "disk0.1", F_OK, 0), 0);
+	assert_int_equal(renameat(fd, "moved", fd, "disk0.1"), 0);
+	resumed_as(fix, 1, 0, 2);
 	for (unsigned int i = 2; i < VMM_LAYERS_MAX; i++)
 		assert_int_equal(qemu_ops.disk_create(fd, 0, i, NULL,
 						      VMM_FORMAT_QCOW2, 512,
