@@ -89,7 +89,8 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 	hurries = cpu_hurry();
 	ret = choose(state, r, &names, err);
 	if (!ret)
-		ret = reap_vms(state, names, cmd->cancel_fd, err);
+		ret = r->all ? reap_running(state, names, cmd->cancel_fd, err)
+			     : reap_vms(state, names, cmd->cancel_fd, err);
 	cpu_unhurry(hurries);
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }

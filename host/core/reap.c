@@ -360,8 +360,21 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 	return ret;
 }
 
-int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
-	     struct vf_err *err)
+/* The state is locked: what is stopped now was kept. */
+static void spare_stopped(const struct vf_state *state, json_t *names)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+		if (vm_get_state(state, json_string_value(name)) ==
+		    VM_STATE_STOPPED)
+			json_array_remove(names, i--);
+}
+
+/* @spared: the same names, to go without those that are stopped; or NULL */
+static int reap_meant(const struct vf_state *state, const json_t *names,
+		      json_t *spared, int cancel_fd, struct vf_err *err)
 {
 	__free struct reap_id *ids = reap_ids_new(state, names);
 	__json json_t *same = NULL;
@@ -373,7 +386,23 @@ int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
 	if (lock_fd < 0)
 		return lock_fd;
 	same = reap_same(state, names, ids);
+	if (spared) {
+		spare_stopped(state, same);
+		spare_stopped(state, spared);
+	}
 	return reap_vms_unlock(state, same, lock_fd, err);
+}
+
+int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
+	     struct vf_err *err)
+{
+	return reap_meant(state, names, NULL, cancel_fd, err);
+}
+
+int reap_running(const struct vf_state *state, json_t *names, int cancel_fd,
+		 struct vf_err *err)
+{
+	return reap_meant(state, names, names, cancel_fd, err);
 }
 
 int reap_vm(const struct vf_state *state, const char *name, struct vf_err *err)

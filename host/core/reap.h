@@ -34,6 +34,20 @@ int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
 	     struct vf_err *err);
 
 /**
+ * reap_running() - reap_vms(), but for VMs that are kept and have ended
+ * @state:	state directory
+ * @names:	array of names; out: without those that were left alone
+ * @cancel_fd:	see reap_vms()
+ * @err:	error
+ *
+ * Also of one that another command is just keeping, which is waited for.
+ *
+ * Return: see reap_vms()
+ */
+int reap_running(const struct vf_state *state, json_t *names, int cancel_fd,
+		 struct vf_err *err);
+
+/**
  * reap_vms_unlock() - reap_vms() for who has judged them under the lock
  * @state:	state directory
  * @names:	array of names, none of which another command takes away

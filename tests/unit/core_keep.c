@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -168,13 +169,57 @@ static void removed(void **state)
 	assert_int_equal(vm_run_open(&fix->state, "web"), -ENOENT);
 }
 
+/* Another command is at work on it, and lets go of it some time. */
+static pid_t work_on(struct fixture *fix)
+{
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		process_mark(fix->vm.run_fd, VM_REAPER_FILE, &fix->err);
+		(void)!write(fds[1], "", 1);
+		vf_write_file(fix->vm.run_fd, VM_KEPT_FILE, "", 0, false,
+			      &fix->err);
+		unlinkat(fix->vm.run_fd, VM_REAPER_FILE, 0);
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	return pid;
+}
+
+/* All that run are meant: not one that another command has just kept. */
+static void spared(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *names = json_pack("[s]", "web");
+	pid_t pid = work_on(fix);
+
+	assert_int_equal(reap_running(&fix->state, names, -1, &fix->err), 0);
+	assert_int_equal(json_array_size(names), 0);
+	is(fix, VM_STATE_STOPPED, false);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(has(fix, VM_RECORD_FILE));
+	/* one that is not kept goes */
+	assert_int_equal(unlinkat(fix->vm.run_fd, VM_KEPT_FILE, 0), 0);
+	json_array_append_new(names, json_string("web"));
+	assert_int_equal(reap_running(&fix->state, names, -1, &fix->err), 0);
+	assert_int_equal(json_array_size(names), 1);
+	assert_int_equal(vm_run_open(&fix->state, "web"), -ENOENT);
+}
+
 #define keep_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		keep_test(seen),    keep_test(tidied),	keep_test(claimed),
-		keep_test(stopped), keep_test(removed),
+		keep_test(stopped), keep_test(removed), keep_test(spared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
