@@ -259,7 +259,8 @@ void nets_detach(struct nets *nets, struct vm *const *vms, unsigned int num)
 	for (unsigned int k = 0; k < nets->num; k++) {
 		__free struct net_port *ports = collect(vms, num, k, &ignored);
 
-		if (ports)
+		/* a network that could not be opened has no port of ours */
+		if (ports && nets->net[k])
 			net_ports_detach(nets->net[k], ports, num, &ignored);
 	}
 }

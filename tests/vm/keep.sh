@@ -158,6 +158,11 @@ check "stop killed" survives_kill 0.05 stop web-1 --keep
 vmfork stop web-1 --keep >/dev/null
 who=$(vm_field web-1 '"\(.mac) \(.ipv4) \(.ipv6)"')
 ip link del vfb-default
+ip link add vfb-default type dummy
+check "another's link is in the way" says 1 'link vfb-default exists' "$VMFORK" \
+	start web-1
+check "it is stopped as before" is web-1 stopped
+ip link del vfb-default
 nft flush ruleset
 rm "$STATE/net/default/leases.json"
 vmfork run other --no-wait --accel tcg >/dev/null
