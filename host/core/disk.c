@@ -173,6 +173,24 @@ int disk_place(const struct vmm_disks *disks, int from_fd, int to_fd,
 	return ret;
 }
 
+/* What is to survive the loss of the machine needs its name, too. */
+static int add_layer(const struct vm *vm, unsigned int disk,
+		     const struct vmm_disk *d, struct vf_err *err)
+{
+	char name[VMM_LAYER_NAME];
+	int ret = vm->hardware.engine->disk_create(vm->run_fd, disk, d->layers,
+						   NULL, VMM_FORMAT_QCOW2,
+						   d->bytes, err);
+
+	if (ret < 0 || !vm->disks.is_durable)
+		return ret;
+	vmm_layer_name(name, disk, d->layers);
+	ret = vf_sync_file(vm->run_fd, name, err);
+	if (!ret && fsync(vm->run_fd) < 0)
+		ret = vf_err_errno(err, errno, "%s", name);
+	return ret;
+}
+
 /* One more layer on each disk. */
 static int add_layers(const struct vm *vm, const struct vmm_disks *disks,
 		      struct vf_err *err)
@@ -180,9 +198,7 @@ static int add_layers(const struct vm *vm, const struct vmm_disks *disks,
 	int ret = 0;
 
 	for (unsigned int i = 0; !ret && i < disks->num; i++)
-		ret = vm->hardware.engine->disk_create(
-			vm->run_fd, i, disks->disk[i].layers, NULL,
-			VMM_FORMAT_QCOW2, disks->disk[i].bytes, err);
+		ret = add_layer(vm, i, &disks->disk[i], err);
 	return ret;
 }
 
@@ -260,9 +276,10 @@ static int resume_one(const struct vm *vm, unsigned int disk,
 		return 0;
 	if (num == VMM_LAYERS_MAX)
 		return say_full(vm, disk, err);
-	d->layers++;
-	return vm->hardware.engine->disk_create(
-		vm->run_fd, disk, num, NULL, VMM_FORMAT_QCOW2, d->bytes, err);
+	ret = add_layer(vm, disk, d, err);
+	if (!ret)
+		d->layers++;
+	return ret;
 }
 
 int disk_resume(const struct vm *vm, struct vmm_disks *disks,

@@ -203,6 +203,7 @@ int vm_open(struct vm *vm, const struct vf_state *state, const char *name,
 		ret = record_unpack(vm, json, err);
 	if (ret < 0)
 		vf_err_wrap(err, "VM %s", name);
+	vm->disks.is_durable = vm_is_kept(vm);
 	return ret;
 }
 
@@ -346,7 +347,7 @@ int vm_write_mail(const struct vm *vm, const struct letter *letter,
 
 	if (!ret)
 		ret = vf_write_file(vm->run_fd, VM_MAIL_FILE, &mail,
-				    sizeof(mail), false, err);
+				    sizeof(mail), vm_is_kept(vm), err);
 	return ret;
 }
 

@@ -9,6 +9,7 @@
 #ifndef VF_VMM_DISK_H
 #define VF_VMM_DISK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -32,6 +33,7 @@ struct vmm_disk {
 struct vmm_disks {
 	unsigned int num;
 	struct vmm_disk disk[VMM_DISKS_MAX];
+	bool is_durable; /* what a guest flushes survives the loss of the machine */
 };
 
 /**

@@ -40,10 +40,12 @@ const char *qemu_program(void);
  * @dir:	path of its directory, which QEMU goes on to use
  * @disk:	disk
  * @layer:	layer
+ * @is_durable:	see struct vmm_disks
  *
  * Return: an object, a new reference, or NULL
  */
-json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer);
+json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer,
+			bool is_durable);
 
 /**
  * qemu_args_init() - Put a command line together

@@ -155,7 +155,8 @@ static void add_disks(struct qemu_args *args, const struct vmm_spec *spec,
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", inherit(args, run_fd));
 	for (unsigned int i = 0; i < disks->num; i++) {
 		unsigned int top = disks->disk[i].layers - 1;
-		__json json_t *node = qemu_layer_node(dir, i, top);
+		__json json_t *node =
+			qemu_layer_node(dir, i, top, disks->is_durable);
 		char name[VMM_LAYER_NAME];
 
 		add(args, "-blockdev");

@@ -14,11 +14,13 @@
 #include "vmm/qemu.h"
 
 /*
- * Layers live no longer than this machine runs: nothing is gained by waiting for
- * the storage when the guest flushes. Who keeps a layer syncs it.
+ * As a rule layers live no longer than this machine runs: nothing is gained by
+ * waiting for the storage when the guest flushes. Who keeps a layer syncs it.
  */
-json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer)
+json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer,
+			bool is_durable)
 {
+	int no_flush = !is_durable;
 	char name[VMM_LAYER_NAME], path[PATH_MAX];
 
 	vmm_layer_name(name, disk, layer);
@@ -27,9 +29,9 @@ json_t *qemu_layer_node(const char *dir, unsigned int disk, unsigned int layer)
 		return NULL;
 	return json_pack("{s:s,s:s,s:s,s:{s:b},s:{s:s,s:s,s:s,s:{s:b}}}",
 			 "driver", "qcow2", "node-name", name, "discard",
-			 "unmap", "cache", "no-flush", 1, "file", "driver",
-			 "file", "filename", path, "discard", "unmap", "cache",
-			 "no-flush", 1);
+			 "unmap", "cache", "no-flush", no_flush, "file",
+			 "driver", "file", "filename", path, "discard", "unmap",
+			 "cache", "no-flush", no_flush);
 }
 
 int qemu_disk_probe(const char *path, enum vmm_format *format, uint64_t *bytes,
@@ -90,7 +92,8 @@ int qemu_disks_add(struct vmm *vmm, const struct vmm_disks *disks,
 	if (ret < 0)
 		return vf_err_errno(err, ret, "disks");
 	for (unsigned int i = 0; !ret && i < disks->num; i++) {
-		json_t *node = qemu_layer_node(dir, i, disks->disk[i].layers);
+		json_t *node = qemu_layer_node(dir, i, disks->disk[i].layers,
+					       disks->is_durable);
 
 		if (!node)
 			return vf_err_errno(err, ENOMEM, "disk %u", i);

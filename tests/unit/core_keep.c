@@ -39,7 +39,7 @@ static int setup(void **state)
 	fix->vm.hardware.engine = &qemu_ops;
 	fix->vm.hardware.config.cpus = 1;
 	fix->vm.hardware.config.memory_bytes = 1 << 20;
-	fix->vm.disks = (struct vmm_disks){ 1, { { 512, 1 } } };
+	fix->vm.disks = (struct vmm_disks){ .num = 1, .disk = { { 512, 1 } } };
 	vm_created(&fix->vm);
 	*state = fix;
 	return vm_save(&fix->vm, &fix->err);

@@ -39,6 +39,12 @@ layers_of() { # SNAPSHOT
 	sha256sum "$STATE/snapshots/$1"/disk0.*
 }
 
+# Does QEMU pass its guest's flushes on to the storage?
+is_durable() { # VM
+	! tr '\0' '\n' <"/proc/$(vm_field "$1" .pid)/cmdline" |
+		grep -q '"no-flush": *true'
+}
+
 has_ended() { # VM
 	is "$1" stopped
 }
@@ -76,6 +82,7 @@ done
 
 # --- stopped, and as itself again --------------------------------------------
 
+check "what goes with the machine is not synced" eval '! is_durable web-1'
 who=$(identity web-1)
 check "it is not its source" [ "$(head -n 1 <<<"$who")" != \
 	"$(cat "$notes/machine-id")" ]
@@ -104,6 +111,7 @@ check "which is not its sibling" [ "$(head -n 1 <<<"$pooled")" != 	"$(head -n 1 
 vmfork stop pooled-1 >/dev/null
 check "its snapshot is removed" vmfork rmi ready
 check "it starts" vmfork start web-1
+check "it outlives the machine" is_durable web-1
 check "from its own disk" has_after_boot web-1 fork1
 check "its sibling has another" has_kept web-2 fork2
 check "as itself" same "$who" "$(identity web-1)"
