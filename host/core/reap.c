@@ -347,7 +347,7 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 	if (reap_mark(state, picked) < 0)
 		return reap_vms_locked(state, picked, err);
 	forget(state, picked);
-	vf_close_fd(&fd);
+	close(vf_steal_fd(&fd));
 	ret = plugs_init(&plugs, state, picked, err);
 	if (!ret)
 		ret = end_vms(state, picked, &plugs, false, err);
