@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "core/guard.h"
 #include "core/hold.h"
 #include "core/keep.h"
 #include "core/reap.h"
@@ -90,27 +91,13 @@ static void drop_run(int run_fd)
 	unlinkat(run_fd, VM_CREATOR_FILE, 0);
 }
 
-/* End what there is of an engine. The VM bears our mark. */
-static int end_run(const struct vf_state *state, const char *name,
-		   struct vf_err *err)
-{
-	__json json_t *names = json_pack("[s]", name);
-	__close int run_fd = vm_run_open(state, name);
-	int ret = reap_end(state, names, err);
-
-	if (!ret && run_fd >= 0)
-		drop_run(run_fd);
-	return ret;
-}
-
-/* All that it is made of, and its name. */
-static int sync_all(const struct vf_state *state, const struct vm *vm,
-		    struct vf_err *err)
+/* All that it is made of. */
+static int sync_all(int run_fd, struct vf_err *err)
 {
 	__json json_t *names = NULL;
 	json_t *name;
 	size_t i;
-	int ret = vf_list_dir(vm->run_fd, &names, err);
+	int ret = vf_list_dir(run_fd, &names, err);
 
 	if (ret < 0)
 		return ret;
@@ -118,14 +105,48 @@ static int sync_all(const struct vf_state *state, const struct vm *vm,
 		const char *text = json_string_value(name);
 		struct stat st;
 
-		if (fstatat(vm->run_fd, text, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode) &&
-		    vf_sync_file(vm->run_fd, text, err) < 0)
+		if (fstatat(run_fd, text, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && vf_sync_file(run_fd, text, err) < 0)
 			return -err->num;
 	}
-	if (fsync(vm->run_fd) < 0 || fsync(state->vms_fd) < 0)
-		return vf_err_errno(err, errno, "VM %s", vm->name);
-	return 0;
+	return fsync(run_fd) < 0 ? vf_err_errno(err, errno, "files") : 0;
+}
+
+/* What is left of a run goes, what it wrote is durable. Its engine has ended. */
+static int settle_run(const struct vf_state *state, const char *name,
+		      struct vf_err *err)
+{
+	__close int run_fd = vm_run_open(state, name);
+	int ret;
+
+	if (run_fd < 0)
+		return vf_err_errno(err, run_fd, "VM %s", name);
+	drop_run(run_fd);
+	ret = sync_all(run_fd, err);
+	return ret < 0 ? vf_err_wrap(err, "VM %s", name) : 0;
+}
+
+/* End what there is of engines. The VMs bear our mark. */
+static int end_runs(const struct vf_state *state, const json_t *names,
+		    struct vf_err *err)
+{
+	int ret = reap_end(state, names, err);
+	struct vf_err why;
+	json_t *name;
+	size_t i;
+
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name) {
+		if (settle_run(state, json_string_value(name), &why) == 0 ||
+		    ret)
+			continue;
+		*err = why;
+		ret = -why.num;
+	}
+	if (fsync(state->vms_fd) < 0 && !ret)
+		ret = vf_err_errno(err, errno, "VMs");
+	return ret;
 }
 
 /*
@@ -145,54 +166,63 @@ static int keep_held(const struct vm *vm, const struct hold *hold,
 	return ret;
 }
 
-/* Nobody else touches it from here on, until its mark has gone. */
-static int mark(const struct vf_state *state, const struct vm *vm,
-		const struct hold *hold, int cancel_fd, struct vf_err *err)
+/* What one command does to one VM. */
+struct work {
+	const struct vf_state *state;
+	const struct vm *vm;
+	const json_t *names;	   /* its name */
+	const struct reap_id *ids; /* what it was as it was looked for */
+	const struct keep_request *request;
+};
+
+/*
+ * Nobody else touches it from here on, until its mark has gone; or, without room
+ * for one, until the state is unlocked.
+ *
+ * @lock_fd: out: to be closed; -1 if it is marked
+ */
+static int mark(const struct work *w, const struct hold *hold, int *lock_fd,
+		struct vf_err *err)
 {
-	__json json_t *names = json_pack("[s]", vm->name);
-	__free struct reap_id *ids = reap_ids_new(state, names);
 	__json json_t *same = NULL;
-	__close int lock_fd = -1;
+	__close int fd =
+		reap_lock(w->state, w->names, w->request->cancel_fd, err);
 	int ret;
 
-	if (!ids)
-		return vf_err_errno(err, ENOMEM, "VM %s", vm->name);
-	lock_fd = reap_lock(state, names, cancel_fd, err);
-	if (lock_fd < 0)
-		return lock_fd;
-	same = reap_same(state, names, ids);
+	if (fd < 0)
+		return fd;
+	same = reap_same(w->state, w->names, w->ids);
 	if (!json_array_size(same))
 		return vf_err_set(err, ENOENT,
 				  "VM %s: another command took it away",
-				  vm->name);
-	ret = check_opened(state, vm, err);
+				  w->vm->name);
+	ret = check_opened(w->state, w->vm, err);
 	if (!ret)
-		ret = keep_held(vm, hold, err);
-	if (!ret && reap_mark(state, names) < 0)
-		ret = vf_err_set(err, ENOSPC, "VM %s: no room for a mark",
-				 vm->name);
-	return ret;
+		ret = keep_held(w->vm, hold, err);
+	if (ret < 0)
+		return ret;
+	if (reap_mark(w->state, w->names) == 0)
+		close(vf_steal_fd(&fd));
+	*lock_fd = vf_steal_fd(&fd);
+	return 0;
 }
 
-static void unmark(const struct vf_state *state, const char *name)
+/*
+ * An engine that was told to end cannot be told to go on: whatever fails then, the
+ * VM stays one that is kept.
+ *
+ * @hold: what its guest keeps still; NULL: it was not asked
+ */
+static int stop_held(const struct work *w, const struct hold *hold,
+		     struct vf_err *err)
 {
-	__json json_t *names = json_pack("[s]", name);
-
-	reap_unmark(state, names);
-}
-
-/* @hold: what its guest keeps still; NULL: it was not asked */
-static int stop_held(const struct vf_state *state, const struct vm *vm,
-		     const struct hold *hold, int cancel_fd, struct vf_err *err)
-{
-	int ret = mark(state, vm, hold, cancel_fd, err);
+	__close int lock_fd = -1;
+	int ret = mark(w, hold, &lock_fd, err);
 
 	if (ret < 0)
 		return ret;
-	ret = end_run(state, vm->name, err);
-	if (!ret)
-		ret = sync_all(state, vm, err);
-	unmark(state, vm->name);
+	ret = end_runs(w->state, w->names, err);
+	reap_unmark(w->state, w->names);
 	return ret;
 }
 
@@ -211,32 +241,43 @@ static int hold_guest(struct hold *hold, const char *name, struct vf_err *err)
 	return ret;
 }
 
+/* Giving up means to let it go; one that has ended does not hear it. */
+static void let_go(struct hold *hold, struct vmm *vmm)
+{
+	struct vf_err ignored;
+
+	vmm->cancel_fd = -1;
+	hold_end(hold, &ignored);
+}
+
 /* What the guest has not written goes with its memory. */
-static int stop_quiet(const struct vf_state *state, const struct vm *vm,
-		      const struct keep_request *request, struct vf_err *err)
+static int stop_quiet(const struct work *w, struct vf_err *err)
 {
 	const struct hold_wish wish = {
 		.quiesce = true,
 		.policy = VMFORK_POLICY_IGNORE,
-		.timeout_ms = request->timeout_ms,
+		.timeout_ms = w->request->timeout_ms,
 	};
+	const struct vm *vm = w->vm;
 	struct request_to to;
-	struct vf_err ignored;
+	struct guard guard;
 	struct hold hold;
 	struct vmm vmm;
-	int ret = vm_attach(vm, &vmm, request->cancel_fd, err);
+	int ret = vm_attach(vm, &vmm, w->request->cancel_fd, err);
 
 	if (ret < 0)
 		return ret;
 	request_to_init(&to, vm, &vmm, vm->mailbox_gpa);
 	hold_init(&hold, &to, &wish);
-	ret = hold_guest(&hold, vm->name, err);
-	if (!ret)
-		ret = stop_held(state, vm, &hold, request->cancel_fd, err);
-	/* giving up means to let it go; one that has ended does not hear it */
-	vmm.cancel_fd = -1;
-	if (ret < 0)
-		hold_end(&hold, &ignored);
+	ret = guard_start(&guard, vm, hold.wish ? to.gpa : 0, &vmm, err);
+	if (!ret) {
+		ret = hold_guest(&hold, vm->name, err);
+		if (!ret)
+			ret = stop_held(w, &hold, err);
+		if (ret < 0)
+			let_go(&hold, &vmm);
+		guard_stop(&guard, !ret || !hold.is_asked);
+	}
 	vm_detach(&vmm);
 	return ret;
 }
@@ -244,16 +285,22 @@ static int stop_quiet(const struct vf_state *state, const struct vm *vm,
 int keep_stop(const struct vf_state *state, const char *name,
 	      const struct keep_request *request, struct vf_err *err)
 {
+	__json json_t *names = json_pack("[s]", name);
+	__free struct reap_id *ids = reap_ids_new(state, names);
 	struct vm vm;
-	int ret = vm_open(&vm, state, name, err);
+	const struct work w = { state, &vm, names, ids, request };
+	int ret;
 
+	if (!ids)
+		return vf_err_errno(err, ENOMEM, "VM %s", name);
+	ret = vm_open(&vm, state, name, err);
 	if (!ret)
 		ret = check_opened(state, &vm, err);
 	if (!ret && vm_get_state(state, name) == VM_STATE_RUNNING &&
 	    request->quiesce)
-		ret = stop_quiet(state, &vm, request, err);
+		ret = stop_quiet(&w, err);
 	else if (!ret)
-		ret = stop_held(state, &vm, NULL, request->cancel_fd, err);
+		ret = stop_held(&w, NULL, err);
 	vm_close(&vm);
 	return ret;
 }
@@ -296,7 +343,7 @@ int keep_claim(struct vm *vm, const struct vf_state *state, const char *name,
 	if (ret < 0)
 		return ret;
 	close(vf_steal_fd(&lock_fd));
-	ret = end_run(state, name, err);
+	ret = end_runs(state, names, err);
 	if (!ret)
 		ret = process_mark(vm->run_fd, VM_CREATOR_FILE, err);
 	reap_unmark(state, names);
@@ -329,20 +376,12 @@ int keep_tidy(const struct vf_state *state, const json_t *names, int lock_fd,
 	      struct vf_err *err)
 {
 	__close int fd = lock_fd;
-	struct vf_err why;
-	json_t *name;
-	int ret = 0;
-	size_t i;
+	int ret;
 
 	/* without room for marks the lock tells that they are ours */
 	if (reap_mark(state, names) == 0)
-		vf_close_fd(&fd);
-	json_array_foreach(names, i, name) {
-		if (end_run(state, json_string_value(name), &why) == 0 || ret)
-			continue;
-		*err = why;
-		ret = -why.num;
-	}
+		close(vf_steal_fd(&fd));
+	ret = end_runs(state, names, err);
 	reap_unmark(state, names);
 	return ret;
 }
