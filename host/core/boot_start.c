@@ -43,20 +43,38 @@ void boot_exit(struct boot *b)
 	nets_close(&b->nets);
 }
 
+/* @fd: out: left alone if the VM has no such file; without it, it boots otherwise */
+static int open_file(int *fd, const struct vm *vm, const char *name,
+		     bool has_it, struct vf_err *err)
+{
+	if (!has_it)
+		return 0;
+	*fd = openat(vm->run_fd, name, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? vf_err_errno(err, errno, "VM %s: %s", vm->name, name)
+		       : 0;
+}
+
 static int spawn(struct boot *b, const int tap_fds[VM_NICS_MAX],
 		 struct vf_err *err)
 {
 	struct vm *vm = b->vm;
-	__close int kernel_fd =
-		openat(vm->run_fd, VM_KERNEL_FILE, O_RDONLY | O_CLOEXEC);
-	__close int initrd_fd =
-		openat(vm->run_fd, VM_INITRD_FILE, O_RDONLY | O_CLOEXEC);
-	__close int mail_fd =
-		openat(vm->run_fd, VM_MAIL_FILE, O_RDONLY | O_CLOEXEC);
-	struct vmm_spec spec = {
+	const struct vm_hardware *hw = &vm->hardware;
+	__close int kernel_fd = -1, initrd_fd = -1, mail_fd = -1;
+	int ret =
+		open_file(&kernel_fd, vm, VM_KERNEL_FILE, hw->has_kernel, err);
+	struct vmm_spec spec;
+
+	if (!ret)
+		ret = open_file(&initrd_fd, vm, VM_INITRD_FILE, hw->has_initrd,
+				err);
+	if (!ret)
+		ret = open_file(&mail_fd, vm, VM_MAIL_FILE, true, err);
+	if (ret < 0)
+		return ret;
+	spec = (struct vmm_spec){
 		.name = vm->name,
-		.config = &vm->hardware.config,
-		.append = vm->hardware.append,
+		.config = &hw->config,
+		.append = hw->append,
 		.kernel_fd = kernel_fd,
 		.initrd_fd = initrd_fd,
 		.mail_fd = mail_fd,
@@ -66,7 +84,7 @@ static int spawn(struct boot *b, const int tap_fds[VM_NICS_MAX],
 
 	vm_spec_nics(vm, tap_fds, &spec);
 	b->vmm = (struct vmm){
-		.ops = vm->hardware.engine,
+		.ops = hw->engine,
 		.proc.pidfd = -1,
 		.run_fd = vm->run_fd,
 		.cancel_fd = b->request->cancel_fd,
