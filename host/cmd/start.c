@@ -20,7 +20,10 @@ int cmd_start(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 {
 	struct boot_request r = { .wait = true, .cancel_fd = cmd->cancel_fd };
 	unsigned int timeout_s = TIMEOUT_S;
+	const char *accel = NULL;
 	const struct opt opts[] = {
+		{ "accel", 0, OPT_STRING, &accel, "NAME",
+		  "kvm or tcg (what it ran on)" },
 		{ "no-wait", 0, OPT_NEGATE, &r.wait, NULL,
 		  "return at once, not when the guest is armed" },
 		{ "timeout", 't', OPT_UINT, &timeout_s, "SECONDS",
@@ -39,6 +42,10 @@ int cmd_start(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 
 	if (ret)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
+	if (accel && (vmm_accel_parse(&r.config.accel, accel) < 0 ||
+		      r.config.accel == VMM_ACCEL_AUTO))
+		return cmd_usage_error(
+			cmd, err, "--accel '%s': neither kvm nor tcg", accel);
 	r.name = argv[0];
 	r.timeout_ms =
 		(int)(timeout_s < TIMEOUT_MAX_S ? timeout_s : TIMEOUT_MAX_S) *

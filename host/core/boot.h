@@ -40,12 +40,15 @@ int boot_vm(struct vm *vm, const struct vf_state *state,
  * boot_again() - Boot a VM that was kept and is stopped, from its own disks
  * @vm:		out; vm_close() it, also after a failure
  * @state:	state directory
- * @request:	name, wait, timeout_ms and cancel_fd; all else is on record
+ * @request:	name, wait, timeout_ms, cancel_fd and config.accel, with
+ *		VMM_ACCEL_AUTO as before; all else is on record
  * @err:	error
  *
  * It has the identity that it had. On failure it is stopped as before.
  *
- * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if it is not stopped
+ * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if it is not stopped,
+ * -ESRCH if it is dead, -ESTALE if an image was changed, -E2BIG if a disk has as
+ * many layers as it may have, -ECANCELED, -ETIMEDOUT as boot_vm()
  */
 int boot_again(struct vm *vm, const struct vf_state *state,
 	       const struct boot_request *request, struct vf_err *err);

@@ -169,9 +169,13 @@ int boot_again(struct vm *vm, const struct vf_state *state,
 	int ret;
 
 	boot_init(&b, vm, state, request);
+	/* it has run on what it has, or was told to: nothing is tried */
+	b.kvm = ACCEL_USABLE;
 	ret = keep_claim(vm, state, request->name, request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
+	if (request->config.accel != VMM_ACCEL_AUTO)
+		vm->hardware.config.accel = request->config.accel;
 	ret = boot_claimed(&b, err);
 	if (ret < 0)
 		boot_stop(&b);
