@@ -44,7 +44,8 @@ int keep_check(const struct vf_state *state, const char *name,
  * to its programs it is a power cut. One that is stopped already stays so. On
  * failure it goes on, or gc finds it.
  *
- * Return: 0 or -errno
+ * Return: 0 or -errno as keep_check()'s, -ENOTSUP also if its guest is not known
+ * to have an agent, -EREMOTEIO if that could not, -ETIMEDOUT, -ECANCELED
  */
 int keep_stop(const struct vf_state *state, const char *name,
 	      const struct keep_request *request, struct vf_err *err);
@@ -60,7 +61,8 @@ int keep_stop(const struct vf_state *state, const char *name,
  * vm_created() it once it runs, keep_unclaim() it if it does not. If the caller
  * is killed it is stopped again.
  *
- * Return: 0 or -errno, -ENOENT if there is none, -EBUSY if it is not stopped
+ * Return: 0 or -errno, -ENOENT if there is none, -ESRCH if it is dead, -EBUSY if
+ * it runs or another command is at work on it, -ECANCELED, -ENOSPC
  */
 int keep_claim(struct vm *vm, const struct vf_state *state, const char *name,
 	       int cancel_fd, struct vf_err *err);
