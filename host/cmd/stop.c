@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "cmd/cmd.h"
 #include "core/keep.h"
 #include "core/reap.h"
 
 #define QUIESCE_S 30
+#define NOT_GIVEN UINT_MAX
 
 struct request {
 	bool all;
@@ -56,6 +59,39 @@ static int choose(const struct vf_state *state, const struct request *r,
 	return 0;
 }
 
+static void tell(const struct vf_err *why)
+{
+	vf_log(VF_LOG_ERROR, "%s", why->msg);
+	if (*why->hint)
+		vf_log(VF_LOG_ERROR, "hint: %s", why->hint);
+}
+
+/* As far as it goes: what was kept is told, whatever became of the next one. */
+static int keep_all(struct cmd *cmd, const struct vf_state *state,
+		    const struct request *r, const json_t *names,
+		    struct vf_err *err)
+{
+	__json json_t *kept = json_array();
+	bool failed;
+	json_t *name;
+	int ret = 0;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		ret = keep_stop(state, json_string_value(name), &r->how, err);
+		if (ret < 0)
+			break;
+		json_array_append(kept, name);
+	}
+	if (ret < 0 && !json_array_size(kept))
+		return ret;
+	if (ret < 0)
+		tell(err);
+	failed = ret < 0;
+	ret = cmd_print_lines(cmd, kept, err);
+	return ret == CMD_EXIT_DONE && failed ? CMD_EXIT_PARTLY : ret;
+}
+
 /* All that can be told before is told before the first one ends. */
 static int keep(struct cmd *cmd, const struct vf_state *state,
 		const struct request *r, struct vf_err *err)
@@ -68,11 +104,7 @@ static int keep(struct cmd *cmd, const struct vf_state *state,
 	json_array_foreach(names, i, name)
 		if (!ret)
 			ret = keep_check(state, json_string_value(name), err);
-	json_array_foreach(names, i, name)
-		if (!ret)
-			ret = keep_stop(state, json_string_value(name), &r->how,
-					err);
-	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
+	return ret < 0 ? ret : keep_all(cmd, state, r, names, err);
 }
 
 static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
@@ -100,7 +132,7 @@ int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	struct request request = {
 		.how = { .quiesce = true, .cancel_fd = cmd->cancel_fd },
 	};
-	unsigned int timeout_s = QUIESCE_S;
+	unsigned int timeout_s = NOT_GIVEN;
 	const struct opt opts[] = {
 		{ "all", 0, OPT_FLAG, &request.all, NULL,
 		  "every VM, but for those that are kept and have ended" },
@@ -129,6 +161,12 @@ int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		return cmd_usage_error(cmd, err,
 				       "--no-quiesce: nothing is kept without "
 				       "--keep");
+	if (timeout_s == NOT_GIVEN)
+		timeout_s = QUIESCE_S;
+	else if (!request.keep)
+		return cmd_usage_error(cmd, err,
+				       "--quiesce-timeout: nothing is kept "
+				       "without --keep");
 	if (timeout_s < 1 || timeout_s > VMFORK_HOOKS_MS_MAX / 1000)
 		return cmd_usage_error(cmd, err,
 				       "--quiesce-timeout: not 1 to %d",
