@@ -99,10 +99,13 @@ static void keep_record(struct batch *b, struct fork_job *job)
 	struct vf_err err;
 
 	if (vm_reopen(&job->vm, b->state, &err) < 0 ||
-	    keep_mail(b, job, &err) < 0 || vm_save(&job->vm, &err) < 0 ||
+	    vm_save(&job->vm, &err) < 0 ||
 	    vf_json_save(job->vm.run_fd, VM_TIMELINE_FILE, record, false,
 			 &err) < 0)
 		vf_log(VF_LOG_WARN, "VM %s: record: %s", job->vm.name, err.msg);
+	if (job->vm.run_fd >= 0 && keep_mail(b, job, &err) < 0)
+		vf_log(VF_LOG_WARN, "VM %s: mail at boot: %s", job->vm.name,
+		       err.msg);
 	vm_close(&job->vm);
 }
 
