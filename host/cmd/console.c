@@ -21,8 +21,11 @@ static int console_connect(const struct vm *vm, int cancel_fd,
 	int fd = vf_unix_connect(vm->run_fd, VMM_CONSOLE_SOCKET, cancel_fd,
 				 vf_now_us() + CONNECT_US);
 
-	if (fd == -ECONNREFUSED) {
+	if (fd == -ECONNREFUSED || fd == -ENOENT) {
 		vf_err_set(err, ESRCH, "VM %s: not running", vm->name);
+		if (vm_is_kept(vm))
+			vf_err_hint(err, "'vmfork start %s' boots it again",
+				    vm->name);
 		return -ESRCH;
 	}
 	if (fd < 0)

@@ -97,8 +97,9 @@ check "gc leaves it alone" same '' "$(vmfork gc)"
 check "it is in nobody's way" holds "$(vmfork fork ready --json)" '.acked == 1'
 check "its name is taken" says 1 'VM web-1: exists' "$VMFORK" fork ready \
 	--name web
-check "it has no console" says 1 'VM web-1: not running' "$VMFORK" snapshot \
-	web-1 never
+check "it cannot be snapshotted" says 1 'VM web-1: not running' "$VMFORK" \
+	snapshot web-1 never
+check "it has no console" says 1 'VM web-1: not running' "$VMFORK" console web-1
 vmfork stop src ready-1 >/dev/null
 vmfork pool fill ready -n 1 >/dev/null
 vmfork fork ready --name pooled >/dev/null
@@ -166,7 +167,7 @@ check "stop killed" survives_kill 0.05 stop web-1 --keep
 vmfork stop web-1 --keep >/dev/null
 who=$(vm_field web-1 '"\(.mac) \(.ipv4) \(.ipv6)"')
 ip link del vfb-default
-ip link add vfb-default type dummy
+ip link add vfb-default type bridge
 check "another's link is in the way" says 1 'link vfb-default exists' "$VMFORK" \
 	start web-1
 check "it is stopped as before" is web-1 stopped
@@ -186,10 +187,19 @@ check "no such VM" says 1 'VM none: does not exist' "$VMFORK" start none
 check "--no-quiesce without --keep" says 2 'no-quiesce' "$VMFORK" stop web-1 \
 	--no-quiesce
 vmfork run plain >/dev/null
+check "--quiesce-timeout without --keep" says 2 'quiesce-timeout: nothing' \
+	"$VMFORK" stop web-1 --quiesce-timeout 5
+check "--accel auto" says 2 'neither kvm nor tcg' "$VMFORK" start web-1 \
+	--accel auto
 check "one without a disk" says 1 'VM plain: has no disk' "$VMFORK" stop plain \
 	--keep
 check "which goes on" is plain running
 vmfork stop plain >/dev/null
+mv "$STATE/vms/web-1/kernel" "$notes/"
+check "its kernel has gone" says 1 'VM web-1: kernel: No such file' "$VMFORK" \
+	start web-1
+check "it is stopped as before" is web-1 stopped
+mv "$notes/kernel" "$STATE/vms/web-1/"
 touch "$notes/fs"
 check "its image was written" says 1 'disk .*fs: was written' "$VMFORK" start \
 	web-1
