@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -68,13 +69,19 @@ static int collect_vms(const struct vf_state *state, int *lock_fd,
 		    VM_STATE_DEAD)
 			continue;
 		json_array_append(dead, name);
-		json_array_append_new(
-			removed,
-			json_sprintf("VM %s", json_string_value(name)));
 	}
 	if (!json_array_size(dead))
 		return 0;
 	ret = reap_vms_unlock(state, dead, vf_steal_fd(lock_fd), err);
+	/* of several that could not all be removed, some were */
+	json_array_foreach(dead, i, name) {
+		__close int fd = vm_run_open(state, json_string_value(name));
+
+		if (fd == -ENOENT)
+			json_array_append_new(
+				removed,
+				json_sprintf("VM %s", json_string_value(name)));
+	}
 	return relock(state, lock_fd, ret, err);
 }
 
@@ -90,17 +97,17 @@ static int tidy_vms(const struct vf_state *state, int *lock_fd, json_t *removed,
 	if (ret < 0)
 		return ret;
 	json_array_foreach(names, i, name) {
-		const char *text = json_string_value(name);
-
-		if (!keep_is_loose(state, text))
-			continue;
-		json_array_append(loose, name);
-		json_array_append_new(removed,
-				      json_sprintf("last run of VM %s", text));
+		if (keep_is_loose(state, json_string_value(name)))
+			json_array_append(loose, name);
 	}
 	if (!json_array_size(loose))
 		return 0;
 	ret = keep_tidy(state, loose, vf_steal_fd(lock_fd), err);
+	json_array_foreach(loose, i, name)
+		if (!keep_is_loose(state, json_string_value(name)))
+			json_array_append_new(
+				removed, json_sprintf("last run of VM %s",
+						      json_string_value(name)));
 	return relock(state, lock_fd, ret, err);
 }
 
