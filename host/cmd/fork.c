@@ -55,22 +55,29 @@ static json_t *describe(const struct fork_result *result, const char *snapshot)
 			 (json_int_t)result->wall_us, "forks", forks);
 }
 
-/* A hint is good for all of them. */
+static bool was_hinted(const struct fork_result *result, unsigned int num)
+{
+	for (unsigned int i = 0; i < num; i++)
+		if (result->jobs[i].err.num &&
+		    !strcmp(result->jobs[i].err.hint,
+			    result->jobs[num].err.hint))
+			return true;
+	return false;
+}
+
+/* A hint is good for all that it fits. */
 static void tell_errors(const struct fork_result *result)
 {
-	const char *hint = "";
-
 	for (unsigned int i = 0; i < result->num; i++) {
 		const struct vf_err *err = &result->jobs[i].err;
 
-		if (err->num)
-			vf_log(VF_LOG_ERROR, "fork %s: %s",
-			       result->jobs[i].vm.name, err->msg);
-		if (err->num && !*hint)
-			hint = err->hint;
+		if (!err->num)
+			continue;
+		vf_log(VF_LOG_ERROR, "fork %s: %s", result->jobs[i].vm.name,
+		       err->msg);
+		if (*err->hint && !was_hinted(result, i))
+			vf_log(VF_LOG_ERROR, "hint: %s", err->hint);
 	}
-	if (*hint)
-		vf_log(VF_LOG_ERROR, "hint: %s", hint);
 }
 
 static int report(struct cmd *cmd, const struct fork_result *result,
