@@ -72,12 +72,27 @@ static void begin(struct vminfo *info, const struct vf_state *state,
 	vm_close(&info->vm);
 }
 
+/* A TAP went with its engine; what was seen on it is of no run any more. */
+static void drop_taps(json_t *json)
+{
+	json_t *link;
+	size_t i;
+
+	json_object_set_new(json, "tap", json_null());
+	json_array_foreach(json_object_get(json, "links"), i, link) {
+		json_object_set_new(link, "tap", json_null());
+		json_object_set_new(link, "verified", json_null());
+	}
+}
+
 static json_t *end(struct vminfo *info)
 {
 	__json json_t *links = NULL;
 
 	if (info->is_there) {
 		links = nics_describe(info->vm.nics, info->vm.num_nics);
+		if (info->state == VM_STATE_STOPPED)
+			drop_taps(links);
 		json_object_update(info->json, links);
 	}
 	return info->json;

@@ -92,6 +92,8 @@ check "which is seen" holds "$(vmfork ps --json)" 'map(select(.kept) |
 check "it has kept its address" holds "$(vmfork ps --json)" \
 	"any(.[]; .name == \"web-1\" and .ipv4 == \"$(sed -n '$s/.* \(.*\) .*/\1/p' \
 		<<<"$who")\" and .pid == null)"
+check "and no TAP" same '[null,[null,null]]' \
+	"$(vm_field web-1 '[.tap, (.links[0] | [.tap, .verified])] | tojson')"
 check "stopped it stays so" vmfork stop web-1 --keep
 check "gc leaves it alone" same '' "$(vmfork gc)"
 check "it is in nobody's way" holds "$(vmfork fork ready --json)" '.acked == 1'
