@@ -165,6 +165,8 @@ static int boot_claimed(struct boot *b, struct vf_err *err)
 int boot_again(struct vm *vm, const struct vf_state *state,
 	       const struct boot_request *request, struct vf_err *err)
 {
+	enum vmm_accel accel;
+	struct vf_err ignored;
 	struct boot b;
 	int ret;
 
@@ -174,11 +176,16 @@ int boot_again(struct vm *vm, const struct vf_state *state,
 	ret = keep_claim(vm, state, request->name, request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
+	accel = vm->hardware.config.accel;
 	if (request->config.accel != VMM_ACCEL_AUTO)
 		vm->hardware.config.accel = request->config.accel;
 	ret = boot_claimed(&b, err);
 	if (ret < 0)
 		boot_stop(&b);
+	if (ret < 0 && accel != vm->hardware.config.accel) {
+		vm->hardware.config.accel = accel;
+		vm_save(vm, &ignored);
+	}
 	boot_exit(&b);
 	if (ret < 0)
 		keep_unclaim(vm);
