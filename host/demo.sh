@@ -78,8 +78,9 @@ make_guest() {
 	release=${VMFORK_KERNEL#/boot/vmlinuz-}
 	[ -e "$VMFORK_KERNEL" ] || fail "no kernel in /boot: install" \
 		"linux-image-cloud-amd64, or set VMFORK_KERNEL and VMFORK_INITRD"
-	show "$here/guest/build.sh" --kernel "$release" --out "$VMFORK_INITRD" &&
-		say bake "$VMFORK_INITRD" || fail "no guest"
+	{ show "$here/guest/build.sh" --kernel "$release" \
+		--out "$VMFORK_INITRD" && say bake "$VMFORK_INITRD"; } ||
+		fail "no guest"
 }
 
 for program in "$vmfork" jq ping; do

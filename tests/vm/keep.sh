@@ -35,6 +35,10 @@ identity() { # VM
 	vm_field "$1" '"\(.mac) \(.ipv4) \(.ipv6)"'
 }
 
+is_pooled() {
+	answers pooled-1 && same "$pooled" "$(identity pooled-1)"
+}
+
 layers_of() { # SNAPSHOT
 	sha256sum "$STATE/snapshots/$1"/disk0.*
 }
@@ -108,9 +112,9 @@ vmfork fork ready --name pooled >/dev/null
 pooled=$(identity pooled-1)
 check "one of the pool is stopped" vmfork stop pooled-1 --keep
 check "it starts" vmfork start pooled-1
-check "as itself" eval 'answers pooled-1 &&
-	same "$pooled" "$(identity pooled-1)"'
-check "which is not its sibling" [ "$(head -n 1 <<<"$pooled")" != 	"$(head -n 1 <<<"$who")" ]
+check "as itself" is_pooled
+check "which is not its sibling" [ "$(head -n 1 <<<"$pooled")" != \
+	"$(head -n 1 <<<"$who")" ]
 vmfork stop pooled-1 >/dev/null
 check "its snapshot is removed" vmfork rmi ready
 check "it starts" vmfork start web-1
