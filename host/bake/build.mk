@@ -5,6 +5,7 @@ bake_srcs := \
 	host/bake/copy.c \
 	host/bake/dir.c \
 	host/bake/dir_replace.c \
+	host/bake/dir_swap.c \
 	host/bake/dir_undo.c \
 	host/bake/ext4.c \
 	host/bake/ext4_list.c \

@@ -19,6 +19,8 @@
 
 #define DIR_TMP ".vmfork-bake"
 
+struct stat;
+
 struct dir {
 	struct target target;
 	int root_fd;
@@ -131,6 +133,19 @@ int dir_take_back(struct dir *dir, const json_t *manifest, json_t *left,
  */
 int dir_take(struct dir *dir, const json_t *item, json_t *left,
 	     struct vf_err *err);
+
+/**
+ * dir_rewrite() - Put other contents into a file, at once
+ * @above_fd:	where it is
+ * @name:	its name; if there is none yet, it is made
+ * @like:	whose, with which permissions and time, it is
+ * @buf:	contents
+ * @len:	their length, bytes
+ *
+ * Return: 0 or -errno
+ */
+int dir_rewrite(int above_fd, const char *name, const struct stat *like,
+		const void *buf, size_t len);
 
 /**
  * dir_make() - Make something new

@@ -9,24 +9,24 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bake/baked.h"
-#include "bake/dir.h"
+#include "bake/dir_swap.h"
 #include "base/cleanup.h"
-
-static int staged_name(char *out, const char *name)
-{
-	int len = snprintf(out, NAME_MAX + 1, ".%s" DIR_TMP, name);
-
-	return len > NAME_MAX ? -ENAMETOOLONG : 0;
-}
 
 static bool is_dir(const json_t *item)
 {
 	return !strcmp(baked_item_type(item), "dir");
+}
+
+/* Where one kind of thing takes the place of another, nothing is seamless. */
+static bool is_alike(const json_t *was, const struct item *item)
+{
+	const char *kept = was ? baked_item_kept(was) : NULL;
+
+	return !was || (is_dir(was) == (item->type == ITEM_DIR) &&
+			(!kept || (item->kept && !strcmp(kept, item->kept))));
 }
 
 static int stage(struct dir *dir, const json_t *old, const struct item *item,
@@ -38,10 +38,14 @@ static int stage(struct dir *dir, const json_t *old, const struct item *item,
 	__close int fd = dir_above(dir, item->path, &name);
 	int ret = fd;
 
-	if (fd >= 0 && was && is_dir(was) != (item->type == ITEM_DIR))
-		ret = -EEXIST;
-	else if (fd >= 0 && item->type != ITEM_DIR)
-		ret = staged_name(tmp, name);
+	if (!is_alike(was, item)) {
+		ret = vf_err_errno(err, EEXIST, "/%s", item->path);
+		vf_err_hint(err, "take it out first, with 'vmfork bake "
+				 "--remove'");
+		return ret;
+	}
+	if (fd >= 0 && item->type != ITEM_DIR)
+		ret = dir_swap_name(tmp, name);
 	if (ret >= 0)
 		ret = dir_make(item, fd, item->type == ITEM_DIR ? name : tmp,
 			       mtime);
@@ -65,7 +69,7 @@ static int unstage(struct dir *dir, const json_t *old, const json_t *item,
 	if (is_dir(item))
 		return baked_item(old, path) ? 0
 					     : dir_take(dir, item, NULL, err);
-	ret = staged_name(tmp, name);
+	ret = dir_swap_name(tmp, name);
 	/* a directory is none of ours */
 	if (!ret && unlinkat(fd, tmp, 0) < 0 && errno != ENOENT &&
 	    errno != EISDIR)
@@ -85,58 +89,29 @@ static int unstage_all(struct dir *dir, const json_t *journal,
 	return ret ? ret : journal_age_old(dir, journal, err);
 }
 
-/*
- * The file that gets a line has its other name from before. If that is not as it
- * was baked, the old line is taken out of it first, and what that leaves is kept.
- */
-static int keep(struct dir *dir, const json_t *old, const json_t *item,
-		int above_fd, const char *name, struct vf_err *err)
+/* All is looked at first: better the old, all of it, than some of both. */
+static int swap_check(struct dir *dir, const json_t *manifest,
+		      const json_t *old, struct vf_err *err)
 {
-	const char *path = baked_item_path(item), *kept;
-	const json_t *was = baked_item(old, path);
-	__close int kept_fd = dir_above(dir, baked_item_kept(item), &kept);
-	struct vf_err why;
+	const json_t *item;
 	int ret = 0;
+	size_t i;
 
-	if (kept_fd < 0)
-		return vf_err_errno(err, kept_fd, "/%s", baked_item_kept(item));
-	if (was && baked_item_text(was) &&
-	    !strcmp(baked_item_kept(was), baked_item_kept(item)) &&
-	    baked_item_check(was, &dir->target.view, &why) == 0)
-		return 0;
-	if (was)
-		ret = dir_take(dir, was, NULL, err);
-	if (ret < 0)
-		return ret;
-	/* one that is there already was left by who was killed right here */
-	if ((unlinkat(kept_fd, kept, 0) < 0 && errno != ENOENT) ||
-	    linkat(above_fd, name, kept_fd, kept, 0) < 0)
-		return vf_err_errno(err, errno, "/%s", path);
-	return 0;
-}
-
-static int swap(struct dir *dir, const json_t *old, const json_t *item,
-		struct vf_err *err)
-{
-	const char *path = baked_item_path(item), *name;
-	__close int fd = dir_above(dir, path, &name);
-	char tmp[NAME_MAX + 1];
-	struct stat st;
-	int ret = fd < 0 ? fd : staged_name(tmp, name);
-
-	if (!ret && fstatat(fd, tmp, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		ret = -errno;
-	if (ret == -ENOENT)
-		return 0;
-	if (ret < 0)
-		return vf_err_errno(err, ret, "/%s", path);
-	if (baked_item_text(item))
-		ret = keep(dir, old, item, fd, name, err);
-	if (ret < 0)
-		return ret;
-	return renameat(fd, tmp, fd, name) < 0
-		       ? vf_err_errno(err, errno, "/%s", path)
-		       : 0;
+	json_array_foreach(baked_items(manifest), i, item)
+		if (!ret && !is_dir(item))
+			ret = dir_swap_check(dir, old, item, err);
+	json_array_foreach(baked_items(old), i, item) {
+		if (ret || baked_item(manifest, baked_item_path(item)) ||
+		    baked_item_text(item))
+			continue;
+		ret = baked_item_check(item, &dir->target.view, err);
+		if (ret == -ENOENT)
+			ret = 0;
+		if (ret == -ESTALE)
+			vf_err_hint(err, "put it back, or remove it, and try "
+					 "again");
+	}
+	return ret;
 }
 
 /* What others have in directories of ours is theirs to keep. */
@@ -144,12 +119,12 @@ static int swap_all(struct dir *dir, const json_t *manifest, const json_t *old,
 		    struct vf_err *err)
 {
 	const json_t *olds = baked_items(old), *item;
+	int ret = swap_check(dir, manifest, old, err);
 	size_t i;
-	int ret = 0;
 
 	json_array_foreach(baked_items(manifest), i, item)
 		if (!ret && !is_dir(item))
-			ret = swap(dir, old, item, err);
+			ret = dir_swap(dir, old, item, err);
 	for (i = json_array_size(olds); !ret && i > 0; i--) {
 		item = json_array_get(olds, i - 1);
 		if (!baked_item(manifest, baked_item_path(item)))

@@ -27,26 +27,37 @@ static bool is_ours(const json_t *item, const char *buf, size_t len)
 	       crc32c(0, buf, len);
 }
 
+int dir_rewrite(int above_fd, const char *name, const struct stat *like,
+		const void *buf, size_t len)
+{
+	const struct timespec at[2] = { like->st_atim, like->st_mtim };
+	int ret = drop(above_fd, DIR_TMP, 0);
+	__close int fd = -1;
+
+	if (ret < 0)
+		return ret;
+	fd = openat(above_fd, DIR_TMP,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ret = fd < 0 ? -errno : vf_write_all(fd, buf, len);
+	if (!ret &&
+	    (fchown(fd, like->st_uid, like->st_gid) < 0 ||
+	     fchmod(fd, like->st_mode & 07777) < 0 || futimens(fd, at) < 0 ||
+	     fsync(fd) < 0 || renameat(above_fd, DIR_TMP, above_fd, name) < 0))
+		ret = -errno;
+	return ret;
+}
+
 /* Somebody changed it since: his changes stay, without what was added. */
 static int cut(int above_fd, const char *name, const json_t *item, char *buf,
 	       size_t len)
 {
-	__close int fd = -1;
 	struct stat st;
-	int ret;
 
 	if (!baked_item_cut(item, buf, &len))
 		return 0;
 	if (fstatat(above_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	fd = openat(above_fd, DIR_TMP,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ret = fd < 0 ? -errno : vf_write_all(fd, buf, len);
-	if (!ret && (fchown(fd, st.st_uid, st.st_gid) < 0 ||
-		     fchmod(fd, st.st_mode & 07777) < 0 || fsync(fd) < 0 ||
-		     renameat(above_fd, DIR_TMP, above_fd, name) < 0))
-		ret = -errno;
-	return ret;
+	return dir_rewrite(above_fd, name, &st, buf, len);
 }
 
 /* Return: 1 if both names are of one file, 0 if not or if one is missing */

@@ -220,6 +220,94 @@ static void killed_anew(void **state)
 	assert_true(n > 100);
 }
 
+#define HIS_INITTAB                            \
+	"::sysinit:/bin/his\n# vmfork bake\n"  \
+	"::wait:/usr/lib/vmfork/start-agent\n" \
+	"ttyS0::respawn:-/bin/sh\n"
+#define HIS_OWN "::sysinit:/bin/his\nttyS0::respawn:-/bin/sh\n"
+
+/* Somebody else's line in the file that has ours: it starts the agent all the time. */
+static void killed_edited(void **state)
+{
+	struct fixture *fix = *state;
+	int n, more = 1;
+
+	for (n = 1; more; n++) {
+		root_file(fix->root, "etc/inittab", ROOT_INITTAB);
+		comes_to(fix, BAKE_INSTALL, "baked");
+		root_file(fix->root, "etc/inittab", HIS_INITTAB);
+		fix->request.signal = "vmgenid";
+		more = run_to(fix, BAKE_INSTALL, n, 0);
+		is_in_use(fix);
+		fix->request.signal = "auto";
+		if (n % 2)
+			comes_to(fix, BAKE_INSTALL, "baked");
+		is_in_use(fix);
+		comes_to(fix, BAKE_REMOVE, "removed");
+		text_of(fix, "etc/inittab", HIS_OWN);
+	}
+	assert_true(n > 100);
+}
+
+/* Kill it at the first call after which only the way forward is left. */
+static void kill_staged(struct fixture *fix, int *n)
+{
+	bool is_staged = false;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/.root.vmfork-bake", fix->dir.path);
+	for (; !is_staged; (*n)++) {
+		__json json_t *journal = NULL;
+
+		root_file(fix->root, "etc/inittab", ROOT_INITTAB);
+		run(fix, BAKE_INSTALL);
+		fix->request.signal = "vmgenid";
+		fix->request.modules = "6.12";
+		assert_true(run_to(fix, BAKE_INSTALL, *n, 0));
+		fix->request.signal = "auto";
+		fix->request.modules = NULL;
+		journal = json_load_file(path, 0, NULL);
+		is_staged = json_is_true(json_object_get(journal, "staged"));
+	}
+	(*n)--;
+}
+
+/* What somebody changes before the next command comes stays, or is said. */
+static void changed_after_kill(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+	int n = 1;
+
+	kill_staged(fix, &n);
+	snprintf(path, sizeof(path), "%s/etc/inittab", fix->root);
+	assert_int_equal(unlink(path), 0);
+	fix->request.init = INIT_BUSYBOX;
+	assert_int_equal(run(fix, BAKE_INSTALL), -EINVAL);
+	fix->request.init = INIT_AUTO;
+	text_of(fix, "usr/lib/vmfork/kept-inittab", ROOT_INITTAB);
+	comes_to(fix, BAKE_REMOVE, "removed");
+
+	kill_staged(fix, &n);
+	root_file(fix->root, "etc/inittab", HIS_INITTAB);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	text_of(fix, "etc/inittab", HIS_INITTAB);
+	comes_to(fix, BAKE_CHECK, "baked");
+	comes_to(fix, BAKE_REMOVE, "removed");
+	text_of(fix, "etc/inittab", HIS_OWN);
+
+	kill_staged(fix, &n);
+	root_file(fix->root, "usr/sbin/vmfork-agent", "his");
+	refuses(fix, BAKE_INSTALL, -ESTALE, "/usr/sbin/vmfork-agent: changed");
+	refuses(fix, BAKE_REMOVE, -ESTALE, "/usr/sbin/vmfork-agent: changed");
+	snprintf(path, sizeof(path), "%s/usr/sbin/vmfork-agent", fix->root);
+	assert_int_equal(unlink(path), 0);
+	comes_to(fix, BAKE_INSTALL, "baked");
+	comes_to(fix, BAKE_CHECK, "baked");
+	comes_to(fix, BAKE_REMOVE, "removed");
+	text_of(fix, "etc/inittab", ROOT_INITTAB);
+}
+
 /* What was baked before is there again. */
 static void failing_anew(void **state)
 {
@@ -255,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		bake_test(killed_anywhere), bake_test(failing_anywhere),
 		bake_test(failing_removal), bake_test(killed_anew),
+		bake_test(killed_edited),   bake_test(changed_after_kill),
 		bake_test(failing_anew),
 	};
 
