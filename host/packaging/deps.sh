@@ -38,6 +38,7 @@ packages() {
 		nftables		# tests look at the rules
 		tcpdump			# tests look at frames
 		procps			# tests look at processes
+		util-linux-extra	# tests look at the page cache
 		jq			# demo and tests read JSON
 		openssl			# tests serve TLS
 		syslinux		# a test boots a disk: its boot loader
