@@ -14,9 +14,11 @@
 #include "unit/bake_fixture.h"
 
 /*
- * Memory that cannot be given back is no fault that anybody handles, and an exit that
- * comes back is none that there is: the C library answers it with a crash. Before one a
- * sanitizer looks for its signal stack, when the command has done its work.
+ * Memory is none that a bake asks the kernel for: the C library has enough in store. A
+ * sanitizer asks, for itself, and ends at once if it gets none. Memory that cannot be
+ * given back is no fault that anybody handles, and an exit that comes back is none that
+ * there is: the C library answers it with a crash. Before one a sanitizer looks for its
+ * signal stack, when the command has done its work.
  */
 static bool is_no_fault(unsigned long call)
 {

@@ -290,26 +290,36 @@ killed_anew() { # FILE STEP
 	[ "$call" -gt 8 ]
 }
 
-# Something happens while the copy is looked at, the last before it is renamed.
-meanwhile() { # COMMANDS
-	mkdir -p "$notes/shim"
-	printf '#!/bin/sh\n%s\nexec %s "$@"\n' "$1" "$(command -v e2fsck)" \
-		>"$notes/shim/e2fsck"
-	chmod 755 "$notes/shim/e2fsck"
+# Something happens before a tool begins: e2fsck looks at the copy, the last before
+# that is renamed.
+meanwhile() { # TOOL COMMANDS
+	rm -rf "$notes/shim"
+	mkdir "$notes/shim"
+	printf '#!/bin/sh\n%s\nexec %s "$@"\n' "$2" "$(command -v "$1")" \
+		>"$notes/shim/$1"
+	chmod 755 "$notes/shim/$1"
 }
 
 interrupted() {
 	# shellcheck disable=SC2016 # that one expands
-	meanwhile 'kill -INT $PPID; exec sleep 1000'
+	meanwhile e2fsck 'kill -INT $PPID; exec sleep 1000'
 	PATH=$notes/shim:$PATH refused 'interrupted' \
 		"$images/whole.ext4"
+}
+
+# Whether it is compressed is not known then.
+check_fails() {
+	# shellcheck disable=SC2016 # that one expands
+	meanwhile qemu-img '[ "$1" != check ] || exit 2'
+	PATH=$notes/shim:$PATH refused 'qemu-img check exits with 2' \
+		"$images/disk.qcow2"
 }
 
 # It would write into a file that is about to have no name.
 no_vm_meanwhile() {
 	local file=$images/whole.ext4
 
-	meanwhile "qemu-io -f raw -c 'write 0 512' $file >$notes/said 2>&1 &&
+	meanwhile e2fsck "qemu-io -f raw -c 'write 0 512' $file >$notes/said 2>&1 &&
 		exit 9"
 	PATH=$notes/shim:$PATH is_state baked "$file" &&
 		grep 'lock' "$notes/said" && is_state removed "$file" --remove
@@ -386,6 +396,7 @@ check "killed, a qcow2" killed "$images/disk.qcow2" 5
 check "killed, a file system that is baked" killed_anew "$images/whole.ext4" 7
 check "killed, an archive that is baked" killed_anew "$images/gz.tar" 4
 check "interrupted" interrupted
+check "a qcow2 that cannot be checked" check_fails
 check "no VM starts meanwhile" no_vm_meanwhile
 check "no room for a copy" no_room
 forks_of_it
