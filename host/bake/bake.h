@@ -31,7 +31,8 @@ struct bake_request {
  * @err:	error
  *
  * Return: 0 or -errno, -ECANCELED; on failure the target is as it was. What is done
- * to a directory takes too little time to be interrupted.
+ * to a directory takes too little time to be interrupted; one in which the way back,
+ * or the rest of the way, failed too has a journal, and the next call goes on from it.
  */
 int bake_run(const struct bake_request *request, json_t **report,
 	     struct vf_err *err);

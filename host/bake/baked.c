@@ -109,7 +109,8 @@ static bool is_good(const json_t *manifest)
 	json_array_foreach(items, i, item)
 		if (!item_is_good(item, self))
 			return false;
-	return item_string(manifest, "init") && item_string(manifest, "signal");
+	return path_is_plain(self) && baked_item(manifest, self) &&
+	       item_string(manifest, "init") && item_string(manifest, "signal");
 }
 
 int baked_parse(const char *text, size_t len, json_t **out, struct vf_err *err)

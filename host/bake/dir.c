@@ -370,6 +370,16 @@ static int mend(struct dir *dir, struct vf_err *err)
 	return ret ? ret : journal_end(dir, journal, err);
 }
 
+/* Who only looks goes on with nothing, but says so. */
+static int look_for_journal(struct dir *dir, struct vf_err *err)
+{
+	__json json_t *journal = NULL;
+	int ret = journal_find(dir, &journal, err);
+
+	dir->target.is_unfinished = journal;
+	return ret;
+}
+
 int dir_open(struct target **out, const char *path, bool write,
 	     struct vf_err *err)
 {
@@ -390,8 +400,8 @@ int dir_open(struct target **out, const char *path, bool write,
 		ret = vf_err_errno(err, errno, "%s", path);
 	if (!ret)
 		ret = name_journal(dir, path, err);
-	if (!ret && write)
-		ret = mend(dir, err);
+	if (!ret)
+		ret = write ? mend(dir, err) : look_for_journal(dir, err);
 	if (ret < 0)
 		close_(&dir->target);
 	else

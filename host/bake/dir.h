@@ -79,12 +79,30 @@ int journal_staged(struct dir *dir, json_t *journal, struct vf_err *err);
 bool journal_is_staged(const json_t *journal);
 
 /**
- * journal_load() - Is there one?
+ * journal_unstaged() - Take that back, before what is new is dropped
  * @dir:	directory
+ * @journal:	journal
+ * @err:	error
+ *
+ * Return: 0 or -errno: what the disk says is not known then
+ */
+int journal_unstaged(struct dir *dir, json_t *journal, struct vf_err *err);
+
+/**
+ * journal_find() - Is there one?
+ * @dir:	directory, in which nothing is changed
  * @out:	out: journal, a new reference, or NULL
  * @err:	error
  *
- * One that was written of another directory of this name is none.
+ * Return: 0, -ESTALE if it was written of another directory of this name; -errno
+ */
+int journal_find(const struct dir *dir, json_t **out, struct vf_err *err);
+
+/**
+ * journal_load() - journal_find() for who goes on from it
+ * @dir:	directory
+ * @out:	out: journal, a new reference, or NULL
+ * @err:	error
  *
  * Return: 0 or -errno
  */

@@ -157,6 +157,49 @@ static int stage_all(struct dir *dir, const json_t *old,
 	return ret ? ret : journal_staged(dir, journal, err);
 }
 
+/*
+ * The disk must not say that all is there when it is being dropped. If that cannot
+ * be written, what it says is what is done.
+ */
+static int go_back(struct dir *dir, json_t **journal, struct vf_err *err)
+{
+	int ret = 0;
+
+	if (journal_is_staged(*journal))
+		ret = journal_unstaged(dir, *journal, err);
+	if (ret < 0) {
+		json_decref(*journal);
+		ret = journal_load(dir, journal, err);
+	}
+	return ret || !*journal ? ret : dir_replace_mend(dir, *journal, err);
+}
+
+/* What others have by the names that are needed is theirs. */
+static int names_check(const struct dir *dir, const struct plan *plan,
+		       struct vf_err *err)
+{
+	for (size_t i = 0; i < plan->num; i++) {
+		const char *path = plan->items[i].path, *name;
+		__close int fd = -1;
+		char tmp[NAME_MAX + 1];
+		int ret;
+
+		if (plan->items[i].type == ITEM_DIR)
+			continue;
+		fd = dir_above(dir, path, &name);
+		ret = dir_swap_is_staged(fd, name, tmp);
+		if (ret < 0)
+			return vf_err_errno(err, ret, "/%s", path);
+		if (!ret)
+			continue;
+		vf_err_set(err, EEXIST, "/%.*s%s: is in the way",
+			   (int)(name - path), path, tmp);
+		vf_err_hint(err, "remove it");
+		return -EEXIST;
+	}
+	return 0;
+}
+
 int dir_replace(struct target *target, const json_t *old, struct plan *plan,
 		struct vf_err *err)
 {
@@ -166,20 +209,23 @@ int dir_replace(struct target *target, const json_t *old, struct plan *plan,
 	int ret = baked_check(old, &target->view, err);
 
 	if (!ret)
+		ret = names_check(dir, plan, err);
+	if (!ret)
 		ret = journal_begin(dir, plan->manifest, old, &journal, err);
 	if (!ret)
 		ret = stage_all(dir, old, plan, journal, err);
 	if (ret < 0 && journal) {
-		json_object_del(journal, "staged");
-		if (dir_replace_mend(dir, journal, &later) < 0)
-			vf_err_hint(err, "the next 'vmfork bake' drops what is "
+		if (go_back(dir, &journal, &later) < 0)
+			vf_err_hint(err, "the next 'vmfork bake' sees what is "
 					 "there of it");
+		else if (journal_is_staged(journal))
+			ret = 0;
 		return ret;
 	}
 	/* a fault may have passed */
 	if (!ret && dir_replace_mend(dir, journal, &later) < 0)
 		ret = dir_replace_mend(dir, journal, err);
-	if (ret < 0)
+	if (ret < 0 && journal && !*err->hint)
 		vf_err_hint(err, "the next 'vmfork bake' goes on with it");
 	return ret;
 }

@@ -35,15 +35,14 @@ static int drop(int above_fd, const char *name)
 	return unlinkat(above_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Return: 1 if there is something to be swapped in, 0, or -errno */
-static int is_staged(int above_fd, const char *name, char *tmp)
+int dir_swap_is_staged(int above_fd, const char *name, char *tmp)
 {
 	struct stat st;
 	int ret = above_fd < 0 ? above_fd : dir_swap_name(tmp, name);
 
 	if (!ret && fstatat(above_fd, tmp, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		ret = -errno;
-	if (ret == -ENOENT)
+	if (dir_is_nowhere(ret))
 		return 0;
 	return ret < 0 ? ret : 1;
 }
@@ -66,7 +65,7 @@ int dir_swap_check(struct dir *dir, const json_t *old, const json_t *item,
 	struct view *view = &dir->target.view;
 	char tmp[NAME_MAX + 1];
 	struct view_node node;
-	int ret = is_staged(fd, name, tmp);
+	int ret = dir_swap_is_staged(fd, name, tmp);
 
 	if (ret < 0)
 		return vf_err_errno(err, ret, "/%s", path);
@@ -189,7 +188,7 @@ int dir_swap(struct dir *dir, const json_t *old, const json_t *item,
 	const json_t *was = baked_item(old, path);
 	__close int fd = dir_above(dir, path, &name);
 	char tmp[NAME_MAX + 1];
-	int ret = is_staged(fd, name, tmp);
+	int ret = dir_swap_is_staged(fd, name, tmp);
 
 	if (ret < 0)
 		return vf_err_errno(err, ret, "/%s", path);

@@ -19,6 +19,16 @@
 int dir_swap_name(char *out, const char *name);
 
 /**
+ * dir_swap_is_staged() - Is there something by that name?
+ * @above_fd:	what dir_above() said
+ * @name:	the name that it will have
+ * @tmp:	out: see dir_swap_name()
+ *
+ * Return: 1, 0, or -errno
+ */
+int dir_swap_is_staged(int above_fd, const char *name, char *tmp);
+
+/**
  * dir_swap_check() - May an item take its place?
  * @dir:	directory
  * @old:	manifest of what was there

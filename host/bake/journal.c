@@ -59,22 +59,40 @@ static json_t *old_times(struct dir *dir, const json_t *old)
 	return times;
 }
 
+/*
+ * What tells this directory from another one of its name, also after a reboot: the
+ * number of a device would not. When it was made not every file system knows.
+ */
 static json_t *root_id(const struct dir *dir)
 {
-	struct stat st;
+	struct statx st = { 0 };
 
-	if (fstat(dir->root_fd, &st) < 0)
+	if (statx(dir->root_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME,
+		  &st) < 0)
 		return NULL;
-	return json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino);
+	if (!(st.stx_mask & STATX_BTIME))
+		st.stx_btime = (struct statx_timestamp){ 0 };
+	return json_pack("[I,I,I]", (json_int_t)st.stx_ino,
+			 (json_int_t)st.stx_btime.tv_sec,
+			 (json_int_t)st.stx_btime.tv_nsec);
 }
 
+/* None is written that could not be read again. */
 static int save(struct dir *dir, const json_t *journal, struct vf_err *err)
 {
-	int ret = vf_json_save(dir->above_fd, dir->journal, journal, true, err);
+	__free char *text = json_dumps(journal, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0;
+	int ret = text ? 0 : -ENOMEM;
 
+	if (len > JOURNAL_MAX)
+		ret = -EFBIG;
 	if (ret < 0)
-		vf_err_wrap(err, "the journal beside the directory");
-	return ret;
+		vf_err_errno(err, ret, "%s", dir->journal);
+	else
+		ret = vf_write_file(dir->above_fd, dir->journal, text, len,
+				    true, err);
+	return ret < 0 ? vf_err_wrap(err, "the journal beside the directory")
+		       : 0;
 }
 
 int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
@@ -104,6 +122,12 @@ int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
 int journal_staged(struct dir *dir, json_t *journal, struct vf_err *err)
 {
 	json_object_set_new(journal, "staged", json_true());
+	return save(dir, journal, err);
+}
+
+int journal_unstaged(struct dir *dir, json_t *journal, struct vf_err *err)
+{
+	json_object_del(journal, "staged");
 	return save(dir, journal, err);
 }
 
@@ -140,31 +164,41 @@ static int manifest_check(const json_t *json, struct vf_err *err)
 			   err);
 }
 
-int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
+static int journal_read(const struct dir *dir, int fd, json_t **out,
+			struct vf_err *err)
 {
-	__json json_t *json = NULL, *root = root_id(dir);
+	__json json_t *root = root_id(dir);
 	__free char *text = NULL;
-	char tmp[NAME_MAX + 8];
-	__close int fd = -1;
+	char path[32];
 	size_t len;
 	int ret;
 
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ret = vf_read_file(AT_FDCWD, path, JOURNAL_MAX, &text, &len, err);
+	if (ret < 0)
+		return vf_err_wrap(err, "%s", dir->journal);
+	*out = json_loadb(text, len, 0, NULL);
+	if (*out && json_equal(json_object_get(*out, "root"), root))
+		return 0;
+	vf_err_set(err, ESTALE, "%s beside it is of another directory",
+		   dir->journal);
+	vf_err_hint(err, "put back the one in which a bake was killed; else "
+			 "remove that");
+	return -ESTALE;
+}
+
+int journal_find(const struct dir *dir, json_t **out, struct vf_err *err)
+{
+	__json json_t *json = NULL;
+	__close int fd = journal_open(dir, err);
+	int ret;
+
 	*out = NULL;
-	/* of a writer that was killed: see vf_write_file() */
-	snprintf(tmp, sizeof(tmp), ".%s.tmp", dir->journal);
-	unlinkat(dir->above_fd, tmp, 0);
-	fd = journal_open(dir, err);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	snprintf(tmp, sizeof(tmp), "/proc/self/fd/%d", fd);
-	ret = vf_read_file(AT_FDCWD, tmp, JOURNAL_MAX, &text, &len, err);
+	ret = journal_read(dir, fd, &json, err);
 	if (ret < 0)
 		return ret;
-	json = json_loadb(text, len, 0, NULL);
-	if (!json || !json_equal(json_object_get(json, "root"), root)) {
-		unlinkat(dir->above_fd, dir->journal, 0);
-		return 0;
-	}
 	ret = manifest_check(json_object_get(json, "manifest"), err);
 	if (!ret && json_object_get(json, "old"))
 		ret = manifest_check(json_object_get(json, "old"), err);
@@ -172,6 +206,16 @@ int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
 		return vf_err_wrap(err, "%s", dir->journal);
 	*out = vf_steal(&json);
 	return 0;
+}
+
+int journal_load(struct dir *dir, json_t **out, struct vf_err *err)
+{
+	char tmp[NAME_MAX + 8];
+
+	/* of a writer that was killed: see vf_write_file() */
+	snprintf(tmp, sizeof(tmp), ".%s.tmp", dir->journal);
+	unlinkat(dir->above_fd, tmp, 0);
+	return journal_find(dir, out, err);
 }
 
 static int time_restore(struct dir *dir, const char *path, json_t *time,

@@ -20,7 +20,8 @@ struct target_ops {
 		    struct vf_err *err);
 	/*
 	 * The plan, made without what the manifest says, takes its place: all of
-	 * it, or nothing. NULL: undo and apply are as good, for nobody sees them.
+	 * it, or nothing; if it fails later than that, the next command finishes
+	 * it. NULL: undo and apply are as good, for nobody sees them.
 	 */
 	int (*replace)(struct target *target, const json_t *manifest,
 		       struct plan *plan, struct vf_err *err);
@@ -33,6 +34,7 @@ struct target_ops {
 struct target {
 	const struct target_ops *ops;
 	const char *kind; /* in words */
+	bool is_unfinished; /* a command is at it, or was killed: who looks sees it */
 	struct view view;
 };
 
@@ -41,7 +43,7 @@ struct target {
  * @out:	out: target, which its close() frees
  * @path:	directory
  * @write:	whether it will be changed; what a killed command left is then
- *		taken back first
+ *		taken back or finished first
  * @err:	error
  *
  * Return: 0 or -errno

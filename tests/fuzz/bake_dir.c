@@ -77,10 +77,14 @@ static void manifest_put(int base_fd, struct input *in)
 
 static json_t *root_id(int base_fd)
 {
-	struct stat st;
+	struct statx st;
 
-	must(fstatat(base_fd, "root", &st, 0));
-	return json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino);
+	must(statx(base_fd, "root", 0, STATX_INO | STATX_BTIME, &st));
+	if (!(st.stx_mask & STATX_BTIME))
+		st.stx_btime = (struct statx_timestamp){ 0 };
+	return json_pack("[I,I,I]", (json_int_t)st.stx_ino,
+			 (json_int_t)st.stx_btime.tv_sec,
+			 (json_int_t)st.stx_btime.tv_nsec);
 }
 
 static void journal_put(int base_fd, struct input *in)

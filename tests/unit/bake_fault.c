@@ -282,6 +282,7 @@ static void changed_after_kill(void **state)
 	int n = 1;
 
 	kill_staged(fix, &n);
+	comes_to(fix, BAKE_CHECK, "damaged");
 	snprintf(path, sizeof(path), "%s/etc/inittab", fix->root);
 	assert_int_equal(unlink(path), 0);
 	fix->request.init = INIT_BUSYBOX;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/* What others left in a directory that is baked, and beside it, to harm or not. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/bake_fixture.h"
+
+#define HOOKS "etc/vmfork/pre-snapshot.d"
+
+/* What somebody else put beside it is neither read nor waited for. */
+static void journals_of_others(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/.root.vmfork-bake", fix->dir.path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	refuses(fix, BAKE_INSTALL, -EPERM, "not a journal of this user");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("source/vmfork-agent", path), 0);
+	refuses(fix, BAKE_INSTALL, -EPERM, "not a journal of this user");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(root_file(fix->dir.path, ".root.vmfork-bake", "{}"),
+			 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	refuses(fix, BAKE_INSTALL, -EPERM, "not a journal of this user");
+	assert_int_equal(chmod(path, 0600), 0);
+	refuses(fix, BAKE_INSTALL, -ESTALE, "of another directory");
+	refuses(fix, BAKE_CHECK, -ESTALE, "of another directory");
+	assert_int_equal(unlink(path), 0);
+	comes_to(fix, BAKE_INSTALL, "baked");
+}
+
+/* Names that are needed meanwhile. */
+static void names_of_others(void **state)
+{
+	struct fixture *fix = *state;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	assert_int_equal(
+		root_file(fix->root, "etc/.inittab.vmfork-bake", "his"), 0);
+	fix->request.modules = "6.12";
+	refuses(fix, BAKE_INSTALL, -EEXIST, "/etc/.inittab.vmfork-bake");
+	comes_to(fix, BAKE_REMOVE, "removed");
+	text_of(fix, "etc/.inittab.vmfork-bake", "his");
+}
+
+static void manifests_of_others(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"{}",
+		"[1]",
+		"{\"vmfork\":\"bake\",\"version\":1,\"items\":7}",
+#define HEAD                                                         \
+	"{\"vmfork\":\"bake\",\"manifest\":\"m\",\"init\":\"none\"," \
+	"\"signal\":"                                                \
+	"\"auto\",\"version\":1,\"items\":["                         \
+	"{\"path\":\"m\",\"type\":\"file\"},"
+		HEAD "{\"path\":\"../outside/f\",\"type\":\"link\","
+		     "\"target\":\"x\"}]}",
+		HEAD "{\"path\":\"/etc/inittab\",\"type\":\"dir\"}]}",
+		HEAD "{\"path\":\"etc/inittab\",\"type\":\"file\"}]}",
+		HEAD "{\"path\":\"etc/x\",\"type\":\"file\",\"crc\":1,"
+		     "\"text\":\"x\",\"kept\":\"../outside/f\"}]}",
+		HEAD "{\"path\":\"etc//x\",\"type\":\"dir\"}]}",
+		HEAD "7]}",
+		"{\"vmfork\":\"bake\",\"manifest\":\"m\",\"init\":\"none\","
+		"\"signal\":\"auto\",\"version\":1,\"items\":[]}",
+	};
+	struct fixture *fix = *state;
+
+	assert_int_equal(root_file(fix->outside, "f", "x"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_int_equal(root_file(fix->root,
+					   "usr/lib/vmfork/bake.json",
+					   texts[i]),
+				 0);
+		refuses(fix, BAKE_REMOVE, -EBADMSG, "not written by vmfork");
+	}
+	assert_int_equal(root_file(fix->root, "usr/lib/vmfork/bake.json",
+				   HEAD "{\"path\":\"etc/inittab\",\"type\":"
+					"\"file\",\"crc\":1}]}"),
+			 0);
+	refuses(fix, BAKE_REMOVE, -ESTALE, "/etc/inittab");
+}
+
+/* A file where a directory has to come: it is said, and nothing is stuck then. */
+static void file_for_a_directory(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *manifest = NULL, *file;
+	char path[256];
+	json_t *item;
+	size_t i;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	snprintf(path, sizeof(path), "%s/" HOOKS, fix->root);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(root_file(fix->root, HOOKS, "a file"), 0);
+	snprintf(path, sizeof(path), "%s/usr/lib/vmfork/bake.json", fix->root);
+	manifest = json_load_file(path, 0, NULL);
+	file = json_pack("{s:s,s:I}", "type", "file", "crc",
+			 (json_int_t)crc32c(0, "a file", 6));
+	json_array_foreach(json_object_get(manifest, "items"), i, item)
+		if (!strcmp(json_string_value(json_object_get(item, "path")),
+			    HOOKS))
+			json_object_update(item, file);
+	assert_int_equal(json_dump_file(manifest, path, JSON_INDENT(1)), 0);
+	fix->request.modules = "6.12";
+	for (int again = 0; again < 2; again++)
+		refuses(fix, BAKE_INSTALL, -EEXIST, "/" HOOKS);
+	comes_to(fix, BAKE_REMOVE, "removed");
+}
+
+/* What could not be read again is not begun: a number may be longer once written. */
+static void journal_that_is_too_large(void **state)
+{
+	static const char number[] = "1e9,";
+	const size_t num = 240000;
+	struct fixture *fix = *state;
+	__free char *manifest = NULL, *text = NULL;
+	char path[256], *end;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	snprintf(path, sizeof(path), "%s/usr/lib/vmfork/bake.json", fix->root);
+	assert_int_equal(vf_read_file(AT_FDCWD, path, 1 << 20, &manifest, NULL,
+				      &fix->err),
+			 0);
+	text = malloc(strlen(manifest) + num * strlen(number) + 16);
+	end = stpcpy(text, "{\"x\":[");
+	for (size_t i = 0; i < num; i++)
+		end = stpcpy(end, number);
+	strcpy(end, "1],");
+	strcat(end, manifest + 1);
+	assert_int_equal(root_file(fix->root, "usr/lib/vmfork/bake.json", text),
+			 0);
+	refuses(fix, BAKE_REMOVE, -EFBIG, "journal");
+	assert_int_equal(
+		root_file(fix->root, "usr/lib/vmfork/bake.json", manifest), 0);
+	comes_to(fix, BAKE_REMOVE, "removed");
+}
+
+#define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		bake_test(journals_of_others),
+		bake_test(names_of_others),
+		bake_test(manifests_of_others),
+		bake_test(file_for_a_directory),
+		bake_test(journal_that_is_too_large),
+	};
+
+	return cmocka_run_group_tests_name("bake_others", tests, NULL, NULL);
+}
