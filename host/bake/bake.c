@@ -100,52 +100,46 @@ static int apply(struct bake *bake, struct vf_err *err)
 	return ret;
 }
 
-/* Would it be the same once more? Also finds out that it can be done at all. */
-static int is_unchanged(struct bake *bake, bool *same, struct vf_err *err)
+/* Made without what is there; also finds out that it can be done at all. */
+static int plan_anew(struct bake *bake, struct plan *plan, struct vf_err *err)
 {
-	struct plan plan;
 	int ret;
 
 	bake->target->view.hidden = bake->manifest;
-	ret = recipe_plan(&plan, &bake->target->view, bake->request, err);
+	ret = recipe_plan(plan, &bake->target->view, bake->request, err);
 	bake->target->view.hidden = NULL;
-	*same = !ret && is_same(plan.manifest, bake->manifest);
-	plan_exit(&plan);
-	if (!ret && *same)
-		ret = find_faults(bake, err);
-	if (!ret && json_array_size(bake->faults)) {
-		*same = false;
-		json_array_clear(bake->faults);
-	}
+	return ret;
+}
+
+/* Return: 1 if it would be the same once more, 0 if not, -errno */
+static int is_unchanged(struct bake *bake, const struct plan *plan,
+			struct vf_err *err)
+{
+	int ret;
+
+	if (!is_same(plan->manifest, bake->manifest))
+		return 0;
+	ret = find_faults(bake, err);
+	if (!ret)
+		ret = !json_array_size(bake->faults);
+	json_array_clear(bake->faults);
 	return ret;
 }
 
 /* Where it is seen at once, the new takes the place of the old. */
-static int replace_over(struct bake *bake, struct vf_err *err)
+static int replace(struct bake *bake, struct plan *plan, struct vf_err *err)
 {
-	struct plan plan;
+	const struct target_ops *ops = bake->target->ops;
 	int ret;
 
-	bake->target->view.hidden = bake->manifest;
-	ret = recipe_plan(&plan, &bake->target->view, bake->request, err);
-	bake->target->view.hidden = NULL;
-	if (!ret)
-		ret = bake->target->ops->replace(bake->target, bake->manifest,
-						 &plan, err);
-	if (!ret) {
+	if (ops->replace) {
+		ret = ops->replace(bake->target, bake->manifest, plan, err);
+		if (ret < 0)
+			return ret;
 		json_decref(bake->manifest);
-		bake->manifest = json_incref(plan.manifest);
+		bake->manifest = json_incref(plan->manifest);
+		return 0;
 	}
-	plan_exit(&plan);
-	return ret;
-}
-
-static int replace(struct bake *bake, struct vf_err *err)
-{
-	int ret;
-
-	if (bake->target->ops->replace)
-		return replace_over(bake, err);
 	ret = undo(bake, err);
 	/* what others have in directories of ours is theirs to keep */
 	json_array_clear(bake->faults);
@@ -154,19 +148,21 @@ static int replace(struct bake *bake, struct vf_err *err)
 
 static int install(struct bake *bake, struct vf_err *err)
 {
-	bool same = false;
+	struct plan plan;
 	int ret;
 
 	bake->state = "baked";
 	if (!bake->manifest)
 		return apply(bake, err);
-	ret = is_unchanged(bake, &same, err);
-	if (ret < 0)
-		return ret;
-	if (!same)
-		return replace(bake, err);
-	bake->state = "unchanged";
-	return 0;
+	ret = plan_anew(bake, &plan, err);
+	if (!ret)
+		ret = is_unchanged(bake, &plan, err);
+	if (ret > 0)
+		bake->state = "unchanged";
+	else if (!ret)
+		ret = replace(bake, &plan, err);
+	plan_exit(&plan);
+	return ret < 0 ? ret : 0;
 }
 
 static int remove_(struct bake *bake, struct vf_err *err)
