@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// time: 300
+// time: 600
 /*
  * A directory is as it was, or as it should be, whatever happens to a bake: at each
  * system call the command is killed, and each one fails.
@@ -37,22 +37,37 @@ static void let_go(struct fixture *fix, pid_t pid)
 	fix->failed = status != 0;
 }
 
-/*
- * Run it in a child up to its n-th system call: there it is killed, or the call
- * fails.
- * Return: 0 if it ended before, else 1
- */
-static int run_to(struct fixture *fix, enum bake_action action, int n,
-		  int error)
+/* The call that it is about to make is another one, which there is not. */
+static bool call_block(pid_t pid)
 {
 	struct user_regs_struct regs;
-	int status, count = 0, entry = 1;
+
+	ptrace(PTRACE_GETREGS, pid, 0, &regs);
+	if (is_no_fault(regs.orig_rax))
+		return false;
+	regs.orig_rax = (unsigned long)-1;
+	ptrace(PTRACE_SETREGS, pid, 0, &regs);
+	return true;
+}
+
+static void call_fail(pid_t pid, int error)
+{
+	struct user_regs_struct regs;
+
+	ptrace(PTRACE_GETREGS, pid, 0, &regs);
+	regs.rax = (unsigned long)-error;
+	ptrace(PTRACE_SETREGS, pid, 0, &regs);
+}
+
+static pid_t child_start(struct fixture *fix, enum bake_action action)
+{
+	int status;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		signal(SIGSEGV,
-		       SIG_DFL); /* the test's own would go on in here */
+		/* the test's own would go on in here */
+		signal(SIGSEGV, SIG_DFL);
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
 		_exit(run(fix, action) < 0);
@@ -60,34 +75,44 @@ static int run_to(struct fixture *fix, enum bake_action action, int n,
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	ptrace(PTRACE_SETOPTIONS, pid, 0,
 	       PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	return pid;
+}
+
+/*
+ * Run it in a child up to its n-th system call: there it is killed, or the call
+ * fails, and so do all that follow if the fault is a lasting one.
+ * Return: 0 if it ended before, else 1
+ */
+static int run_to(struct fixture *fix, enum bake_action action, int n,
+		  int error)
+{
+	pid_t pid = child_start(fix, action);
+	int status, count = 0, entry = 1;
+	bool blocked = false;
+
 	for (;; entry = !entry) {
 		ptrace(PTRACE_SYSCALL, pid, 0, 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (!WIFSTOPPED(status)) {
+			assert_true(WIFEXITED(status));
 			fix->failed = status != 0;
 			return count >= n;
 		}
-		if (count == n && error) { /* on the way out */
-			ptrace(PTRACE_GETREGS, pid, 0, &regs);
-			regs.rax = (unsigned long)-error;
-			ptrace(PTRACE_SETREGS, pid, 0, &regs);
+		assert_int_equal(WSTOPSIG(status), SIGTRAP | 0x80);
+		if (entry && ++count >= n) {
+			if (!error) {
+				kill(pid, SIGKILL);
+				waitpid(pid, &status, 0);
+				return 1;
+			}
+			blocked = call_block(pid);
+		} else if (!entry && blocked) {
+			call_fail(pid, error);
+		}
+		if (count >= n && !fix->is_lasting && !(entry && blocked)) {
 			let_go(fix, pid);
 			return 1;
 		}
-		if (!entry || ++count < n)
-			continue;
-		if (!error) {
-			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return 1;
-		}
-		ptrace(PTRACE_GETREGS, pid, 0, &regs);
-		if (is_no_fault(regs.orig_rax)) {
-			let_go(fix, pid);
-			return 1;
-		}
-		regs.orig_rax = (unsigned long)-1;
-		ptrace(PTRACE_SETREGS, pid, 0, &regs);
 	}
 }
 
@@ -339,6 +364,34 @@ static void failing_anew(void **state)
 	assert_true(failed > 100);
 }
 
+/* Nor does a fault that stays keep the next command from it, once it has passed. */
+static void failing_lastingly(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct fixture *fix = *state;
+	__free char *before = NULL;
+	int n, more = 1, failed = 0;
+
+	comes_to(fix, BAKE_INSTALL, "baked");
+	before = root_list(fix->dir.path);
+	for (n = 1; more; n++) {
+		__free char *after = NULL;
+
+		fix->request.modules = "6.12";
+		fix->is_lasting = true;
+		more = run_to(fix, BAKE_INSTALL, n, errors[n % 2]);
+		fix->is_lasting = false;
+		failed += fix->failed;
+		is_in_use(fix);
+		fix->request.modules = NULL;
+		if (run(fix, BAKE_INSTALL) < 0)
+			fail_msg("%s", fix->err.msg);
+		after = root_list(fix->dir.path);
+		assert_string_equal(before, after);
+	}
+	assert_true(failed > 100);
+}
+
 #define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -347,7 +400,7 @@ int main(void)
 		bake_test(killed_anywhere), bake_test(failing_anywhere),
 		bake_test(failing_removal), bake_test(killed_anew),
 		bake_test(killed_edited),   bake_test(changed_after_kill),
-		bake_test(failing_anew),
+		bake_test(failing_anew),    bake_test(failing_lastingly),
 	};
 
 	return cmocka_run_group_tests_name("bake_fault", tests, NULL, NULL);

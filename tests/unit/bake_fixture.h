@@ -20,7 +20,8 @@ struct fixture {
 	char outside[128];
 	struct bake_request request;
 	json_t *report;
-	bool failed; /* in a child */
+	bool failed;	 /* in a child */
+	bool is_lasting; /* each call fails there, from one on */
 	struct vf_err err;
 };
 
