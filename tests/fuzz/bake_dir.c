@@ -2,8 +2,9 @@
 // time: 600
 /*
  * A directory that a stranger baked into, or began to: its manifest, and the
- * journal beside it. Whatever they say, it is removed or refused, and what is
- * outside the directory stays as it is.
+ * journal beside it. Whatever they say, it is looked at, baked into, removed or
+ * refused, and what is outside the directory stays as it is. What could be removed
+ * once is no trouble later.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "bake/bake.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "crc32c.h"
 #include "fuzz/bake_input.h"
 
@@ -110,26 +112,80 @@ static void journal_put(int base_fd, struct input *in)
 	put(base_fd, ".root.vmfork-bake", text, strlen(text));
 }
 
-static void secret_check(int base_fd)
+/* What could be done to what is outside. */
+struct outside {
+	struct stat base, dir, file;
+};
+
+static void outside_look(int base_fd, struct outside *out)
+{
+	must(fstat(base_fd, &out->base));
+	must(fstatat(base_fd, "outside", &out->dir, AT_SYMLINK_NOFOLLOW));
+	must(fstatat(base_fd, "outside/" SECRET, &out->file,
+		     AT_SYMLINK_NOFOLLOW));
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_mode == b->st_mode &&
+	       a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+	       a->st_nlink == b->st_nlink &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static void names_check(int base_fd)
+{
+	__close int fd =
+		openat(base_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	__json json_t *names = NULL;
+	struct vf_err err;
+
+	/* without those that begin with a dot: the journal is one */
+	must(vf_list_dir(fd, &names, &err));
+	if (json_array_size(names) != 2 || !vf_json_has(names, "outside") ||
+	    !vf_json_has(names, "root"))
+		abort();
+}
+
+static void outside_check(int base_fd, const struct outside *before)
 {
 	__free char *text = NULL;
+	struct outside now;
 	struct vf_err err;
 
 	must(vf_read_file(base_fd, "outside/" SECRET, 64, &text, NULL, &err));
 	if (strcmp(text, SECRET) != 0)
 		abort();
+	outside_look(base_fd, &now);
+	/* the journal beside the directory comes and goes */
+	now.base.st_mtim = before->base.st_mtim;
+	if (!is_same(&now.base, &before->base) ||
+	    !is_same(&now.dir, &before->dir) ||
+	    !is_same(&now.file, &before->file))
+		abort();
+	names_check(base_fd);
+}
+
+static int bake(const char *root, enum bake_action action)
+{
+	struct bake_request request = { .target = root,
+					.action = action,
+					.signal = "auto",
+					.cancel_fd = -1 };
+	__json json_t *report = NULL;
+	struct vf_err err;
+
+	return bake_run(&request, &report, &err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
+	enum bake_action action;
+	struct outside before;
 	char base[64], root[80];
-	struct bake_request request = { .target = root,
-					.action = BAKE_REMOVE,
-					.cancel_fd = -1 };
-	__json json_t *report = NULL;
 	__close int base_fd = -1;
-	struct vf_err err;
 	uint8_t bits = take(&in);
 
 	snprintf(base, sizeof(base), BASE, getpid());
@@ -143,8 +199,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		put(base_fd,
 		    bits & 8 ? ".root.vmfork-bake" : "root/" BAKED_PATH,
 		    in.data, in.size);
-	bake_run(&request, &report, &err);
-	secret_check(base_fd);
+	outside_look(base_fd, &before);
+	action = bits & 16 ? bits & 32 ? BAKE_INSTALL : BAKE_CHECK
+			   : BAKE_REMOVE;
+	if (bake(root, action) == 0 && action == BAKE_REMOVE)
+		must(bake(root, action));
+	outside_check(base_fd, &before);
 	must(vf_remove_tree(AT_FDCWD, base));
 	return 0;
 }
