@@ -9,14 +9,11 @@
 
 #include "bake/baked.h"
 #include "bake/dir.h"
+#include "bake/dir_replace.h"
+#include "bake/journal.h"
 #include "bake/lock.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-
-static struct dir *to_dir(struct target *target)
-{
-	return (struct dir *)target;
-}
 
 int dir_at(const struct dir *dir, const char *path, int flags)
 {
@@ -270,7 +267,7 @@ int dir_age(struct dir *dir, const json_t *manifest, struct vf_err *err)
 
 static int apply(struct target *target, struct plan *plan, struct vf_err *err)
 {
-	struct dir *dir = to_dir(target);
+	struct dir *dir = dir_of(target);
 	__json json_t *journal = NULL;
 	struct vf_err back;
 	int ret = journal_begin(dir, plan->manifest, NULL, &journal, err);
@@ -294,7 +291,7 @@ static int apply(struct target *target, struct plan *plan, struct vf_err *err)
 static int undo(struct target *target, const json_t *manifest, json_t *left,
 		struct vf_err *err)
 {
-	struct dir *dir = to_dir(target);
+	struct dir *dir = dir_of(target);
 	__json json_t *journal = NULL;
 	struct vf_err back;
 	int ret = baked_check(manifest, &target->view, err);
@@ -321,7 +318,7 @@ static int undo(struct target *target, const json_t *manifest, json_t *left,
 
 static void close_(struct target *target)
 {
-	struct dir *dir = to_dir(target);
+	struct dir *dir = dir_of(target);
 
 	if (dir->root_fd >= 0)
 		close(dir->root_fd);

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "bake/baked.h"
+#include "bake/dir_replace.h"
 #include "bake/dir_swap.h"
+#include "bake/journal.h"
 #include "base/cleanup.h"
 
 static bool is_dir(const json_t *item)
@@ -203,7 +205,7 @@ static int names_check(const struct dir *dir, const struct plan *plan,
 int dir_replace(struct target *target, const json_t *old, struct plan *plan,
 		struct vf_err *err)
 {
-	struct dir *dir = (struct dir *)target;
+	struct dir *dir = dir_of(target);
 	__json json_t *journal = NULL;
 	struct vf_err later;
 	int ret = baked_check(old, &target->view, err);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* What a change of a directory began with. dir.h holds the contract. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "bake/baked.h"
-#include "bake/dir.h"
+#include "bake/journal.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 
