@@ -226,18 +226,37 @@ static int stop_held(const struct work *w, const struct hold *hold,
 	return ret;
 }
 
-static int hold_guest(struct hold *hold, const char *name, struct vf_err *err)
+static int say_unheld(const char *name, int ret, struct vf_err *err)
 {
-	int ret = hold->wish ? hold_begin(hold, err)
-			     : vf_err_set(err, ENOTSUP,
-					  "its agent was not heard of yet");
-
-	if (!ret || ret == -ECANCELED)
+	if (ret == -ECANCELED)
 		return ret;
 	vf_err_wrap(err, "VM %s", name);
 	if (!err->hint[0])
 		vf_err_hint(err, "--no-quiesce ends it like a power cut: what "
 				 "its guest has not written is lost");
+	return ret;
+}
+
+/* Its guest may have told nobody, or have booted since: look where it is now. */
+static int find_mailbox(const struct vm *vm, struct vmm *vmm, uint64_t *gpa,
+			struct vf_err *err)
+{
+	uint64_t found[MAILBOX_CANDIDATES] = { vm->mailbox_gpa };
+	int num, ret = request_choose(vm, vmm, found, vm->mailbox_gpa ? 1 : 0,
+				      gpa, err);
+
+	if (!ret || ret == -ECANCELED)
+		return ret;
+	*err = (struct vf_err){ 0 };
+	num = mailbox_find(vmm, vm->snapshot[0], found, err);
+	if (num < 0)
+		return num;
+	if (!num)
+		return vf_err_set(err, ENOTSUP,
+				  "no agent in its guest answers");
+	ret = request_choose(vm, vmm, found, num, gpa, err);
+	/* there is more to be done about it than to look for the agent */
+	err->hint[0] = '\0';
 	return ret;
 }
 
@@ -263,17 +282,23 @@ static int stop_quiet(const struct work *w, struct vf_err *err)
 	struct guard guard;
 	struct hold hold;
 	struct vmm vmm;
+	uint64_t gpa = 0;
 	int ret = vm_attach(vm, &vmm, w->request->cancel_fd, err);
 
 	if (ret < 0)
 		return ret;
-	request_to_init(&to, vm, &vmm, vm->mailbox_gpa);
+	ret = find_mailbox(vm, &vmm, &gpa, err);
+	if (ret < 0) {
+		vm_detach(&vmm);
+		return say_unheld(vm->name, ret, err);
+	}
+	request_to_init(&to, vm, &vmm, gpa);
 	hold_init(&hold, &to, &wish);
-	ret = guard_start(&guard, vm, hold.wish ? to.gpa : 0, &vmm, err);
+	ret = guard_start(&guard, vm, gpa, &vmm, err);
 	if (!ret) {
-		ret = hold_guest(&hold, vm->name, err);
-		if (!ret)
-			ret = stop_held(w, &hold, err);
+		ret = hold_begin(&hold, err);
+		ret = ret < 0 ? say_unheld(vm->name, ret, err)
+			      : stop_held(w, &hold, err);
 		if (ret < 0)
 			let_go(&hold, &vmm);
 		guard_stop(&guard, !ret || !hold.is_asked);

@@ -9,6 +9,7 @@
 
 #define PROBE_SLEEP_US 500
 #define SEARCH_CHUNK   (1 << 20)
+#define CLAIMS_MAX     64
 
 int mailbox_read(struct vmm *vmm, uint64_t gpa, struct vmfork_mailbox *page,
 		 struct vf_err *err)
@@ -94,6 +95,68 @@ int mailbox_search(int image_fd, const char *file,
 		num = search_region(fd, file, &image->regions[i], image, found,
 				    num, err);
 	return num;
+}
+
+/* A search through the memory of a VM that runs. */
+struct hunt {
+	struct vmm *vmm;
+	struct vmm_memory memory;
+	uint64_t *found;
+	int num;
+	int claims; /* pages that said to be one */
+};
+
+/* A copy of the page says where it was taken from: that place has the last word. */
+static void hunt_claim(struct hunt *h, const struct vmfork_header *header)
+{
+	struct vmfork_mailbox page;
+	struct vf_err ignored;
+
+	if (header_check(header, header->gpa) < 0)
+		return;
+	for (int i = 0; i < h->num; i++)
+		if (h->found[i] == header->gpa)
+			return;
+	/* to look costs a question to the engine, and a guest may lie often */
+	if (h->num < MAILBOX_CANDIDATES && h->claims++ < CLAIMS_MAX &&
+	    mailbox_read(h->vmm, header->gpa, &page, &ignored) == 0)
+		h->found[h->num++] = header->gpa;
+}
+
+static int hunt_run(struct hunt *h, const struct extent *run,
+		    struct vf_err *err)
+{
+	struct vmfork_header headers[VMM_HEADS_MAX];
+	size_t num;
+	int ret;
+
+	for (uint64_t at = 0; at < run->num; at += num) {
+		num = run->num - at < VMM_HEADS_MAX ? run->num - at
+						    : VMM_HEADS_MAX;
+		ret = vmm_memory_heads(h->vmm, &h->memory, run->page + at, num,
+				       headers, sizeof(*headers), err);
+		if (ret < 0)
+			return ret;
+		for (size_t i = 0; i < num; i++)
+			hunt_claim(h, &headers[i]);
+	}
+	return 0;
+}
+
+int mailbox_find(struct vmm *vmm, bool is_fork,
+		 uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err)
+{
+	struct hunt h = { .vmm = vmm, .found = found };
+	struct extents set = { 0 };
+	int ret = vmm->ops->memory(vmm, &h.memory, err);
+
+	h.memory.has_base = is_fork;
+	if (!ret)
+		ret = vmm_memory_changed(vmm, &h.memory, &set, err);
+	for (size_t i = 0; !ret && i < set.num; i++)
+		ret = hunt_run(&h, &set.runs[i], err);
+	extents_exit(&set);
+	return ret < 0 ? ret : h.num;
 }
 
 int mailbox_post(struct vmm *vmm, uint64_t gpa, struct letter *letter,

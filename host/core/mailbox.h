@@ -126,6 +126,18 @@ int mailbox_search(int image_fd, const char *file,
 		   uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err);
 
 /**
+ * mailbox_find() - Look for mailboxes in the memory of a VM that runs
+ * @vmm:	engine
+ * @is_fork:	its memory began as a snapshot's
+ * @found:	out: guest-physical addresses
+ * @err:	error
+ *
+ * Return: how many there are, at most MAILBOX_CANDIDATES, or -errno
+ */
+int mailbox_find(struct vmm *vmm, bool is_fork,
+		 uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err);
+
+/**
  * mailbox_post() - Write mail into the mailbox of a VM whose vCPUs stand still
  * @vmm:	engine
  * @gpa:	mailbox

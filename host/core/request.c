@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "core/request.h"
 
+#define NO_AGENT_HINT "is vmfork-agent running in the guest?"
+
 /* Often at first, for the answer's moment is of interest; then less so. */
 #define LOOK_MIN_US   100
 #define LOOK_MAX_US   10000
@@ -149,4 +151,49 @@ int request_clock(const struct request_answer *answer, int64_t from_us,
 	*guest_ns = answer->guest_ns + (uint64_t)mid_ns;
 	*error_us = (most_us - least_us + 1) / 2;
 	return 0;
+}
+
+static int say_none(struct vf_err *err)
+{
+	vf_err_set(err, ENOENT, "mailbox: none in the guest's memory");
+	vf_err_hint(err, NO_AGENT_HINT);
+	return -ENOENT;
+}
+
+/*
+ * A page that does not answer was left by an agent that has gone: mail in it would
+ * be lost.
+ */
+int request_choose(const struct vm *vm, struct vmm *vmm, const uint64_t *found,
+		   int num, uint64_t *gpa, struct vf_err *err)
+{
+	uint64_t alive[MAILBOX_CANDIDATES];
+	struct request_answer ignored;
+	struct request_to to;
+	int num_alive = 0;
+
+	if (!num)
+		return say_none(err);
+	for (int i = 0; i < num; i++) {
+		request_to_init(&to, vm, vmm, found[i]);
+		if (request_probe(&to, REQUEST_PROBE_MS, &ignored, err) == 0)
+			alive[num_alive++] = found[i];
+		else if (err->num == ECANCELED)
+			return -ECANCELED;
+	}
+	if (num_alive == 1) {
+		*gpa = alive[0];
+		return 0;
+	}
+	if (num == 1) {
+		vf_err_hint(err, NO_AGENT_HINT);
+		return -err->num;
+	}
+	if (num_alive > 1)
+		found = alive;
+	return vf_err_set(err, ENOTUNIQ,
+			  "mailbox: ambiguous: pages at 0x%" PRIx64
+			  " and 0x%" PRIx64 " both claim to be it, and %s",
+			  found[0], found[1],
+			  num_alive ? "both answer" : "neither answers");
 }

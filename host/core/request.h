@@ -8,6 +8,8 @@
 
 #include "core/vm.h"
 
+#define REQUEST_PROBE_MS 2500 /* the guest looks once a second */
+
 /* A guest and the page through which it is asked. */
 struct request_to {
 	struct vmm *vmm;
@@ -75,6 +77,20 @@ int request_wait(const struct request_to *to, int timeout_ms,
  */
 int request_probe(const struct request_to *to, int timeout_ms,
 		  struct request_answer *answer, struct vf_err *err);
+
+/**
+ * request_choose() - Which of some pages is a guest's mailbox? The one that answers
+ * @vm:		VM
+ * @vmm:	its engine
+ * @found:	pages
+ * @num:	how many, at most MAILBOX_CANDIDATES
+ * @gpa:	out: it
+ * @err:	error
+ *
+ * Return: 0 or -errno, -ENOENT if there is none to choose from, -ENOTUNIQ
+ */
+int request_choose(const struct vm *vm, struct vmm *vmm, const uint64_t *found,
+		   int num, uint64_t *gpa, struct vf_err *err);
 
 /**
  * request_clock() - What a guest's CLOCK_MONOTONIC was, by a recent answer

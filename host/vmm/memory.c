@@ -130,6 +130,26 @@ int vmm_memory_write(const struct vmm *vmm, const struct vmm_memory *memory,
 	return 0;
 }
 
+int vmm_memory_heads(const struct vmm *vmm, const struct vmm_memory *memory,
+		     uint64_t page, size_t num, void *heads, size_t len,
+		     struct vf_err *err)
+{
+	struct iovec local = { heads, num * len }, remote[VMM_HEADS_MAX];
+	ssize_t n;
+
+	for (size_t i = 0; i < num; i++)
+		remote[i] = (struct iovec){
+			(void *)(uintptr_t)(memory->hva +
+					    (page + i) * EXTENT_PAGE),
+			len,
+		};
+	n = process_vm_readv(vmm->proc.pid, &local, 1, remote, num, 0);
+	return n == (ssize_t)local.iov_len
+		       ? 0
+		       : vf_err_errno(err, n < 0 ? errno : EFAULT,
+				      "guest memory");
+}
+
 uint64_t vmm_memory_available(void)
 {
 	__free char *text = NULL;

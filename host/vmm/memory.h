@@ -136,6 +136,24 @@ int vmm_memory_mapped(const struct vmm *vmm, int fd, uint64_t offset,
 		      uint64_t bytes, struct vmm_memory *memory,
 		      struct vf_err *err);
 
+#define VMM_HEADS_MAX 128
+
+/**
+ * vmm_memory_heads() - Read how pages of guest memory begin, which may change
+ * @vmm:	engine, which need not be connected
+ * @memory:	guest memory
+ * @page:	the first one's number, from the memory's beginning
+ * @num:	how many; at most VMM_HEADS_MAX
+ * @heads:	out: one behind the other
+ * @len:	bytes of each, at most a page
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int vmm_memory_heads(const struct vmm *vmm, const struct vmm_memory *memory,
+		     uint64_t page, size_t num, void *heads, size_t len,
+		     struct vf_err *err);
+
 /* Pages of guest memory and what they shall hold. */
 struct vmm_patch {
 	uint64_t page; /* the first one's number, from the memory's beginning */

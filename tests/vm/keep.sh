@@ -186,6 +186,16 @@ check "as itself" same "$who" "$(vm_field web-1 '"\(.mac) \(.ipv4) \(.ipv6)"')"
 check "with its own network" eval 'answers web-1 && has_own_network web-1'
 vmfork stop other >/dev/null
 
+# --- a guest that has told nobody of its page ----------------------------------
+
+vmfork run silent --no-wait --accel tcg --memory 128M --disk "$notes/fs" \
+	>/dev/null
+check "nobody has waited for it" same '"0x0"' \
+	"$(jq .mailbox_gpa "$STATE/vms/silent/vm.json")"
+check "it runs" answers silent
+check "it is asked all the same" vmfork stop silent --keep
+vmfork stop silent >/dev/null
+
 # --- bad input -----------------------------------------------------------------
 
 vmfork stop web-1 --keep >/dev/null
