@@ -55,6 +55,14 @@ int vf_err_wrap(struct vf_err *err, const char *fmt, ...)
 	return -err->num;
 }
 
+void vf_err_first(struct vf_err *first, int *ret, const struct vf_err *why)
+{
+	if (*ret < 0)
+		return;
+	*first = *why;
+	*ret = -why->num;
+}
+
 void vf_err_hint(struct vf_err *err, const char *fmt, ...)
 {
 	va_list ap;

@@ -50,6 +50,14 @@ int vf_err_wrap(struct vf_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /**
+ * vf_err_first() - Of several failures, keep the first
+ * @first:	error
+ * @ret:	in: 0, or that of @first; out: that of @first
+ * @why:	one more failure
+ */
+void vf_err_first(struct vf_err *first, int *ret, const struct vf_err *why);
+
+/**
  * vf_err_hint() - Say what the user can do about it
  * @err:	error; a hint that is already there stays
  * @fmt:	one sentence

@@ -71,20 +71,6 @@ static int take_identity(struct boot *b, struct vf_err *err)
 	return ret;
 }
 
-static int write_mail(struct boot *b, struct vf_err *err)
-{
-	int ret = ack_desk_open(&b->desk, nets_gateway(&b->nets), 1, err);
-
-	if (!ret)
-		ret = nets_letter(&b->letter, &b->nets, b->vm, NULL,
-				  b->desk.port, err);
-	snprintf(b->letter.identity.guest.name, VMFORK_NAME_MAX + 1, "%s",
-		 b->vm->name);
-	if (!ret)
-		ret = vm_write_mail(b->vm, &b->letter, err);
-	return ret;
-}
-
 /* Did the machine fail us, and not the guest? */
 static bool engine_gave_up(struct boot *b)
 {
@@ -106,7 +92,7 @@ static int boot_prepared(struct boot *b, struct vf_err *err)
 	int ret = take_identity(b, err);
 
 	if (!ret)
-		ret = write_mail(b, err);
+		ret = boot_write_mail(b, NULL, err);
 	if (!ret)
 		ret = boot_start(b, err);
 	if (!boot_is_trial(b))

@@ -122,7 +122,6 @@ static int write_mail(struct boot *b, struct vf_err *err)
 	struct vmfork_identity was = { 0 };
 	struct vmfork_mail mail;
 	bool is_known = load_mail(b->vm, &mail, &was) == 0;
-	int ret = ack_desk_open(&b->desk, nets_gateway(&b->nets), 1, err);
 
 	if (is_known)
 		recall_routes(b, &was);
@@ -130,18 +129,7 @@ static int write_mail(struct boot *b, struct vf_err *err)
 		vf_log(VF_LOG_WARN,
 		       "VM %s: what it was told beside its addresses is lost",
 		       b->vm->name);
-	if (!ret)
-		ret = nets_letter(&b->letter, &b->nets, b->vm, NULL,
-				  b->desk.port, err);
-	if (ret < 0)
-		return ret;
-	if (is_known)
-		b->letter.identity.guest = was.guest;
-	b->letter.identity.guest.payload = NULL;
-	b->letter.identity.guest.payload_len = 0;
-	snprintf(b->letter.identity.guest.name, VMFORK_NAME_MAX + 1, "%s",
-		 b->vm->name);
-	return vm_write_mail(b->vm, &b->letter, err);
+	return boot_write_mail(b, is_known ? &was.guest : NULL, err);
 }
 
 static int boot_claimed(struct boot *b, struct vf_err *err)

@@ -43,6 +43,25 @@ void boot_exit(struct boot *b)
 	nets_close(&b->nets);
 }
 
+int boot_write_mail(struct boot *b, const struct identity_guest *guest,
+		    struct vf_err *err)
+{
+	struct identity_guest *told = &b->letter.identity.guest;
+	int ret = ack_desk_open(&b->desk, nets_gateway(&b->nets), 1, err);
+
+	if (!ret)
+		ret = nets_letter(&b->letter, &b->nets, b->vm, NULL,
+				  b->desk.port, err);
+	if (ret < 0)
+		return ret;
+	if (guest)
+		*told = *guest;
+	told->payload = NULL;
+	told->payload_len = 0;
+	snprintf(told->name, sizeof(told->name), "%s", b->vm->name);
+	return vm_write_mail(b->vm, &b->letter, err);
+}
+
 /* @fd: out: left alone if the VM has no such file; without it, it boots otherwise */
 static int open_file(int *fd, const struct vm *vm, const char *name,
 		     bool has_it, struct vf_err *err)

@@ -41,6 +41,17 @@ void boot_init(struct boot *b, struct vm *vm, const struct vf_state *state,
 void boot_exit(struct boot *b);
 
 /**
+ * boot_write_mail() - Write the VM's mail at boot, and listen for what it answers
+ * @b:		boot, with its networks and leases
+ * @guest:	what it is told beside those, but for its name and a payload; or NULL
+ * @err:	error
+ *
+ * Return: 0 or -errno
+ */
+int boot_write_mail(struct boot *b, const struct identity_guest *guest,
+		    struct vf_err *err);
+
+/**
  * boot_start() - Start the engine and wait until the guest is armed, if wanted
  * @b:		boot: the VM has its leases, files, disks and mail at boot
  * @err:	error

@@ -158,14 +158,6 @@ static int feed_vms(const struct vf_state *state, json_t *removed,
 	return 0;
 }
 
-static void note(struct vf_err *first, int *ret, const struct vf_err *why)
-{
-	if (*ret < 0)
-		return;
-	*first = *why;
-	*ret = -why->num;
-}
-
 /*
  * All parts, whatever becomes of one; the first failure is told. Those that end
  * engines let go of the lock, and take it anew; if it is not to be had, the rest
@@ -191,10 +183,10 @@ static int collect(const struct vf_state *state, int *lock_fd, json_t *removed,
 
 	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(slow); i++)
 		if (slow[i](state, lock_fd, removed, &why) < 0)
-			note(err, &ret, &why);
+			vf_err_first(err, &ret, &why);
 	for (size_t i = 0; *lock_fd >= 0 && i < ARRAY_SIZE(quick); i++)
 		if (quick[i](state, removed, &why) < 0)
-			note(err, &ret, &why);
+			vf_err_first(err, &ret, &why);
 	return ret;
 }
 

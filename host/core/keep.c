@@ -138,11 +138,8 @@ static int end_runs(const struct vf_state *state, const json_t *names,
 	if (ret < 0)
 		return ret;
 	json_array_foreach(names, i, name) {
-		if (settle_run(state, json_string_value(name), &why) == 0 ||
-		    ret)
-			continue;
-		*err = why;
-		ret = -why.num;
+		if (settle_run(state, json_string_value(name), &why) < 0)
+			vf_err_first(err, &ret, &why);
 	}
 	if (fsync(state->vms_fd) < 0 && !ret)
 		ret = vf_err_errno(err, errno, "VMs");

@@ -18,15 +18,6 @@ static const char *name_at(const json_t *names, size_t i)
 	return json_string_value(json_array_get(names, i));
 }
 
-/* Keep the first error. */
-static void note(struct vf_err *first, int *ret, const struct vf_err *err)
-{
-	if (*ret == 0) {
-		*first = *err;
-		*ret = -err->num;
-	}
-}
-
 /* How long until then, for those who wait in milliseconds. */
 static int ms_until(int64_t deadline_us)
 {
@@ -48,7 +39,7 @@ static void signal_engine(const struct vf_state *state, const char *name,
 	if (told >= 0 || reap_is_none(fd))
 		return;
 	vf_err_errno(&why, told, "VM %s: its process", name);
-	note(err, ret, &why);
+	vf_err_first(err, ret, &why);
 }
 
 /* One of a VM's ports and the network that it is on. */
@@ -158,7 +149,7 @@ static void await_some(const json_t *names, size_t from, struct process *procs,
 		if (process_wait(&procs[i], ms_until(deadline_us)) < 0) {
 			vf_err_set(&why, ETIMEDOUT, "VM %s: does not end",
 				   name_at(names, from + i));
-			note(err, ret, &why);
+			vf_err_first(err, ret, &why);
 		}
 		process_close(&procs[i]);
 	}
@@ -181,7 +172,7 @@ static void kill_engines(const struct vf_state *state, const json_t *names,
 
 	if (!procs) {
 		vf_err_errno(&why, ENOMEM, "engines");
-		note(err, ret, &why);
+		vf_err_first(err, ret, &why);
 		return;
 	}
 	for (from = 0; from < num; from += some) {
@@ -207,11 +198,11 @@ static void free_ports_of(const struct vf_state *state, const char *net_name,
 	/* a network that has gone took its leases with it */
 	if (net_open_existing(&net, state->net_fd, net_name, &why) < 0) {
 		if (why.num != ENOENT)
-			note(err, ret, &why);
+			vf_err_first(err, ret, &why);
 		return;
 	}
 	if (do_free(net, ports, num, &why) < 0)
-		note(err, ret, &why);
+		vf_err_first(err, ret, &why);
 	net_close(net);
 }
 
@@ -292,7 +283,7 @@ static int remove_vms(const struct vf_state *state, const json_t *names,
 		if (removed == 0)
 			continue;
 		vf_err_errno(&why, removed, "VM %s", json_string_value(name));
-		note(err, &ret, &why);
+		vf_err_first(err, &ret, &why);
 	}
 	return ret;
 }

@@ -77,6 +77,20 @@ static void truncation(void **state)
 	assert_memory_equal(err.msg, "fork: aaa", 9);
 }
 
+static void first(void **state)
+{
+	struct vf_err err = { 0 }, why = { 0 };
+	int ret = 0;
+
+	(void)state;
+	vf_err_set(&why, ENOENT, "one");
+	vf_err_first(&err, &ret, &why);
+	vf_err_set(&why, EIO, "two");
+	vf_err_first(&err, &ret, &why);
+	assert_int_equal(ret, -ENOENT);
+	assert_string_equal(err.msg, "one");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -84,6 +98,7 @@ int main(void)
 		cmocka_unit_test(errno_text),
 		cmocka_unit_test(first_hint_stays),
 		cmocka_unit_test(truncation),
+		cmocka_unit_test(first),
 	};
 
 	return cmocka_run_group_tests_name("err", tests, NULL, NULL);
