@@ -57,19 +57,23 @@ static int check_request(struct cmd *cmd, struct boot_request *r,
 static int check_boot(struct cmd *cmd, struct boot_request *r,
 		      struct vf_err *err)
 {
-	const char *initrd_env = getenv("VMFORK_INITRD");
+	const char *initrd = r->initrd ? r->initrd : getenv("VMFORK_INITRD");
 
-	if (r->kernel)
+	if (r->kernel) {
+		r->initrd = initrd && *initrd ? initrd : NULL;
+		if (!r->append)
+			r->append = APPEND_DEFAULT;
 		return 0;
+	}
 	if (!r->num_disks)
 		return cmd_usage_error(cmd, err,
 				       "nothing to boot: --kernel is needed, "
 				       "or --disk with a boot loader on it");
-	if (strcmp(r->append, APPEND_DEFAULT) != 0)
+	if (r->append)
 		return cmd_usage_error(cmd, err,
 				       "--append: there is no --kernel to be "
 				       "told, and the disk has its own words");
-	if (r->initrd && r->initrd != initrd_env)
+	if (r->initrd && *r->initrd)
 		return cmd_usage_error(cmd, err,
 				       "--initrd: there is no --kernel to load "
 				       "it with");
@@ -127,8 +131,6 @@ static struct boot_request request_default(const struct cmd *cmd)
 {
 	return (struct boot_request){
 		.kernel = getenv("VMFORK_KERNEL"),
-		.initrd = getenv("VMFORK_INITRD"),
-		.append = APPEND_DEFAULT,
 		.engine = &qemu_ops,
 		.config = { .cpus = 1,
 			    .memory_bytes = MEMORY_DEFAULT,
@@ -147,8 +149,6 @@ static int parse_request(struct cmd *cmd, struct boot_request *r,
 		(int)(w->timeout_s < 86400 ? w->timeout_s : 86400) * 1000;
 	if (r->kernel && !*r->kernel)
 		r->kernel = NULL;
-	if (r->initrd && !*r->initrd)
-		r->initrd = NULL;
 	ret = links_parse(cmd, r->links, &r->num_links, &w->links, err);
 	/* without any --net there is one interface */
 	if (!r->links[0].net_name[0]) {

@@ -43,8 +43,10 @@ note_state
 truncate -s 1M "$notes/empty"
 check "neither kernel nor disk" says 2 "nothing to boot: --kernel .* --disk" \
 	"$VMFORK" run bad
-check "words for no kernel" says 2 "append: there is no --kernel" \
-	"$VMFORK" run bad --disk "$notes/boot" --append quiet
+for words in quiet 'console=ttyS0 quiet'; do
+	check "words for no kernel" says 2 "append: there is no --kernel" \
+		"$VMFORK" run bad --disk "$notes/boot" --append "$words"
+done
 check "an initrd for no kernel" says 2 "initrd: there is no --kernel" \
 	"$VMFORK" run bad --disk "$notes/boot" --initrd "$notes/boot"
 # far earlier than a guest would have to be armed
