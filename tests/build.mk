@@ -205,11 +205,11 @@ check-san: tests-san
 long_tests := agent branch branch-faults burst busy disk-faults distinct kmod-clock kmod-device \
 	kmod-machine kmod-page quiesce reboot sizes tls told workload
 
-check-long: $(fuzz_progs) all guest tests-vm
+check-long: $(fuzz_progs) all guest tests tests-vm
 	$(Q)$(RUN) long
 	$(Q)BUILD=$(BUILD) LONG=1 \
-		TESTS='@(static/lint|vm/@($(subst $() ,|,$(long_tests)))@*)' \
-		tests/run static vm
+		TESTS='@(unit/bake_fault|static/lint|vm/@($(subst $() ,|,$(long_tests)))@*)' \
+		tests/run unit static vm
 
 .PHONY: tests tests-vm tests-san check check-all check-run check-unit check-netns check-vm \
 	check-static check-san check-long check-guests check-clean \
