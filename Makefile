@@ -66,7 +66,7 @@ help:
 	@echo '  make demo            boot a VM, fork it 4 times, ping every fork'
 	@echo '  make demo ROOTLESS=1 the same in a user and network namespace'
 	@echo '  make check           all tests'
-	@echo '  make check-all       these, and real guests: what CI runs'
+	@echo '  make check GUESTS=1  these, and real guests: what CI runs'
 	@echo
 	@echo '  all                  vmfork and vmfork-agent (the default)'
 	@echo '  setup                install packages, fetch kernels and headers'

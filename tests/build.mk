@@ -131,17 +131,14 @@ guests := $(BUILD)/guests
 guest_images := $(guests)/debian/root.tar $(guests)/openrc/root.tar
 
 # Set-up may bring the very tools that the next rules want: a make of its own,
-# with as many jobs as there are lanes, if nobody said how many.
+# with as many jobs as there are lanes, if nobody said how many. GUESTS=1 takes in real
+# guests: what CI runs. Their images wait for the network mostly, so they are begun
+# first, and have a job to themselves.
 check: setup
-	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(or $(LANES),2)) \
+	$(if $(GUESTS),$(Q)BUILD=$(BUILD) host/packaging/deps.sh guests)
+	$(Q)$(MAKE) --no-print-directory \
+		$(if $(filter -j%,$(MAKEFLAGS)),,-j$(if $(GUESTS),3,$(or $(LANES),2))) \
 		check-run
-
-# With real guests as well: what CI runs. Their images wait for the network mostly, so
-# they are begun first, and have a job to themselves.
-check-all: setup
-	$(Q)BUILD=$(BUILD) host/packaging/deps.sh guests
-	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j3) \
-		check-run GUESTS=1
 
 check-run: $(if $(GUESTS),$(guest_images)) all guest tests tests-vm tests-san
 	$(Q)$(RUN) unit netns static san vm $(if $(GUESTS),guests)
@@ -211,6 +208,6 @@ check-long: $(fuzz_progs) all guest tests tests-vm
 		TESTS='@(unit/bake_fault|static/lint|vm/@($(subst $() ,|,$(long_tests)))@*)' \
 		tests/run unit static vm
 
-.PHONY: tests tests-vm tests-san check check-all check-run check-unit check-netns check-vm \
+.PHONY: tests tests-vm tests-san check check-run check-unit check-netns check-vm \
 	check-static check-san check-long check-guests check-clean \
 	clean-roots check-packages signals-table
