@@ -53,25 +53,42 @@ static int relock(const struct vf_state *state, int *lock_fd, int ret,
 	return -why.num;
 }
 
-/* Who waits for the lock is not to wait for engines that take their time to end. */
-static int collect_vms(const struct vf_state *state, int *lock_fd,
-		       json_t *removed, struct vf_err *err)
+static bool is_dead(const struct vf_state *state, const char *name)
 {
-	__json json_t *names = NULL, *dead = json_array();
+	return vm_get_state(state, name) == VM_STATE_DEAD;
+}
+
+/* Return: how many, or -errno; @found is the caller's */
+static int vms_find(const struct vf_state *state,
+		    bool (*is_one)(const struct vf_state *state,
+				   const char *name),
+		    json_t **found, struct vf_err *err)
+{
+	__json json_t *names = NULL;
 	json_t *name;
 	size_t i;
 	int ret = vm_list(state, &names, err);
 
 	if (ret < 0)
 		return ret;
-	json_array_foreach(names, i, name) {
-		if (vm_get_state(state, json_string_value(name)) !=
-		    VM_STATE_DEAD)
-			continue;
-		json_array_append(dead, name);
-	}
-	if (!json_array_size(dead))
-		return 0;
+	*found = json_array();
+	json_array_foreach(names, i, name)
+		if (is_one(state, json_string_value(name)))
+			json_array_append(*found, name);
+	return (int)json_array_size(*found);
+}
+
+/* Who waits for the lock is not to wait for engines that take their time to end. */
+static int collect_vms(const struct vf_state *state, int *lock_fd,
+		       json_t *removed, struct vf_err *err)
+{
+	__json json_t *dead = NULL;
+	json_t *name;
+	size_t i;
+	int ret = vms_find(state, is_dead, &dead, err);
+
+	if (ret <= 0)
+		return ret;
 	ret = reap_vms_unlock(state, dead, vf_steal_fd(lock_fd), err);
 	/* of several that could not all be removed, some were */
 	json_array_foreach(dead, i, name) {
@@ -89,19 +106,13 @@ static int collect_vms(const struct vf_state *state, int *lock_fd,
 static int tidy_vms(const struct vf_state *state, int *lock_fd, json_t *removed,
 		    struct vf_err *err)
 {
-	__json json_t *names = NULL, *loose = json_array();
+	__json json_t *loose = NULL;
 	json_t *name;
 	size_t i;
-	int ret = vm_list(state, &names, err);
+	int ret = vms_find(state, keep_is_loose, &loose, err);
 
-	if (ret < 0)
+	if (ret <= 0)
 		return ret;
-	json_array_foreach(names, i, name) {
-		if (keep_is_loose(state, json_string_value(name)))
-			json_array_append(loose, name);
-	}
-	if (!json_array_size(loose))
-		return 0;
 	ret = keep_tidy(state, loose, vf_steal_fd(lock_fd), err);
 	json_array_foreach(loose, i, name)
 		if (!keep_is_loose(state, json_string_value(name)))
