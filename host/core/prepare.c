@@ -445,7 +445,8 @@ static int open_files(struct batch *b, struct vf_err *err)
 	b->kernel_fd = openat(s->dir_fd, VM_KERNEL_FILE, O_RDONLY | O_CLOEXEC);
 	b->initrd_fd = openat(s->dir_fd, VM_INITRD_FILE, O_RDONLY | O_CLOEXEC);
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if ((b->kernel_fd < 0 && s->hardware.has_kernel) || b->wake_fd < 0)
+	if ((b->kernel_fd < 0 && s->hardware.has_kernel) ||
+	    (b->initrd_fd < 0 && s->hardware.has_initrd) || b->wake_fd < 0)
 		return vf_err_errno(err, errno, "fork");
 	return disk_check(&s->disks, s->dir_fd, err);
 }
