@@ -66,37 +66,25 @@ static void tell(const struct vf_err *why)
 		vf_log(VF_LOG_ERROR, "hint: %s", why->hint);
 }
 
-/* As far as it goes: what was kept is told, whatever became of the next one. */
-static int keep_all(struct cmd *cmd, const struct vf_state *state,
-		    const struct request *r, const json_t *names,
-		    struct vf_err *err)
+/* As far as it went: what was done is told, whatever became of the next one. */
+static int report(struct cmd *cmd, const json_t *done, int failed,
+		  struct vf_err *err)
 {
-	__json json_t *kept = json_array();
-	bool failed;
-	json_t *name;
-	int ret = 0;
-	size_t i;
+	int ret;
 
-	json_array_foreach(names, i, name) {
-		ret = keep_stop(state, json_string_value(name), &r->how, err);
-		if (ret < 0)
-			break;
-		json_array_append(kept, name);
-	}
-	if (ret < 0 && !json_array_size(kept))
-		return ret;
-	if (ret < 0)
+	if (failed < 0 && !json_array_size(done))
+		return failed;
+	if (failed < 0)
 		tell(err);
-	failed = ret < 0;
-	ret = cmd_print_lines(cmd, kept, err);
-	return ret == CMD_EXIT_DONE && failed ? CMD_EXIT_PARTLY : ret;
+	ret = cmd_print_lines(cmd, done, err);
+	return ret == CMD_EXIT_DONE && failed < 0 ? CMD_EXIT_PARTLY : ret;
 }
 
 /* All that can be told before is told before the first one ends. */
 static int keep(struct cmd *cmd, const struct vf_state *state,
 		const struct request *r, struct vf_err *err)
 {
-	__json json_t *names = NULL;
+	__json json_t *names = NULL, *kept = json_array();
 	json_t *name;
 	size_t i;
 	int ret = choose(state, r, &names, err);
@@ -104,7 +92,89 @@ static int keep(struct cmd *cmd, const struct vf_state *state,
 	json_array_foreach(names, i, name)
 		if (!ret)
 			ret = keep_check(state, json_string_value(name), err);
-	return ret < 0 ? ret : keep_all(cmd, state, r, names, err);
+	if (ret < 0)
+		return ret;
+	json_array_foreach(names, i, name) {
+		ret = keep_stop(state, json_string_value(name), &r->how, err);
+		if (ret < 0)
+			break;
+		json_array_append(kept, name);
+	}
+	return report(cmd, kept, ret, err);
+}
+
+static int reap(struct cmd *cmd, const struct vf_state *state,
+		const struct request *r, json_t *names, struct vf_err *err)
+{
+	/* what keeps the machine busy keeps it from us, too */
+	bool hurries = cpu_hurry();
+	int ret = r->all ? reap_unkept(state, names, cmd->cancel_fd, err)
+			 : reap_vms(state, names, cmd->cancel_fd, err);
+
+	cpu_unhurry(hurries);
+	return ret;
+}
+
+/* It has to end, whatever becomes of its guest; its disks were asked for. */
+static int keep_anyhow(const struct vf_state *state, const char *name,
+		       const struct keep_request *how, struct vf_err *err)
+{
+	struct keep_request cut = *how;
+	int ret = keep_stop(state, name, how, err);
+
+	if (!ret || ret == -ECANCELED || ret == -ENOENT || !how->quiesce)
+		return ret;
+	vf_log(VF_LOG_WARN, "%s: ended and kept, as by a power cut", err->msg);
+	cut.quiesce = false;
+	return keep_stop(state, name, &cut, err);
+}
+
+/* Those of @names that are kept go into @kept. */
+static void set_apart(const struct vf_state *state, json_t *names, json_t *kept)
+{
+	struct vf_err ignored;
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		struct vm vm;
+
+		vm_open(&vm, state, json_string_value(name), &ignored);
+		if (vm_is_kept(&vm)) {
+			json_array_append(kept, name);
+			json_array_remove(names, i--);
+		}
+		vm_close(&vm);
+	}
+}
+
+/* None of them is removed that somebody wanted to be kept. */
+static int stop_all(struct cmd *cmd, const struct vf_state *state,
+		    const struct request *r, json_t *names, struct vf_err *err)
+{
+	__json json_t *kept = json_array();
+	struct vf_err why;
+	json_t *name;
+	size_t i;
+	int ret;
+
+	set_apart(state, names, kept);
+	/* the machine is then free for the guests that have to be asked */
+	ret = reap(cmd, state, r, names, err);
+	if (ret < 0)
+		json_array_clear(names);
+	json_array_foreach(kept, i, name) {
+		const char *text = json_string_value(name);
+		int ended = keep_anyhow(state, text, &r->how, &why);
+
+		if (!ended)
+			json_array_append(names, name);
+		else if (ended != -ENOENT)
+			vf_err_first(err, &ret, &why);
+		if (ended == -ECANCELED)
+			break;
+	}
+	return report(cmd, names, ret, err);
 }
 
 static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
@@ -112,18 +182,15 @@ static int stop(struct cmd *cmd, const struct vf_state *state, void *ctx,
 {
 	const struct request *r = ctx;
 	__json json_t *names = NULL;
-	bool hurries;
 	int ret;
 
 	if (r->keep)
 		return keep(cmd, state, r, err);
-	/* what keeps the machine busy keeps it from us, too */
-	hurries = cpu_hurry();
 	ret = choose(state, r, &names, err);
+	if (!ret && r->all)
+		return stop_all(cmd, state, r, names, err);
 	if (!ret)
-		ret = r->all ? reap_running(state, names, cmd->cancel_fd, err)
-			     : reap_vms(state, names, cmd->cancel_fd, err);
-	cpu_unhurry(hurries);
+		ret = reap(cmd, state, r, names, err);
 	return ret < 0 ? ret : cmd_print_lines(cmd, names, err);
 }
 
@@ -135,7 +202,7 @@ int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 	unsigned int timeout_s = NOT_GIVEN;
 	const struct opt opts[] = {
 		{ "all", 0, OPT_FLAG, &request.all, NULL,
-		  "every VM, but for those that are kept and have ended" },
+		  "every VM; those that were kept before are kept" },
 		{ "keep", 0, OPT_FLAG, &request.keep, NULL,
 		  "keep disks, addresses and name: 'vmfork start' goes on" },
 		{ "no-quiesce", 0, OPT_NEGATE, &request.how.quiesce, NULL,
@@ -157,13 +224,13 @@ int cmd_stop(struct cmd *cmd, int argc, char **argv, struct vf_err *err)
 		return ret < 0 ? ret : CMD_EXIT_DONE;
 	if (request.all == (argc > 0))
 		return cmd_usage_error(cmd, err, "needs names, or --all");
-	if (!request.keep && !request.how.quiesce)
+	if (!request.keep && !request.all && !request.how.quiesce)
 		return cmd_usage_error(cmd, err,
 				       "--no-quiesce: nothing is kept without "
 				       "--keep");
 	if (timeout_s == NOT_GIVEN)
 		timeout_s = QUIESCE_S;
-	else if (!request.keep)
+	else if (!request.keep && !request.all)
 		return cmd_usage_error(cmd, err,
 				       "--quiesce-timeout: nothing is kept "
 				       "without --keep");

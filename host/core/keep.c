@@ -154,7 +154,11 @@ static int keep_held(const struct vm *vm, const struct hold *hold,
 		     struct vf_err *err)
 {
 	bool was_kept = vm_is_kept(vm);
-	int ret = vf_write_file(vm->run_fd, VM_KEPT_FILE, "", 0, true, err);
+	int ret = 0;
+
+	/* on a full disk it has to end, too */
+	if (!was_kept)
+		ret = vf_write_file(vm->run_fd, VM_KEPT_FILE, "", 0, true, err);
 
 	if (!ret && hold)
 		ret = hold_check(hold, vf_now_us(), err);

@@ -2,7 +2,7 @@
 /*
  * VMs that are kept: with VM_KEPT_FILE in its run directory, one whose engine has
  * ended is not dead but stopped. It keeps its disks, leases and name, and can be
- * booted again; only stop without --keep takes it away.
+ * booted again; only stop by name, without --keep, takes it away.
  *
  * The mark comes before the engine ends and stays for good, so a VM that is kept
  * is never taken for dead, wherever a command was killed. What such a command

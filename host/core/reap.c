@@ -351,19 +351,21 @@ int reap_vms_unlock(const struct vf_state *state, const json_t *names,
 	return ret;
 }
 
-/* The state is locked: what is stopped now was kept. */
-static void spare_stopped(const struct vf_state *state, json_t *names)
+/* The state is locked: another command may have kept one, or started it again. */
+static void spare_kept(const struct vf_state *state, json_t *names)
 {
 	json_t *name;
 	size_t i;
 
-	json_array_foreach(names, i, name)
-		if (vm_get_state(state, json_string_value(name)) ==
-		    VM_STATE_STOPPED)
+	json_array_foreach(names, i, name) {
+		__close int fd = vm_run_open(state, json_string_value(name));
+
+		if (fd >= 0 && faccessat(fd, VM_KEPT_FILE, F_OK, 0) == 0)
 			json_array_remove(names, i--);
+	}
 }
 
-/* @spared: the same names, to go without those that are stopped; or NULL */
+/* @spared: the same names, to go without those that are kept; or NULL */
 static int reap_meant(const struct vf_state *state, const json_t *names,
 		      json_t *spared, int cancel_fd, struct vf_err *err)
 {
@@ -378,8 +380,8 @@ static int reap_meant(const struct vf_state *state, const json_t *names,
 		return lock_fd;
 	same = reap_same(state, names, ids);
 	if (spared) {
-		spare_stopped(state, same);
-		spare_stopped(state, spared);
+		spare_kept(state, same);
+		spare_kept(state, spared);
 	}
 	return reap_vms_unlock(state, same, lock_fd, err);
 }
@@ -390,8 +392,8 @@ int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
 	return reap_meant(state, names, NULL, cancel_fd, err);
 }
 
-int reap_running(const struct vf_state *state, json_t *names, int cancel_fd,
-		 struct vf_err *err)
+int reap_unkept(const struct vf_state *state, json_t *names, int cancel_fd,
+		struct vf_err *err)
 {
 	return reap_meant(state, names, names, cancel_fd, err);
 }

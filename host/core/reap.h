@@ -34,7 +34,7 @@ int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
 	     struct vf_err *err);
 
 /**
- * reap_running() - reap_vms(), but for VMs that are kept and have ended
+ * reap_unkept() - reap_vms(), but for VMs that are kept
  * @state:	state directory
  * @names:	array of names; out: without those that were left alone
  * @cancel_fd:	see reap_vms()
@@ -44,8 +44,8 @@ int reap_vms(const struct vf_state *state, const json_t *names, int cancel_fd,
  *
  * Return: see reap_vms()
  */
-int reap_running(const struct vf_state *state, json_t *names, int cancel_fd,
-		 struct vf_err *err);
+int reap_unkept(const struct vf_state *state, json_t *names, int cancel_fd,
+		struct vf_err *err);
 
 /**
  * reap_vms_unlock() - reap_vms() for who has judged them under the lock

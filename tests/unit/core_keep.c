@@ -193,22 +193,30 @@ static pid_t work_on(struct fixture *fix)
 	return pid;
 }
 
-/* All that run are meant: not one that another command has just kept. */
+/* Not one that is kept, be it only just, by another command. */
 static void spared(void **state)
 {
 	struct fixture *fix = *state;
 	__json json_t *names = json_pack("[s]", "web");
 	pid_t pid = work_on(fix);
 
-	assert_int_equal(reap_running(&fix->state, names, -1, &fix->err), 0);
+	assert_int_equal(reap_unkept(&fix->state, names, -1, &fix->err), 0);
 	assert_int_equal(json_array_size(names), 0);
 	is(fix, VM_STATE_STOPPED, false);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_true(has(fix, VM_RECORD_FILE));
+	/* nor one that was started again */
+	assert_int_equal(process_mark(fix->vm.run_fd, PROCESS_FILE, &fix->err),
+			 0);
+	json_array_append_new(names, json_string("web"));
+	assert_int_equal(reap_unkept(&fix->state, names, -1, &fix->err), 0);
+	assert_int_equal(json_array_size(names), 0);
+	is(fix, VM_STATE_RUNNING, false);
+	assert_int_equal(unlinkat(fix->vm.run_fd, PROCESS_FILE, 0), 0);
 	/* one that is not kept goes */
 	assert_int_equal(unlinkat(fix->vm.run_fd, VM_KEPT_FILE, 0), 0);
 	json_array_append_new(names, json_string("web"));
-	assert_int_equal(reap_running(&fix->state, names, -1, &fix->err), 0);
+	assert_int_equal(reap_unkept(&fix->state, names, -1, &fix->err), 0);
 	assert_int_equal(json_array_size(names), 1);
 	assert_int_equal(vm_run_open(&fix->state, "web"), -ENOENT);
 }

@@ -196,6 +196,23 @@ check "it runs" answers silent
 check "it is asked all the same" vmfork stop silent --keep
 vmfork stop silent >/dev/null
 
+# --- all -----------------------------------------------------------------------
+
+vmfork run plain >/dev/null
+mounts web-1
+check "it writes" writes web-1 last
+check "all are stopped" same 'plain web-1' "$(vmfork stop --all | xargs)"
+check "which removes all that are not kept" same '["web-1","stopped"]' \
+	"$(vmfork ps --json | jq -c '.[] | [.name, .state]')"
+check "it starts" vmfork start web-1
+check "with what came last" has_after_boot web-1 last
+guest web-1 'kill -STOP $(pidof vmfork-agent)' >/dev/null
+check "one that cannot be asked is told of" says 0 \
+	'warning: VM web-1: .*: ended and kept, as by a power cut' "$VMFORK" stop \
+	--all --quiesce-timeout 1
+check "it starts" vmfork start web-1
+check "with what it had written down" has_after_boot web-1 last
+
 # --- bad input -----------------------------------------------------------------
 
 vmfork stop web-1 --keep >/dev/null
