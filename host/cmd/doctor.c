@@ -74,7 +74,7 @@ static void check_state(json_t *checks, const char *path)
 static bool is_essential(const char *name)
 {
 	static const char *const names[] = {
-		"qemu",	  "state",	"tun",
+		"qemu",	  "state",	"networks here",	  "tun",
 		"bridge", "port flags", "nftables bridge family",
 	};
 

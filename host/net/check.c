@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* What the kernel here lacks, tried in a namespace that nobody misses. */
+/*
+ * What the kernel here lacks, tried in a namespace that nobody misses; and whether
+ * the caller may have networks in its own.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_link.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -155,6 +159,7 @@ static int check_police(struct check *check, struct vf_err *err)
 	struct tc_police police = { .action = TC_POLICE_SHOT, .burst = 10000 };
 	struct tcamsg tca = { .tca_family = AF_UNSPEC };
 	struct nl_msg *msg;
+	int ret;
 
 	msg = rtnl_add(&check->rtnl, RTM_NEWACTION,
 		       NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, "action police");
@@ -172,8 +177,13 @@ static int check_police(struct check *check, struct vf_err *err)
 	nla_nest_end(msg, options);
 	nla_nest_end(msg, act);
 	nla_nest_end(msg, tab);
-	return tc_commit(&check->rtnl, 0,
-			 "police action (CONFIG_NET_ACT_POLICE)", err);
+	ret = tc_commit(&check->rtnl, 0,
+			"police action (CONFIG_NET_ACT_POLICE)", err);
+	/* tc_ctl_action() in net/sched/act_api.c: in no other user namespace */
+	return ret == -EPERM ? vf_err_set(err, EPERM,
+					  "not to be tried: only root of the "
+					  "machine may make an action")
+			     : ret;
 nla_put_failure:
 	return vf_err_errno(err, ENOMEM, "action police");
 }
@@ -265,12 +275,46 @@ static void answers_read(int fd, char *text, size_t size)
 	text[len] = '\0';
 }
 
+/*
+ * To delete a link that cannot be there changes nothing, but is for those only who
+ * may change something.
+ */
+static int check_here(struct vf_err *err)
+{
+	struct ifinfomsg none = { .ifi_index = INT_MAX };
+	__rtnl struct rtnl rtnl = RTNL_INIT;
+	int ret = rtnl_open(&rtnl, NETLINK_ROUTE, err);
+
+	if (ret < 0)
+		return ret;
+	if (!rtnl_add_link(&rtnl, RTM_DELLINK, 0, &none, "networks"))
+		return vf_err_errno(err, ENOMEM, "networks");
+	ret = rtnl_commit(&rtnl, RTNL_UNDO, err);
+	return ret == -EPERM
+		       ? vf_err_set(err, EPERM,
+				    "not root of this network namespace: be "
+				    "root, or 'unshare --user --map-root-user "
+				    "--net --mount'")
+		       : ret;
+}
+
+static void here_add(json_t *out)
+{
+	struct vf_err err;
+	int ret = check_here(&err);
+
+	json_array_append_new(out, json_pack("{s:s, s:b, s:s}", "name",
+					     "networks here", "ok", ret == 0,
+					     "detail", ret < 0 ? err.msg : ""));
+}
+
 void net_check(json_t *out)
 {
 	char text[8192] = "";
 	int fds[2];
 	pid_t pid;
 
+	here_add(out);
 	if (pipe2(fds, O_CLOEXEC) < 0) {
 		answers_add(text, out);
 		return;

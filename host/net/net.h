@@ -425,10 +425,11 @@ int net_gc(int state_fd, bool (*is_alive)(const char *owner, void *ctx),
 /**
  * net_check() - What the kernel here lacks of what networks need
  * @out:	JSON array; an object {name, ok, detail} is appended for each of:
- *		tun, bridge, port flags, nftables bridge family, IPv6, routed
- *		networks, shaping, netem, fq_codel, police
+ *		networks here, tun, bridge, port flags, nftables bridge family,
+ *		IPv6, routed networks, shaping, netem, fq_codel, police
  *
- * Each is tried in a throw-away network namespace where the caller may make one.
+ * The first is whether the caller may have networks in its own network namespace;
+ * each other is tried in a throw-away one where the caller may make one.
  */
 void net_check(json_t *out);
 

@@ -387,7 +387,7 @@ static void test_check(void **state)
 	size_t i;
 
 	net_check(out);
-	assert_int_equal(json_array_size(out), 10);
+	assert_int_equal(json_array_size(out), 11);
 	json_array_foreach(out, i, json)
 		print_message(
 			"  %s: %s %s\n",
@@ -395,7 +395,7 @@ static void test_check(void **state)
 			json_is_true(json_object_get(json, "ok")) ? "yes"
 								  : "no",
 			json_string_value(json_object_get(json, "detail")));
-	for (i = 0; i < 7; i++)
+	for (i = 0; i < 8; i++)
 		assert_true(json_is_true(
 			json_object_get(json_array_get(out, i), "ok")));
 	env_check_clean(env);
