@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "net/bridge.h"
 #include "net/filter.h"
 #include "net/network.h"
@@ -50,6 +51,12 @@ static int network_is_up(struct rtnl *rtnl, const struct net_conf *conf,
 	return filter_is_up(conf, err);
 }
 
+/* On a bridge, siblings of an open network need no host. */
+static bool wants_forwarding(const struct net_conf *conf)
+{
+	return conf->nat || (conf->open && conf->mode == NET_MODE_ROUTED);
+}
+
 /*
  * Rules first: a port is never on a bridge that nothing watches. What a failure
  * leaves is a complete part; the next attempt finds it, net_remove() too.
@@ -67,9 +74,7 @@ static int network_put_up(struct rtnl *rtnl, const struct net_conf *conf,
 	ret = filter_up(conf, err);
 	if (ret == 0)
 		ret = bridge_up(rtnl, conf, err);
-	/* on a bridge, siblings of an open network need no host */
-	if (ret == 0 &&
-	    (conf->nat || (conf->open && conf->mode == NET_MODE_ROUTED)))
+	if (ret == 0 && wants_forwarding(conf))
 		ret = bridge_forward(conf, err);
 	return ret;
 }
@@ -258,6 +263,27 @@ const struct net_moments *net_get_moments(const struct net *net)
 	return &net->moments;
 }
 
+/* Others may rely on it by now: who wants it off has to know that it is on. */
+static void tell_forwarding(int state_fd, const struct net_conf *gone)
+{
+	__record_names struct record_names names = { 0 };
+	struct vf_err ignored;
+	struct net_conf conf;
+
+	if (!wants_forwarding(gone) ||
+	    record_names(state_fd, &names, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < names.num; i++)
+		if (record_load(state_fd, names.names[i], &conf, NULL,
+				&ignored) == 0 &&
+		    wants_forwarding(&conf))
+			return;
+	vf_log(VF_LOG_INFO,
+	       "network %s: was the last to need the kernel's forwarding, "
+	       "which stays on",
+	       gone->name);
+}
+
 int net_remove(int state_fd, const char *name, struct vf_err *err)
 {
 	__network struct net net = NETWORK_INIT;
@@ -293,7 +319,10 @@ int net_remove(int state_fd, const char *name, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	ret = vf_remove_tree(state_fd, name);
-	return ret < 0 ? vf_err_errno(err, ret, "network %s", name) : 0;
+	if (ret < 0)
+		return vf_err_errno(err, ret, "network %s", name);
+	tell_forwarding(state_fd, &net.conf);
+	return 0;
 }
 
 static int list_add(int state_fd, const char *name, struct rtnl *rtnl,
