@@ -14,6 +14,8 @@ int cmd_change(struct cmd *cmd, enum gc_effect effect, cmd_state_fn *fn,
 		ret = fn(cmd, &state, ctx, err);
 		gc_command_end(&state);
 	}
+	if (ret < 0)
+		state_hint_room(&state, err);
 	state_close(&state);
 	return ret;
 }

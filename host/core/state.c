@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -77,4 +81,23 @@ int state_lock(const struct vf_state *state, struct vf_err *err)
 	int fd = vf_lock(state->fd, LOCK_FILE, LOCK_MS, err);
 
 	return fd < 0 ? vf_err_wrap(err, "state directory") : fd;
+}
+
+void state_hint_room(const struct vf_state *state, struct vf_err *err)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t len;
+
+	/* addresses run out, too, which is said in other words */
+	if (err->num != ENOSPC || !strstr(err->msg, strerror(ENOSPC)))
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", state->fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return;
+	path[len] = '\0';
+	vf_err_hint(err,
+		    "make room in %.120s, with 'vmfork rmi' or 'vmfork stop', "
+		    "or choose another with --state",
+		    path);
 }

@@ -62,4 +62,11 @@ struct vf_state state_pool(const struct vf_state *state);
  */
 int state_lock(const struct vf_state *state, struct vf_err *err);
 
+/**
+ * state_hint_room() - Say what to do, if a failure is for want of room
+ * @state:	directory, which is where it was wanted
+ * @err:	error; a hint that is already there stays
+ */
+void state_hint_room(const struct vf_state *state, struct vf_err *err);
+
 #endif

@@ -83,7 +83,12 @@ int qemu_migration_wait(struct qmp *qmp, int64_t deadline_us,
 				&(struct vf_err){ 0 }) < 0)
 			return -EIO;
 		why = json_string_value(json_object_get(info, "error-desc"));
-		return why ? vf_err_set(err, EIO, "%.200s", why) : -EIO;
+		if (!why)
+			return -EIO;
+		/* that there is no room is told by its text alone */
+		return vf_err_set(err,
+				  strstr(why, strerror(ENOSPC)) ? ENOSPC : EIO,
+				  "%.200s", why);
 	}
 }
 

@@ -305,17 +305,24 @@ source_goes_on() {
 		ping4 "$(vm_field "$SOURCE" .ipv4)" && guest "$SOURCE" true
 }
 
+# What is told of where, and what to do.
+hints_at_room() { # COMMAND...
+	"$@" 2>&1 | grep -qF "hint: make room in $STATE, with 'vmfork rmi'"
+}
+
 full_disk() {
 	local room rc=0
 
 	# shellcheck disable=SC2015 # each part says whether it failed
 	leave_room 1024 && {
 		refused 1 'No space left' vmfork run a &&
+			hints_at_room vmfork run a &&
 			refused 1 'snapshot a: .*No space left' vmfork snapshot "$SOURCE" a &&
 			source_goes_on
 	} && leave_room 20480 && {
 		# here it ends in the middle of the memory image
 		refused 1 'snapshot a: .*No space left' vmfork snapshot "$SOURCE" a &&
+			hints_at_room vmfork snapshot "$SOURCE" a &&
 			source_goes_on
 	} || rc=1
 	for room in 0 4 8; do
