@@ -72,14 +72,15 @@ guest_cflags = $(BASE_CFLAGS) -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables $(GUEST_CFLAGS)
 guest_ldflags = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none
 
-# What starts it, beside it as below lib/vmfork, for `vmfork bake`.
+# What starts it, beside it as below lib/vmfork, for `vmfork bake`: wherever there is the
+# one, there is the other.
 agent_init := $(patsubst guest-agent/%,$(BUILD)/%,$(wildcard guest-agent/init/*))
 
 $(agent_init): $(BUILD)/init/%: guest-agent/init/%
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $< $@
 
-agent: $(BUILD)/vmfork-agent $(agent_init)
+agent: $(BUILD)/vmfork-agent
 
 # musl brings no kernel headers, and must not see glibc's beside them.
 $(guest_dir)/include/.done:
@@ -118,7 +119,7 @@ $(guest_dir)/vmfork-agent: $(guest_objs) $(guest_dir)/libmnl.a
 		exit 1; fi
 	$(Q)$(GUEST_CC) $(guest_cflags) $(guest_ldflags) -o $@ $^
 
-$(BUILD)/vmfork-agent: $(guest_dir)/vmfork-agent
+$(BUILD)/vmfork-agent: $(guest_dir)/vmfork-agent | $(agent_init)
 	$(call msg,STRIP,$@)
 	$(Q)$(GUEST_STRIP) -o $@ $<
 
