@@ -15,6 +15,7 @@
 #define EPOCH_ENV "SOURCE_DATE_EPOCH"
 #define SELF	  "/proc/self/exe"
 #define FROM_BIN  "../lib/vmfork"
+#define HINT	  "make install, or name its directory in " DATA_ENV
 
 /* Return: true if the agent is in there */
 static bool try_dir(struct source *source, const char *path)
@@ -58,7 +59,7 @@ int source_open(struct source *source, struct vf_err *err)
 	vf_err_set(err, ENOENT,
 		   AGENT ": not found beside this program, nor in " FROM_BIN
 			 " from there");
-	vf_err_hint(err, "make install, or name its directory in " DATA_ENV);
+	vf_err_hint(err, HINT);
 	return -ENOENT;
 }
 
@@ -69,9 +70,25 @@ void source_close(struct source *source)
 	source->dir_fd = -1;
 }
 
+/* It must not look as if the user's root lacked one of our files. */
+static int ours_lacks(const struct source *source, struct vf_err *err)
+{
+	char self[32], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", source->dir_fd);
+	len = readlink(self, path, sizeof(path) - 1);
+	vf_err_wrap(err, "vmfork's files in %.*s", len < 0 ? 0 : (int)len,
+		    path);
+	vf_err_hint(err, HINT);
+	return -err->num;
+}
+
 int source_read(const struct source *source, const char *name,
 		struct source_file *file, struct vf_err *err)
 {
-	return vf_read_file(source->dir_fd, name, PLAN_FILE_MAX, &file->data,
-			    &file->len, err);
+	int ret = vf_read_file(source->dir_fd, name, PLAN_FILE_MAX, &file->data,
+			       &file->len, err);
+
+	return ret < 0 && *name != '/' ? ours_lacks(source, err) : ret;
 }

@@ -260,6 +260,21 @@ static void init_that_is_unknown(void **state)
 	refuses(fix, BAKE_INSTALL, -EINVAL, "no busybox");
 }
 
+/* Not the user's root is at fault. */
+static void file_of_ours_that_is_missing(void **state)
+{
+	struct fixture *fix = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/init/vmfork-agent.busybox",
+		 fix->source);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "vmfork's files in %s: init/vmfork-agent",
+		 fix->source);
+	refuses(fix, BAKE_INSTALL, -ENOENT, path);
+	assert_non_null(strstr(fix->err.hint, "VMFORK_DATA"));
+}
+
 static void changed_files_stay(void **state)
 {
 	struct fixture *fix = *state;
@@ -351,6 +366,7 @@ int main(void)
 		bake_test(hooks),
 		bake_test(bad_roots),
 		bake_test(init_that_is_unknown),
+		bake_test(file_of_ours_that_is_missing),
 		bake_test(changed_files_stay),
 		bake_test(links_stay_inside),
 		bake_test(links_that_lead_nowhere),
