@@ -30,11 +30,11 @@ static int open_all(struct vf_state *state, const char *path,
 
 	state->fd = vf_mkdir_open(AT_FDCWD, path, err);
 	if (state->fd < 0)
-		return state->fd;
+		return vf_err_errno(err, state->fd, "state directory %s", path);
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		*dirs[i].fd = vf_mkdir_open(state->fd, dirs[i].name, err);
 		if (*dirs[i].fd < 0)
-			return *dirs[i].fd;
+			return vf_err_wrap(err, "state directory %s", path);
 	}
 	return 0;
 }
@@ -49,12 +49,10 @@ int state_open(struct vf_state *state, const char *path, struct vf_err *err)
 	if (!path || !*path)
 		path = STATE_DEFAULT_PATH;
 	ret = open_all(state, path, err);
-	if (ret < 0) {
-		vf_err_wrap(err, "state directory %s", path);
+	if (ret < 0)
 		vf_err_hint(err,
 			    "%schoose another with --state or VMFORK_STATE",
 			    err->num == EACCES ? "be root, or " : "");
-	}
 	return ret;
 }
 
