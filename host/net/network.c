@@ -308,9 +308,12 @@ int net_remove(int state_fd, const char *name, struct vf_err *err)
 	if (ret < 0)
 		return ret;
 	if (leases.num) {
-		vf_err_set(err, EBUSY,
-			   "network %s: in use by %s and %zu others", name,
-			   leases.ports[0].owner, leases.num - 1);
+		vf_err_set(err, EBUSY, "network %s: in use by %s", name,
+			   leases.ports[0].owner);
+		if (leases.num > 1)
+			vf_err_set(err, EBUSY,
+				   "network %s: in use by %s and %zu more",
+				   name, leases.ports[0].owner, leases.num - 1);
 		vf_err_hint(err, "'vmfork stop' ends VMs, 'vmfork pool drain' "
 				 "those of the pool");
 		return -EBUSY;
