@@ -181,6 +181,10 @@ int vf_random(void *buf, size_t len);
  */
 bool vf_name_is_valid(const char *name, size_t max);
 
+/* The same as a hint, for @max. */
+#define VF_NAME_RULE_FMT \
+	"up to %d of a-z 0-9 . _ - beginning with a letter or digit"
+
 /**
  * vf_ascii() - Make a text of unknown origin fit to be shown, in place
  * @text:	text; what is not printable ASCII becomes a question mark

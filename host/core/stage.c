@@ -21,7 +21,9 @@ int stage_check_name(const char *name, struct vf_err *err)
 {
 	if (vf_name_is_valid(name, VF_NAME_MAX))
 		return 0;
-	return vf_err_set(err, EINVAL, "snapshot name '%.64s': invalid", name);
+	vf_err_set(err, EINVAL, "snapshot name '%.64s': invalid", name);
+	vf_err_hint(err, VF_NAME_RULE_FMT, VF_NAME_MAX);
+	return -EINVAL;
 }
 
 static void stage_path(char path[NAME_MAX + 1], const char *name)

@@ -17,10 +17,7 @@ int vm_check_name(const char *name, struct vf_err *err)
 	if (vf_name_is_valid(name, VF_NAME_MAX))
 		return 0;
 	vf_err_set(err, EINVAL, "name '%.64s': invalid", name);
-	vf_err_hint(err,
-		    "up to %d of a-z 0-9 . _ - beginning with a letter or "
-		    "digit",
-		    VF_NAME_MAX);
+	vf_err_hint(err, VF_NAME_RULE_FMT, VF_NAME_MAX);
 	return -EINVAL;
 }
 
