@@ -394,7 +394,7 @@ int dir_open(struct target **out, const char *path, bool write,
 				: openat(dir->root_fd, "..",
 					 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir->above_fd < 0)
-		ret = vf_err_errno(err, errno, "%s", path);
+		ret = vf_err_set(err, errno, "%s", strerror(errno));
 	if (!ret)
 		ret = name_journal(dir, path, err);
 	if (!ret)

@@ -99,14 +99,15 @@ int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
 {
 	const json_t *sides[] = { manifest, old }, *item;
 	__json json_t *times = json_object();
+	struct stat st;
 	size_t side, i;
+	int ret;
 
 	*out = NULL;
 	for (side = 0; side < ARRAY_SIZE(sides); side++)
 		json_array_foreach(baked_items(sides[side]), i, item) {
-			int ret = times_add(dir, times, sides,
-					    baked_item_path(item), err);
-
+			ret = times_add(dir, times, sides,
+					baked_item_path(item), err);
 			if (ret < 0)
 				return ret;
 		}
@@ -115,7 +116,15 @@ int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
 			 "root", root_id(dir), "old", old);
 	if (!*out)
 		return vf_err_errno(err, ENOMEM, "journal");
-	return save(dir, *out, err);
+	ret = save(dir, *out, err);
+	if (ret < 0 &&
+	    fstatat(dir->above_fd, dir->journal, &st, AT_SYMLINK_NOFOLLOW) <
+		    0 &&
+	    errno == ENOENT) {
+		json_decref(*out);
+		*out = NULL;
+	}
+	return ret;
 }
 
 int journal_staged(struct dir *dir, json_t *journal, struct vf_err *err)

@@ -15,7 +15,8 @@
  * @dir:	directory
  * @manifest:	what is put in or taken out
  * @old:	what is replaced by it, or NULL
- * @out:	out: journal, a new reference
+ * @out:	out: journal, a new reference; if it failed, NULL where none is on the
+ *		disk, and so nothing to go back from
  * @err:	error
  *
  * Return: 0 or -errno

@@ -11,7 +11,8 @@
 
 #include "unit/bake_fixture.h"
 
-#define HOOKS "etc/vmfork/pre-snapshot.d"
+#define HOOKS  "etc/vmfork/pre-snapshot.d"
+#define NOBODY 65534
 
 /* What somebody else put beside it is neither read nor waited for. */
 static void journals_of_others(void **state)
@@ -35,6 +36,19 @@ static void journals_of_others(void **state)
 	refuses(fix, BAKE_CHECK, -ESTALE, "of another directory");
 	assert_int_equal(unlink(path), 0);
 	comes_to(fix, BAKE_INSTALL, "baked");
+}
+
+/* Who may not write there has nothing to take out again. */
+static void directory_of_others(void **state)
+{
+	struct fixture *fix = *state;
+
+	assert_int_equal(chmod(fix->dir.path, 0755), 0);
+	if (seteuid(NOBODY) < 0)
+		skip(); /* in a namespace of one user */
+	refuses(fix, BAKE_INSTALL, -EACCES, "journal beside the directory");
+	assert_string_equal(fix->err.hint, "");
+	assert_int_equal(seteuid(0), 0);
 }
 
 /* Names that are needed meanwhile. */
@@ -153,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		bake_test(journals_of_others),
+		bake_test(directory_of_others),
 		bake_test(names_of_others),
 		bake_test(manifests_of_others),
 		bake_test(file_for_a_directory),
