@@ -47,6 +47,11 @@ point() { # NAME COUNTS BODY
 	result "$1" runs "$@"
 }
 
+no_test_matches() {
+	no_tests
+	ends_in "tests/run: no test of static matches '*': write GROUP/NAME, as 'vm/fork*'"
+}
+
 one_failed='0 passed, 1 failed, 0 skipped'
 both='1 passed, 1 failed, 0 skipped'
 point "a point that holds" '1 passed, 0 failed, 0 skipped' \
@@ -61,6 +66,7 @@ point "one that exits non-zero" "$both" 'echo 1..1; echo "ok - a"; exit 1'
 point "one that hangs" "$both" 'echo 1..1; echo "ok - a"; sleep 60'
 point "one that hangs and will not be ended" "$both" \
 	'trap "" TERM; echo 1..1; echo "ok - a"; while :; do sleep 1; done'
+result "a pattern that no test matches" no_test_matches
 # What leaves something behind: the namespaces take it away afterwards. Without
 # them it would be left on the host itself.
 if [ "${VMFORK_TEST_ISOLATED:-0}" != 1 ]; then
@@ -205,7 +211,9 @@ interrupted_by() { # SIGNAL
 		exec tests/run static >notes/out 2>&1) &
 	run=$!
 	tries=100
-	until grep -qsx one "$tree/notes/all" || [ $((tries -= 1)) = 0 ]; do
+	# the shell may be sooner than what it has started
+	until { grep -qsx one "$tree/notes/all" && [ -n "$(processes_left)" ]; } ||
+		[ $((tries -= 1)) = 0 ]; do
 		sleep 0.1
 	done
 	[ -n "$(processes_left)" ] || echo "it did not begin"
