@@ -77,6 +77,11 @@ int main(int argc, char **argv)
 	struct vf_err err = { 0 };
 	int ret;
 
+	/* "help VERB" is "VERB --help" */
+	if (argc > 1 && !strcmp(argv[1], "help")) {
+		memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof(*argv));
+		argv[argc - 1] = (char *)"--help";
+	}
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		print_help(argc < 2 ? stderr : stdout);
 		return argc < 2 ? CMD_EXIT_USAGE : CMD_EXIT_DONE;

@@ -111,6 +111,19 @@ usage_errors() {
 			--kernel /nonexistent && left_nothing
 }
 
+# What is said of a verb is the same, whichever way it is asked for.
+help_is_told() {
+	local verb
+
+	[ "$(vmfork help)" = "$(vmfork --help)" ] || return
+	for verb in fork 'bench ack'; do
+		# shellcheck disable=SC2086 # words
+		[ -n "$(vmfork help $verb)" ] &&
+			[ "$(vmfork help $verb)" = "$(vmfork $verb --help)" ] || return
+	done
+	says 2 'no such verb' vmfork help nosuchverb
+}
+
 invalid_names() {
 	local name
 
@@ -475,6 +488,7 @@ vmfork run "$SOURCE" || bail "the source does not boot"
 vmfork snapshot "$SOURCE" ready || bail "there is no snapshot to fork"
 note_state
 check "command lines that make no sense" usage_errors
+check "help is told" help_is_told
 check "names that are invalid" invalid_names
 check "things that are missing" missing_things
 check "payloads that nobody can be given" payloads
