@@ -6,7 +6,7 @@
 # shellcheck source=tests/static/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-tree=$ROOT/$BUILD/tests/runner
+tree=$(realpath -m "$BUILD/tests/runner")
 rm -rf "$tree"
 mkdir -p "$tree/tests/static"
 cp tests/run tests/lane tests/inventory.sh "$tree/tests/"
