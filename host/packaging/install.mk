@@ -57,13 +57,15 @@ endef
 install: $(built)
 	$(call each,put)
 
+# Of the directories only ours: an empty bin/ may have been there before.
 uninstall:
 	$(call each,take)
-	-rmdir $(addprefix $(DESTDIR),$(foreach k,$(modules_built),$(pkglibdir)/modules/$k) \
+	for dir in $(addprefix $(DESTDIR),$(foreach k,$(modules_built),$(pkglibdir)/modules/$k) \
 		$(if $(modules_built),$(pkglibdir)/modules) \
 		$(pkglibdir)/hooks $(pkglibdir)/init $(pkglibdir) $(includedir)/vmfork \
 		$(addprefix $(examples)/guest/,root/etc/udhcpc root/etc root) \
-		$(examples)/guest $(examples) $(docdir))
+		$(examples)/guest $(examples) $(docdir)); do \
+		[ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir"; done
 
 # The Debian packages, in $(BUILD)/deb.
 deb: $(GUEST_LIBMNL) $(BUILD)/vmfork-mailbox.7

@@ -50,8 +50,11 @@ left_behind() {
 	cc -D_GNU_SOURCE -o "$root/post" shared/example/post.c $(PKG_CONFIG_SYSROOT_DIR=$root/dest \
 		PKG_CONFIG_PATH=$root/dest/usr/local/lib/pkgconfig \
 		pkg-config --cflags --libs vmfork) || echo "the example does not compile"
-	make -s BUILD="$BUILD" DESTDIR="$root/dest" uninstall >/dev/null 2>&1
-	find "$root/dest" ! -type d
+	# once more there is nothing to take away, and nothing to say
+	for _ in 1 2; do
+		make -s BUILD="$BUILD" DESTDIR="$root/dest" uninstall 2>&1
+	done
+	find "$root/dest" ! -type d -o -name '*vmfork*'
 }
 
 rm -rf "$root"
