@@ -32,7 +32,17 @@ die() {
 	exit 1
 }
 
+usage() {
+	sed -n 's/^#	//p' "$0"
+}
+
 parse() {
+	case ${1:-} in
+	-h | --help)
+		usage
+		exit
+		;;
+	esac
 	while [ $# -gt 1 ]; do
 		case $1 in
 		--kernel) kernel=$2 ;;
