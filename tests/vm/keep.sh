@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 mounts() { # VM
-	guest "$1" 'modprobe virtio_blk && mkdir -p /mnt && mount /dev/vda /mnt'
+	guest "$1" 'mkdir -p /mnt && mount /dev/vda /mnt'
 }
 
 # In the page cache of the guest, and perhaps nowhere else.
