@@ -206,7 +206,7 @@ check "which removes all that are not kept" same '["web-1","stopped"]' \
 	"$(vmfork ps --json | jq -c '.[] | [.name, .state]')"
 check "it starts" vmfork start web-1
 check "with what came last" has_after_boot web-1 last
-guest web-1 'kill -STOP $(pidof vmfork-agent)' >/dev/null
+guest web-1 "kill -STOP \$(pidof vmfork-agent)" >/dev/null
 check "one that cannot be asked is told of" says 0 \
 	'warning: VM web-1: .*: ended and kept, as by a power cut' "$VMFORK" stop \
 	--all --quiesce-timeout 1
