@@ -115,18 +115,29 @@ static int reap(struct cmd *cmd, const struct vf_state *state,
 	return ret;
 }
 
-/* It has to end, whatever becomes of its guest; its disks were asked for. */
+/*
+ * It has to end, whatever becomes of its guest; its disks were asked for. What fails
+ * once it has ended, or because others are at work on it, is not tried again.
+ */
 static int keep_anyhow(const struct vf_state *state, const char *name,
 		       const struct keep_request *how, struct vf_err *err)
 {
 	struct keep_request cut = *how;
-	int ret = keep_stop(state, name, how, err);
+	struct vf_err why;
+	int ret = keep_stop(state, name, how, &why);
 
-	if (!ret || ret == -ECANCELED || ret == -ENOENT || !how->quiesce)
+	if (!ret)
+		return 0;
+	*err = why;
+	if (ret == -ECANCELED || ret == -EBUSY || !how->quiesce ||
+	    vm_get_state(state, name) != VM_STATE_RUNNING)
 		return ret;
-	vf_log(VF_LOG_WARN, "%s: ended and kept, as by a power cut", err->msg);
 	cut.quiesce = false;
-	return keep_stop(state, name, &cut, err);
+	ret = keep_stop(state, name, &cut, err);
+	if (!ret)
+		vf_log(VF_LOG_WARN, "%s: ended and kept, as by a power cut",
+		       why.msg);
+	return ret;
 }
 
 /* Those of @names that are kept go into @kept. */
@@ -148,6 +159,20 @@ static void set_apart(const struct vf_state *state, json_t *names, json_t *kept)
 	}
 }
 
+/* Of several that could not all be removed, some were. */
+static void leave_gone(const struct vf_state *state, json_t *names)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		__close int fd = vm_run_open(state, json_string_value(name));
+
+		if (fd != -ENOENT)
+			json_array_remove(names, i--);
+	}
+}
+
 /* None of them is removed that somebody wanted to be kept. */
 static int stop_all(struct cmd *cmd, const struct vf_state *state,
 		    const struct request *r, json_t *names, struct vf_err *err)
@@ -161,8 +186,10 @@ static int stop_all(struct cmd *cmd, const struct vf_state *state,
 	set_apart(state, names, kept);
 	/* the machine is then free for the guests that have to be asked */
 	ret = reap(cmd, state, r, names, err);
+	if (ret == -ECANCELED)
+		return ret;
 	if (ret < 0)
-		json_array_clear(names);
+		leave_gone(state, names);
 	json_array_foreach(kept, i, name) {
 		const char *text = json_string_value(name);
 		int ended = keep_anyhow(state, text, &r->how, &why);

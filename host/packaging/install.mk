@@ -17,7 +17,8 @@ INSTALL ?= install
 examples = $(docdir)/examples
 # Those that were built, for `vmfork bake --modules KERNEL`: of one kernel each, and so
 # no part of the Debian packages, which have their source for DKMS.
-modules_built = $(shell cd $(BUILD)/modules 2>/dev/null && ls */version | cut -d / -f 1)
+modules_built = $(patsubst $(BUILD)/modules/%/version,%,$(wildcard $(BUILD)/modules/*/version))
+module_files := version vmfork_mailbox.ko vmfork_vmclock.ko
 
 built := $(addprefix $(BUILD)/,vmfork vmfork-agent vmfork-mailbox.7 libvmfork.a vmfork.pc)
 
@@ -50,19 +51,23 @@ $(call $(1),755,$(examples)/guest,initramfs/build.sh)
 $(call $(1),755,$(examples)/guest/root,initramfs/root/init)
 $(call $(1),755,$(examples)/guest/root/etc/udhcpc,initramfs/root/etc/udhcpc/default.script)
 $(call $(1),644,$(examples)/guest/root/etc,initramfs/root/etc/profile)
-$(foreach k,$(modules_built),$(call $(1),644,$(pkglibdir)/modules/$k,\
-	$(addprefix $(BUILD)/modules/$k/,version vmfork_mailbox.ko vmfork_vmclock.ko)))
 endef
 
 install: $(built)
 	$(call each,put)
+	$(foreach k,$(modules_built),$(call put,644,$(pkglibdir)/modules/$k,\
+		$(addprefix $(BUILD)/modules/$k/,$(module_files))))
 
-# Of the directories only ours: an empty bin/ may have been there before.
+# Of the directories only ours: an empty bin/ may have been there before. Modules may
+# have been built for other kernels since.
 uninstall:
 	$(call each,take)
-	for dir in $(addprefix $(DESTDIR),$(foreach k,$(modules_built),$(pkglibdir)/modules/$k) \
-		$(if $(modules_built),$(pkglibdir)/modules) \
-		$(pkglibdir)/hooks $(pkglibdir)/init $(pkglibdir) $(includedir)/vmfork \
+	for dir in $(DESTDIR)$(pkglibdir)/modules/*; do \
+		[ -d "$$dir" ] || continue; \
+		(cd "$$dir" && rm -f $(module_files)) && \
+			rmdir --ignore-fail-on-non-empty "$$dir"; done
+	for dir in $(addprefix $(DESTDIR),$(pkglibdir)/modules $(pkglibdir)/hooks \
+		$(pkglibdir)/init $(pkglibdir) $(includedir)/vmfork \
 		$(addprefix $(examples)/guest/,root/etc/udhcpc root/etc root) \
 		$(examples)/guest $(examples) $(docdir)); do \
 		[ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir"; done
