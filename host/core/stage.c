@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -13,9 +14,11 @@
 #include "core/snapshot.h"
 #include "core/stage.h"
 
-#define STAGE_SUFFIX ".stage"
-#define BROKEN_FILE  "broken"
-#define ENTER_TRIES  100
+#define STAGE_SUFFIX   ".stage"
+#define BROKEN_FILE    "broken"
+#define ENTER_TRIES    100
+#define BREAK_TRIES    100 /* ten seconds in all */
+#define BREAK_SLEEP_US 100000
 
 int stage_check_name(const char *name, struct vf_err *err)
 {
@@ -267,18 +270,35 @@ int stage_writer(const struct vf_state *state, const char *name,
 	return process_open_mark(writer, fd, VM_CREATOR_FILE);
 }
 
+static int break_once(const struct vf_state *state, const char *name,
+		      const char *why)
+{
+	struct vf_err err;
+	__close int fd = stage_open(state, name, &err);
+	int ret = fd;
+
+	if (ret >= 0)
+		ret = vf_write_file(fd, BROKEN_FILE, why, strlen(why), true,
+				    &err);
+	if (!ret)
+		ret = stage_publish(state, fd, name, &err);
+	if (fd >= 0 && ret < 0)
+		stage_discard(state, name);
+	return ret < 0 ? -err.num : 0;
+}
+
+/*
+ * On a disk that is full there is room only once the engine has closed the image,
+ * which it does some time after it said that it failed; nothing tells when.
+ */
 void stage_break(const struct vf_state *state, const char *name,
 		 const char *why)
 {
-	struct vf_err ignored;
-	__close int fd = stage_open(state, name, &ignored);
-
-	if (fd < 0)
-		return;
-	if (vf_write_file(fd, BROKEN_FILE, why, strlen(why), true, &ignored) <
-		    0 ||
-	    stage_publish(state, fd, name, &ignored) < 0)
-		stage_discard(state, name);
+	for (int i = 0; i < BREAK_TRIES; i++) {
+		if (break_once(state, name, why) != -ENOSPC)
+			return;
+		usleep(BREAK_SLEEP_US);
+	}
 }
 
 bool stage_why_broken(int dir_fd, struct vf_err *err)

@@ -151,8 +151,8 @@ int stage_writer(const struct vf_state *state, const char *name,
  * @name:	name of the snapshot, which nobody writes any more
  * @why:	in words
  *
- * For one that was promised to somebody who has gone. If even that cannot be
- * written, there is none.
+ * For one that was promised to somebody who has gone. Room for it is waited for, ten
+ * seconds; if even then it cannot be written, there is none.
  */
 void stage_break(const struct vf_state *state, const char *name,
 		 const char *why);
