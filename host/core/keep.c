@@ -126,19 +126,39 @@ static int settle_run(const struct vf_state *state, const char *name,
 	return ret < 0 ? vf_err_wrap(err, "VM %s", name) : 0;
 }
 
-/* End what there is of engines. The VMs bear our mark. */
+/* One of several that could not all be ended is asked alone. */
+static int end_run(const struct vf_state *state, const char *name,
+		   struct vf_err *err)
+{
+	__json json_t *names = json_pack("[s]", name);
+	int ret;
+
+	if (!names)
+		return vf_err_errno(err, ENOMEM, "VM %s", name);
+	ret = reap_end(state, names, err);
+	return ret < 0 ? ret : settle_run(state, name, err);
+}
+
+/*
+ * End what there is of engines. The VMs bear our mark. All at once, for that takes
+ * no longer than one; what cannot be ended does not hold up the others.
+ */
 static int end_runs(const struct vf_state *state, const json_t *names,
 		    struct vf_err *err)
 {
-	int ret = reap_end(state, names, err);
+	int ended = reap_end(state, names, err), ret = ended;
 	struct vf_err why;
 	json_t *name;
 	size_t i;
 
-	if (ret < 0)
-		return ret;
+	if (ended < 0 && json_array_size(names) == 1)
+		return ended;
 	json_array_foreach(names, i, name) {
-		if (settle_run(state, json_string_value(name), &why) < 0)
+		const char *text = json_string_value(name);
+		int settled = ended < 0 ? end_run(state, text, &why)
+					: settle_run(state, text, &why);
+
+		if (settled < 0)
 			vf_err_first(err, &ret, &why);
 	}
 	if (fsync(state->vms_fd) < 0 && !ret)

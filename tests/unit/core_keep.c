@@ -117,6 +117,27 @@ static void tidied(void **state)
 	assert_true(has(fix, VM_MAIL_FILE) && has(fix, VM_RECORD_FILE));
 }
 
+/* Of one nobody knows whether its engine has ended: the other is tidy all the same. */
+static void tidied_beside(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *names = json_pack("[s,s]", "db", "web");
+	struct vm db;
+
+	assert_int_equal(vm_create(&db, &fix->state, "db", &fix->err), 0);
+	assert_int_equal(mkdirat(db.run_fd, PROCESS_FILE, 0700), 0);
+	vm_created(&db);
+	put(fix, VM_KEPT_FILE, "");
+	put(fix, PROCESS_FILE, GONE);
+	assert_true(keep_tidy(&fix->state, names,
+			      state_lock(&fix->state, &fix->err),
+			      &fix->err) < 0);
+	assert_non_null(strstr(fix->err.msg, "VM db"));
+	assert_int_equal(faccessat(db.run_fd, PROCESS_FILE, F_OK, 0), 0);
+	vm_close(&db);
+	is(fix, VM_STATE_STOPPED, false);
+}
+
 static void claimed(void **state)
 {
 	struct fixture *fix = *state;
@@ -226,8 +247,10 @@ static void spared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		keep_test(seen),    keep_test(tidied),	keep_test(claimed),
-		keep_test(stopped), keep_test(removed), keep_test(spared),
+		keep_test(seen),	  keep_test(tidied),
+		keep_test(tidied_beside), keep_test(claimed),
+		keep_test(stopped),	  keep_test(removed),
+		keep_test(spared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
