@@ -132,6 +132,17 @@ static int write_mail(struct boot *b, struct vf_err *err)
 	return boot_write_mail(b, is_known ? &was.guest : NULL, err);
 }
 
+/* Another accelerator is on record once the VM has started on it. */
+static int save_accel(struct boot *b, struct vf_err *err)
+{
+	struct vmm_config *config = &b->vm->hardware.config;
+
+	if (b->accel == VMM_ACCEL_AUTO || b->accel == config->accel)
+		return 0;
+	config->accel = b->accel;
+	return vm_save(b->vm, err);
+}
+
 static int boot_claimed(struct boot *b, struct vf_err *err)
 {
 	struct vm *vm = b->vm;
@@ -147,33 +158,27 @@ static int boot_claimed(struct boot *b, struct vf_err *err)
 		ret = write_mail(b, err);
 	if (!ret)
 		ret = boot_start(b, err);
+	if (!ret)
+		ret = save_accel(b, err);
 	return ret < 0 ? ret : boot_shape(b, err);
 }
 
 int boot_again(struct vm *vm, const struct vf_state *state,
 	       const struct boot_request *request, struct vf_err *err)
 {
-	enum vmm_accel accel;
-	struct vf_err ignored;
 	struct boot b;
 	int ret;
 
 	boot_init(&b, vm, state, request);
 	/* it has run on what it has, or was told to: nothing is tried */
 	b.kvm = ACCEL_USABLE;
+	b.accel = request->config.accel;
 	ret = keep_claim(vm, state, request->name, request->cancel_fd, err);
 	if (ret < 0)
 		return ret;
-	accel = vm->hardware.config.accel;
-	if (request->config.accel != VMM_ACCEL_AUTO)
-		vm->hardware.config.accel = request->config.accel;
 	ret = boot_claimed(&b, err);
 	if (ret < 0)
 		boot_stop(&b);
-	if (ret < 0 && accel != vm->hardware.config.accel) {
-		vm->hardware.config.accel = accel;
-		vm_save(vm, &ignored);
-	}
 	boot_exit(&b);
 	if (ret < 0)
 		keep_unclaim(vm);

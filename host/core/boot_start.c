@@ -81,8 +81,11 @@ static int spawn(struct boot *b, const int tap_fds[VM_NICS_MAX],
 	__close int kernel_fd = -1, initrd_fd = -1, mail_fd = -1;
 	int ret =
 		open_file(&kernel_fd, vm, VM_KERNEL_FILE, hw->has_kernel, err);
+	struct vmm_config config = hw->config;
 	struct vmm_spec spec;
 
+	if (b->accel != VMM_ACCEL_AUTO)
+		config.accel = b->accel;
 	if (!ret)
 		ret = open_file(&initrd_fd, vm, VM_INITRD_FILE, hw->has_initrd,
 				err);
@@ -92,7 +95,7 @@ static int spawn(struct boot *b, const int tap_fds[VM_NICS_MAX],
 		return ret;
 	spec = (struct vmm_spec){
 		.name = vm->name,
-		.config = &hw->config,
+		.config = &config,
 		.append = hw->append,
 		.kernel_fd = kernel_fd,
 		.initrd_fd = initrd_fd,

@@ -15,6 +15,7 @@ struct boot {
 	const struct boot_request *request;
 	struct vm *vm;
 	enum accel_verdict kvm;
+	enum vmm_accel accel; /* VMM_ACCEL_AUTO: what is on record */
 	struct nets nets;
 	struct ack_desk desk;
 	struct letter letter;
