@@ -259,9 +259,11 @@ static int say_unheld(const char *name, int ret, struct vf_err *err)
 }
 
 /* Its guest may have told nobody, or have booted since: look where it is now. */
-static int find_mailbox(const struct vm *vm, struct vmm *vmm, uint64_t *gpa,
+static int find_mailbox(const struct vm *vm, struct vmm *vmm,
+			unsigned int timeout_ms, uint64_t *gpa,
 			struct vf_err *err)
 {
+	int64_t deadline_us = vf_now_us() + (int64_t)timeout_ms * 1000;
 	uint64_t found[MAILBOX_CANDIDATES] = { vm->mailbox_gpa };
 	int num, ret = request_choose(vm, vmm, found, vm->mailbox_gpa ? 1 : 0,
 				      gpa, err);
@@ -269,7 +271,7 @@ static int find_mailbox(const struct vm *vm, struct vmm *vmm, uint64_t *gpa,
 	if (!ret || ret == -ECANCELED)
 		return ret;
 	*err = (struct vf_err){ 0 };
-	num = mailbox_find(vmm, vm->snapshot[0], found, err);
+	num = mailbox_find(vmm, vm->snapshot[0], deadline_us, found, err);
 	if (num < 0)
 		return num;
 	if (!num)
@@ -308,7 +310,7 @@ static int stop_quiet(const struct work *w, struct vf_err *err)
 
 	if (ret < 0)
 		return ret;
-	ret = find_mailbox(vm, &vmm, &gpa, err);
+	ret = find_mailbox(vm, &vmm, wish.timeout_ms, &gpa, err);
 	if (ret < 0) {
 		vm_detach(&vmm);
 		return say_unheld(vm->name, ret, err);

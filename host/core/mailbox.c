@@ -101,6 +101,7 @@ int mailbox_search(int image_fd, const char *file,
 struct hunt {
 	struct vmm *vmm;
 	struct vmm_memory memory;
+	int64_t deadline_us;
 	uint64_t *found;
 	int num;
 	int claims; /* pages that said to be one */
@@ -123,6 +124,17 @@ static void hunt_claim(struct hunt *h, const struct vmfork_header *header)
 		h->found[h->num++] = header->gpa;
 }
 
+/* A large guest takes long, and whoever asked is waiting. */
+static int hunt_check(const struct hunt *h, struct vf_err *err)
+{
+	if (vf_check_cancel(h->vmm->cancel_fd) < 0)
+		return vf_err_set(err, ECANCELED, "interrupted");
+	if (vf_now_us() > h->deadline_us)
+		return vf_err_set(err, ETIMEDOUT,
+				  "mailbox: not found in the time given");
+	return 0;
+}
+
 static int hunt_run(struct hunt *h, const struct extent *run,
 		    struct vf_err *err)
 {
@@ -133,8 +145,11 @@ static int hunt_run(struct hunt *h, const struct extent *run,
 	for (uint64_t at = 0; at < run->num; at += num) {
 		num = run->num - at < VMM_HEADS_MAX ? run->num - at
 						    : VMM_HEADS_MAX;
-		ret = vmm_memory_heads(h->vmm, &h->memory, run->page + at, num,
-				       headers, sizeof(*headers), err);
+		ret = hunt_check(h, err);
+		if (!ret)
+			ret = vmm_memory_heads(h->vmm, &h->memory,
+					       run->page + at, num, headers,
+					       sizeof(*headers), err);
 		if (ret < 0)
 			return ret;
 		for (size_t i = 0; i < num; i++)
@@ -143,10 +158,12 @@ static int hunt_run(struct hunt *h, const struct extent *run,
 	return 0;
 }
 
-int mailbox_find(struct vmm *vmm, bool is_fork,
+int mailbox_find(struct vmm *vmm, bool is_fork, int64_t deadline_us,
 		 uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err)
 {
-	struct hunt h = { .vmm = vmm, .found = found };
+	struct hunt h = { .vmm = vmm,
+			  .deadline_us = deadline_us,
+			  .found = found };
 	struct extents set = { 0 };
 	int ret = vmm->ops->memory(vmm, &h.memory, err);
 

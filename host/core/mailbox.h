@@ -129,12 +129,14 @@ int mailbox_search(int image_fd, const char *file,
  * mailbox_find() - Look for mailboxes in the memory of a VM that runs
  * @vmm:	engine
  * @is_fork:	its memory began as a snapshot's
+ * @deadline_us: on vf_now_us()'s clock
  * @found:	out: guest-physical addresses
  * @err:	error
  *
- * Return: how many there are, at most MAILBOX_CANDIDATES, or -errno
+ * Return: how many there are, at most MAILBOX_CANDIDATES, or -errno, -ETIMEDOUT,
+ * -ECANCELED
  */
-int mailbox_find(struct vmm *vmm, bool is_fork,
+int mailbox_find(struct vmm *vmm, bool is_fork, int64_t deadline_us,
 		 uint64_t found[MAILBOX_CANDIDATES], struct vf_err *err);
 
 /**
