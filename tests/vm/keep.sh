@@ -67,6 +67,10 @@ survives_kill() { # SECONDS COMMAND...
 		has_own_network web-1
 }
 
+accel_of() { # VM
+	jq -r .hardware.accel "$STATE/vms/$1/vm.json"
+}
+
 truncate -s 32M "$notes/fs"
 mkfs.ext4 -q -F "$notes/fs" || bail "no image"
 # only a guest that has one is told another
@@ -165,7 +169,14 @@ for s in 0.05 1; do
 	check "start killed after $s s" survives_kill $s start web-1
 	vmfork stop web-1 --keep >/dev/null
 done
-vmfork start web-1 >/dev/null
+# on record is what it has run on, not what it is tried on
+jq '.hardware.accel = "kvm"' "$STATE/vms/web-1/vm.json" >"$notes/vm.json"
+cp "$notes/vm.json" "$STATE/vms/web-1/"
+signalled KILL 0.5 start web-1 --accel tcg
+check "killed, its accelerator is that of before" same kvm "$(accel_of web-1)"
+vmfork gc >/dev/null
+check "it starts on another" vmfork start web-1 --accel tcg
+check "which is on record" same tcg "$(accel_of web-1)"
 check "stop killed" survives_kill 0.05 stop web-1 --keep
 
 # --- the machine boots anew ----------------------------------------------------
