@@ -76,6 +76,22 @@ static json_t *root_id(const struct dir *dir)
 			 (json_int_t)st.stx_btime.tv_nsec);
 }
 
+/*
+ * The first change beneath an overlay makes its root anew, with another time at which
+ * it was made: so one comes before that is noted, which changes nothing. Who may not
+ * has what is there.
+ */
+static void root_settle(const struct dir *dir)
+{
+	struct timespec at[2] = { { .tv_nsec = UTIME_OMIT } };
+	struct stat st;
+
+	if (fstat(dir->root_fd, &st) < 0)
+		return;
+	at[1] = st.st_mtim;
+	futimens(dir->root_fd, at);
+}
+
 /* None is written that could not be read again. */
 static int save(struct dir *dir, const json_t *journal, struct vf_err *err)
 {
@@ -111,6 +127,7 @@ int journal_begin(struct dir *dir, const json_t *manifest, const json_t *old,
 			if (ret < 0)
 				return ret;
 		}
+	root_settle(dir);
 	*out = json_pack("{s:O,s:O,s:o,s:o,s:O*}", "manifest", manifest,
 			 "times", times, "old-times", old_times(dir, old),
 			 "root", root_id(dir), "old", old);

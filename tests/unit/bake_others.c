@@ -2,13 +2,17 @@
 /* What others left in a directory that is baked, and beside it, to harm or not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mount.h>
 
 #include <cmocka.h>
 
+#include "bake/dir.h"
+#include "bake/journal.h"
 #include "unit/bake_fixture.h"
 
 #define HOOKS  "etc/vmfork/pre-snapshot.d"
@@ -163,6 +167,59 @@ static void journal_that_is_too_large(void **state)
 
 #define bake_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* The root is from now on in what lies below. Return: 0 or -errno */
+static int overlay_mount(struct fixture *fix)
+{
+	static const char *const names[] = { "low", "up", "work", "over" };
+	int dir_fd = fix->dir.dir_fd;
+	char options[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_int_equal(mkdirat(dir_fd, names[i], 0755), 0);
+	assert_int_equal(renameat(dir_fd, "root", dir_fd, "low/root"), 0);
+	snprintf(options, sizeof(options),
+		 "lowerdir=%s/low,upperdir=%s/up,workdir=%s/work",
+		 fix->dir.path, fix->dir.path, fix->dir.path);
+	snprintf(fix->root, sizeof(fix->root), "%s/over", fix->dir.path);
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("overlay", fix->root, "overlay", 0, options) < 0)
+		return -errno;
+	snprintf(fix->root, sizeof(fix->root), "%s/over/root", fix->dir.path);
+	return 0;
+}
+
+/* The first change brings the root up: it is still the one that was noted. */
+static void journal_on_overlay(void **state)
+{
+	struct fixture *fix = *state;
+	__json json_t *manifest = json_pack(
+		"{s:s,s:i,s:s,s:s,s:s,s:[{s:s,s:s}]}", "vmfork", "bake",
+		"version", PLAN_VERSION, "manifest", "m", "init", "busybox",
+		"signal", "auto", "items", "path", "m", "type", "file");
+	__json json_t *journal = NULL;
+	struct target *target;
+	char path[256];
+	int ret = overlay_mount(fix);
+
+	if (ret < 0) {
+		print_message("no overlay: %s\n", strerror(-ret));
+		skip();
+	}
+	assert_int_equal(dir_open(&target, fix->root, true, &fix->err), 0);
+	ret = journal_begin(dir_of(target), manifest, NULL, &journal,
+			    &fix->err);
+	target->ops->close(target);
+	assert_int_equal(ret, 0);
+	snprintf(path, sizeof(path), "%s/his", fix->root);
+	assert_int_equal(mkdir(path, 0755), 0);
+	comes_to(fix, BAKE_CHECK, "damaged");
+	comes_to(fix, BAKE_INSTALL, "baked");
+	comes_to(fix, BAKE_REMOVE, "removed");
+	snprintf(path, sizeof(path), "%s/over", fix->dir.path);
+	assert_int_equal(umount(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +229,8 @@ int main(void)
 		bake_test(manifests_of_others),
 		bake_test(file_for_a_directory),
 		bake_test(journal_that_is_too_large),
+		/* in a mount namespace of its own from then on */
+		bake_test(journal_on_overlay),
 	};
 
 	return cmocka_run_group_tests_name("bake_others", tests, NULL, NULL);
