@@ -9,7 +9,7 @@
 #include "bake/pack.h"
 #include "bake/recipe.h"
 #include "bake/target.h"
-#include "base/io.h"
+#include "base/cleanup.h"
 
 /* A bake on its way. */
 struct bake {
@@ -245,8 +245,5 @@ int bake_run(const struct bake_request *request, json_t **report,
 	}
 	json_decref(bake.manifest);
 	json_decref(bake.faults);
-	/* a program that was ended may look as one that failed */
-	if (ret < 0 && vf_check_cancel(request->cancel_fd) < 0)
-		ret = vf_err_errno(err, ECANCELED, "bake");
 	return ret < 0 ? vf_err_wrap(err, "%.128s", request->target) : 0;
 }

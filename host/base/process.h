@@ -169,7 +169,8 @@ int process_faults(pid_t pid, uint64_t *minor, uint64_t *major);
  * It ends with the thread that called, even if that is killed, and of SIGINT, SIGTERM
  * and SIGHUP also where the caller waits for those.
  *
- * Return: its exit status, or -errno, -ECANCELED, -EREMOTEIO if a signal ended it
+ * Return: its exit status, or -errno; -ECANCELED, also if it failed and @cancel_fd is
+ * readable by then; -EREMOTEIO if a signal ended it
  */
 int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,
 		   int cancel_fd, struct vf_err *err);

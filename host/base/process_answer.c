@@ -123,6 +123,9 @@ int process_answer(char *const argv[], char *out, size_t size, int timeout_ms,
 		kill(proc.pid, SIGKILL);
 	process_close(&proc);
 	waitpid(proc.pid, &status, 0);
+	/* the signal that calls us back may have ended it first */
+	if (!ret && status)
+		ret = vf_check_cancel(cancel_fd);
 	if (ret < 0)
 		return vf_err_errno(err, ret, "%s", argv[0]);
 	if (!WIFEXITED(status))
