@@ -181,11 +181,9 @@ static int check(struct bake *bake, struct vf_err *err)
 {
 	int ret = find_faults(bake, err);
 
-	if (bake->target->is_unfinished)
-		json_array_append_new(
-			bake->faults,
-			json_string("a command is changing it, or was killed "
-				    "at that: the next one goes on"));
+	if (bake->target->unfinished)
+		json_array_append_new(bake->faults,
+				      json_string(bake->target->unfinished));
 	bake->state = json_array_size(bake->faults) ? "damaged"
 		      : bake->manifest		    ? "baked"
 						    : "none";

@@ -367,13 +367,20 @@ static int mend(struct dir *dir, struct vf_err *err)
 	return ret ? ret : journal_end(dir, journal, err);
 }
 
-/* Who only looks goes on with nothing, but says so. */
+/* Who only looks goes on with nothing, whosever it is, but says so. */
 static int look_for_journal(struct dir *dir, struct vf_err *err)
 {
 	__json json_t *journal = NULL;
 	int ret = journal_find(dir, &journal, err);
 
-	dir->target.is_unfinished = journal;
+	if (ret == -EPERM || ret == -ESTALE) {
+		dir->target.unfinished = "beside it is a journal of another "
+					 "user, or of another directory";
+		return 0;
+	}
+	if (journal)
+		dir->target.unfinished = "a command is changing it, or was "
+					 "killed at that: the next one goes on";
 	return ret;
 }
 

@@ -34,7 +34,8 @@ struct target_ops {
 struct target {
 	const struct target_ops *ops;
 	const char *kind; /* in words */
-	bool is_unfinished; /* a command is at it, or was killed: who looks sees it */
+	/* who only looks: what says that a command is at it, or was killed; or NULL */
+	const char *unfinished;
 	struct view view;
 };
 
