@@ -15,10 +15,13 @@
 #include "base/json.h"
 #include "crc32c.h"
 #include "fuzz/bake_input.h"
+#include "unit/bake_root.h"
 
 #define SECRET "secret"
 #define BASE   "/dev/shm/vmfork-fuzz.%d"
+#define SOURCE BASE ".source"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint32_t crc_of(const char *path)
@@ -42,16 +45,18 @@ static void put(int dir_fd, const char *path, const void *text, size_t len)
 	must(vf_write_all(fd, text, len));
 }
 
-static int tree_make(const char *base)
+/* A clean one has nothing by names that a bake needs. */
+static int tree_make(const char *base, bool is_clean)
 {
 	static const char *const dirs[] = { "root",	    "root/etc",
 					    "root/bin",	    "root/usr",
 					    "root/usr/lib", "root/" BAKED_DIR,
 					    "outside" };
-	static const char *const files[] = {
-		"etc/inittab", "etc/.inittab.vmfork-bake", "bin/busybox",
-		"bin/.busybox.vmfork-bake", BAKED_DIR "/kept-inittab"
-	};
+	static const char *const files[] = { "etc/inittab", "bin/busybox",
+					     "etc/.inittab.vmfork-bake",
+					     "bin/.busybox.vmfork-bake",
+					     BAKED_DIR "/kept-inittab" };
+	size_t num = is_clean ? 2 : ARRAY_SIZE(files);
 	struct vf_err err;
 	int base_fd = vf_mkdir_open(AT_FDCWD, base, &err);
 	char path[64];
@@ -59,7 +64,7 @@ static int tree_make(const char *base)
 	must(base_fd);
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		must(mkdirat(base_fd, dirs[i], 0700));
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+	for (size_t i = 0; i < num; i++) {
 		snprintf(path, sizeof(path), "root/%s", files[i]);
 		put(base_fd, path, files[i], strlen(files[i]));
 	}
@@ -89,19 +94,27 @@ static json_t *root_id(int base_fd)
 			 (json_int_t)st.stx_btime.tv_nsec);
 }
 
-static void journal_put(int base_fd, struct input *in)
+static json_t *times_make(struct input *in, uint8_t num)
 {
-	__json json_t *json = json_object(), *times = json_object();
-	__free char *text = NULL;
-	uint8_t num = take(in) % 16;
+	json_t *times = json_object();
 	char buf[TEXT_SIZE];
 
-	for (uint8_t i = 0; i < num / 4; i++)
+	while (num--)
 		json_object_set_new(times, take_text(in, buf),
 				    json_pack("[I,I]",
 					      (json_int_t)take_number(in),
 					      (json_int_t)take_number(in)));
-	json_object_set(json, "times", times);
+	return times;
+}
+
+static void journal_put(int base_fd, struct input *in)
+{
+	__json json_t *json = json_object();
+	__free char *text = NULL;
+	uint8_t num = take(in) % 16;
+
+	json_object_set_new(json, "times", times_make(in, num / 4));
+	json_object_set_new(json, "old-times", times_make(in, num / 4));
 	json_object_set_new(json, "root", root_id(base_fd));
 	json_object_set_new(json, "manifest", manifest_make(in, crc_of));
 	if (num & 1)
@@ -179,6 +192,34 @@ static int bake(const char *root, enum bake_action action)
 	return bake_run(&request, &report, &err);
 }
 
+static void source_remove(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), SOURCE, getpid());
+	vf_remove_tree(AT_FDCWD, path);
+}
+
+/* Without anybody's harm it can be baked, or nothing of that would be tried. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	char base[64], root[80];
+
+	(void)argc;
+	(void)argv;
+	snprintf(base, sizeof(base), SOURCE, getpid());
+	must(root_source(base));
+	must(atexit(source_remove));
+	snprintf(base, sizeof(base), BASE, getpid());
+	snprintf(root, sizeof(root), "%s/root", base);
+	must(close(tree_make(base, true)));
+	must(bake(root, BAKE_INSTALL));
+	snprintf(root, sizeof(root), "%s/root/" BAKED_PATH, base);
+	must(access(root, F_OK));
+	must(vf_remove_tree(AT_FDCWD, base));
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
@@ -190,7 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	snprintf(base, sizeof(base), BASE, getpid());
 	snprintf(root, sizeof(root), "%s/root", base);
-	base_fd = tree_make(base);
+	base_fd = tree_make(base, bits & 64);
 	if (bits & 1)
 		manifest_put(base_fd, &in);
 	if (bits & 2)
