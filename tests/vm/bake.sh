@@ -272,19 +272,24 @@ killed() { # FILE STEP
 
 # So is one that is baked otherwise, and one that it is taken out of.
 killed_anew() { # FILE STEP
-	local before call rc
+	local before call again out
 
 	before=$(contents "$1")
 	for ((call = 1; ; call += $2)); do
 		is_state baked "$1" || return
 		struck "$call" bake "$1" --signal vmgenid
+		again=$?
 		is_state baked "$1" --check || return
 		struck "$call" bake "$1" --remove
-		rc=$?
+		out=$?
 		"$VMFORK" bake "$1" --remove || return
-		same "$before" "$(contents "$1")" || return
-		[ "$rc" != 0 ] || break
-		[ "$rc" = 137 ] || return
+		same "$before" "$(contents "$1")" &&
+			[ ! -e "$images/.${1##*/}.vmfork-bake" ] || return
+		case $again:$out in
+		0:0) break ;;
+		0:137 | 137:0 | 137:137) ;;
+		*) return 1 ;;
+		esac
 	done
 	echo "killed up to call $((call - $2))"
 	[ "$call" -gt 8 ]
