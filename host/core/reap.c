@@ -291,15 +291,7 @@ static int remove_vms(const struct vf_state *state, const json_t *names,
 /* Cut short from here on, it is gc's to take them away. */
 static void forget(const struct vf_state *state, const json_t *names)
 {
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name) {
-		__close int fd = vm_run_open(state, json_string_value(name));
-
-		if (fd >= 0)
-			unlinkat(fd, VM_KEPT_FILE, 0);
-	}
+	reap_drop(state, names, VM_KEPT_FILE);
 }
 
 int reap_end(const struct vf_state *state, const json_t *names,

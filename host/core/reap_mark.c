@@ -26,7 +26,8 @@ bool reap_is_none(int ret)
 	return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP;
 }
 
-void reap_unmark(const struct vf_state *state, const json_t *names)
+void reap_drop(const struct vf_state *state, const json_t *names,
+	       const char *file)
 {
 	json_t *name;
 	size_t i;
@@ -35,8 +36,13 @@ void reap_unmark(const struct vf_state *state, const json_t *names)
 		__close int fd = vm_run_open(state, json_string_value(name));
 
 		if (fd >= 0)
-			unlinkat(fd, VM_REAPER_FILE, 0);
+			unlinkat(fd, file, 0);
 	}
+}
+
+void reap_unmark(const struct vf_state *state, const json_t *names)
+{
+	reap_drop(state, names, VM_REAPER_FILE);
 }
 
 /*

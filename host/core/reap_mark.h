@@ -71,6 +71,15 @@ int reap_pick(const struct vf_state *state, const json_t *names,
 int reap_mark(const struct vf_state *state, const json_t *names);
 
 /**
+ * reap_drop() - Remove a file of each that is there
+ * @state:	state directory
+ * @names:	array of names
+ * @file:	in the run directory
+ */
+void reap_drop(const struct vf_state *state, const json_t *names,
+	       const char *file);
+
+/**
  * reap_unmark() - The reverse: what a failure leaves is for the next try
  * @state:	state directory
  * @names:	array of names that are there, or were marked
